@@ -1,0 +1,31 @@
+# vidtag: `make help` lists what there is. Every target sets up what it needs.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check dev mlflow clean
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+export GX_ANALYTICS_ENABLED := false
+
+help: ## print this list
+	@sed -nE 's/^([a-z]+):.*## /\1\t/p' Makefile
+
+setup: ## make both environments and the settings (quick when nothing changed)
+	@./set-up
+
+demo: setup ## run the main job: from nothing to a promoted model and a located video
+	@python -m orchestration.demo
+
+check: setup ## lint, format and types
+	ruff check . && ruff format --check .
+	mypy
+
+test: check ## check, then the whole test suite
+	pytest
+
+dev: setup ## open the asset graph: Dagster's UI on http://127.0.0.1:3000
+	dagster dev
+
+mlflow: setup ## open runs, metrics and the model registry on http://127.0.0.1:5000
+	mlflow ui --backend-store-uri sqlite:///mlflow.db
+
+clean: ## remove both environments and the caches of tools (not data, out or mlflow.db)
+	rm -rf .uv .venv .venv-dvc .env .mypy_cache .ruff_cache .pytest_cache
