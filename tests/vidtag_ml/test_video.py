@@ -1,0 +1,219 @@
+"""Tests of vidtag_ml.video."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import decord
+import numpy as np
+import pytest
+
+from vidtag_ml import video
+
+_ROOT = Path(__file__).parents[2]
+_ENCODE = """
+import sys, pathlib, numpy as np
+from vidtag_ml import video
+frames = np.random.default_rng(3).integers(0, 60, (8, 96, 96, 3)).astype(np.uint8)
+frames += np.arange(96, dtype=np.uint8)[:, None]
+video.write(pathlib.Path(sys.argv[1]), frames, 1.0)
+"""
+
+
+def _frames(num: int = 30, height: int = 64, width: int = 96):
+    y, x = np.mgrid[:height, :width]
+    pictures = [np.stack([x + 5 * k, y + 2 * k, x * 0 + 4 * k], -1) % 256 for k in range(num)]
+    return np.array(pictures, np.uint8)
+
+
+def _encode(path, frames, codec="libx264", rotation=None, **options):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=30)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.options = options
+        if rotation is not None:
+            stream.set_display_rotation(rotation)
+        for picture in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def _all_frames(path):
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+        return np.stack(
+            [np.rot90(f.to_ndarray(format="rgb24"), round(f.rotation / 90)) for f in frames]
+        )
+
+
+@pytest.fixture
+def clip(tmp_path):
+    path = tmp_path / "clip.mp4"
+    video.write(path, _frames(20), 2.0)
+    return path
+
+
+def test_probe_tells_what_was_written(clip):
+    expected = video.Probe(20, 10.0, 2.0, 96, 64, "h264", "decord")
+    assert video.probe(clip) == expected
+
+
+def test_written_frames_come_back(clip):
+    frames, decoder = video.frames_at(clip, np.arange(20) / 2.0)
+    assert decoder == "decord"
+    assert frames.shape == (20, 64, 96, 3)
+    assert np.abs(frames.astype(float) - _frames(20)).mean() < 8
+
+
+def test_decord_and_pyav_return_the_same_pictures(tiny_world):
+    for path in sorted((tiny_world / "videos").glob("*.mp4"))[:4]:
+        frames, decoder = video.frames_at(path, np.arange(8))
+        assert decoder == "decord"
+        assert np.array_equal(frames, _all_frames(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "decoder"),
+    [
+        ("a.mp4", "libx264", "decord"),
+        ("a.mkv", "libx264", "decord"),
+        ("a.avi", "mpeg4", "decord"),
+        ("a.webm", "libvpx-vp9", "decord"),
+        ("a.ts", "libx264", "pyav"),
+        ("a.avi", "libx264", "pyav"),
+    ],
+)
+def test_frames_are_those_shown_at_the_time(tmp_path, name, codec, decoder):
+    path = tmp_path / name
+    _encode(path, _frames(), codec, g="12")
+    wanted = np.array([0, 11, 12, 25, 29])
+    frames, used = video.frames_at(path, wanted / 30)
+    assert used == decoder
+    assert np.array_equal(frames, _all_frames(path)[wanted])
+
+
+@pytest.mark.parametrize("indices", [[0, 1, 29], [13], [5, 12, 24]])
+def test_pyav_seeks_to_the_right_frames(tmp_path, indices):
+    path = tmp_path / "a.mp4"
+    _encode(path, _frames(), g="12")
+    at = np.array(indices)
+    found = video._by_seeking(path, video._index_of(path), at)
+    assert np.array_equal(np.stack(found), _all_frames(path)[at])
+
+
+@pytest.mark.parametrize("rotation", [90, -90, 180])
+def test_rotated_recordings_are_upright(tmp_path, rotation):
+    path = tmp_path / "phone.mp4"
+    _encode(path, _frames(), rotation=rotation)
+    expected = (64, 96) if rotation == 180 else (96, 64)
+    assert (video.probe(path).height, video.probe(path).width) == expected
+    frames, _ = video.frames_at(path, [0.0, 0.5])
+    assert np.array_equal(frames, _all_frames(path)[[0, 15]])
+    pyav = video._pyav_frames(path, video._index_of(path), np.array([0, 15]))
+    assert np.array_equal(frames, pyav)
+
+
+def test_a_frame_is_shown_until_the_next(clip):
+    frames, _ = video.frames_at(clip, [-1.0, 0.49, 0.5, 100.0])
+    expected, _ = video.frames_at(clip, [0.0, 0.0, 0.5, 9.5])
+    assert np.array_equal(frames, expected)
+
+
+def test_batches_give_the_same_frames_in_any_order(clip):
+    time_s = [5.0, 0.0, 5.0, 9.0, 2.0]
+    parts = [frames for frames, _ in video.batches_at(clip, time_s, 2)]
+    assert [len(part) for part in parts] == [2, 2, 1]
+    assert np.array_equal(np.concatenate(parts), video.frames_at(clip, time_s)[0])
+
+
+@pytest.mark.parametrize(("fps", "expected"), [(1.0, 10), (2.0, 20), (0.05, 1), (0.3, 3)])
+def test_sample_times_start_at_zero_and_end_before_the_end(clip, fps, expected):
+    time_s = video.sample_times(video.probe(clip), fps)
+    assert len(time_s) == expected
+    assert time_s[0] == 0.0
+    assert np.allclose(np.diff(time_s), 1 / fps)
+
+
+def test_sample_times_need_a_positive_rate(clip):
+    with pytest.raises(ValueError, match="frames_per_second is 0"):
+        video.sample_times(video.probe(clip), 0)
+
+
+def test_equal_frames_give_equal_bytes_whatever_memory_held_before(tmp_path):
+    digests = set()
+    for filling in ("1", "170"):
+        path = tmp_path / f"{filling}.mp4"
+        environment = {**os.environ, "MALLOC_PERTURB_": filling}
+        command = [sys.executable, "-c", _ENCODE, str(path)]
+        subprocess.run(command, check=True, env=environment, cwd=_ROOT)
+        digests.add(hashlib.md5(path.read_bytes()).hexdigest())
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "share", "reason"),
+    [
+        ("a.mp4", 0.6, "cut off before its index"),
+        ("a.mp4", 0.0, "empty"),
+        ("fast.mp4", 0.6, r"truncated: \d+ of \d+ bytes"),
+        ("a.mkv", 0.5, "truncated: ends at"),
+    ],
+)
+def test_truncated_files_are_refused_by_name(tmp_path, name, share, reason):
+    path = tmp_path / name
+    _encode(path, np.random.default_rng(0).integers(0, 255, (90, 64, 96, 3)).astype(np.uint8))
+    if name == "fast.mp4":
+        with av.open(str(path)) as source, av.open(
+            str(tmp_path / "moved.mp4"), "w", options={"movflags": "faststart"}
+        ) as copy:
+            stream = copy.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    copy.mux(packet)
+        path = tmp_path / "moved.mp4"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(video.VideoError, match=f"{path.name}.*{reason}"):
+        video.frames_at(path, [0.0])
+
+
+def test_what_is_no_video_is_refused_by_name(tmp_path):
+    text, sound = tmp_path / "notes.mp4", tmp_path / "sound.mp4"
+    text.write_text("not a video" * 100)
+    with av.open(str(sound), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.rate = 8000
+        container.mux([*stream.encode(frame), *stream.encode()])
+    for path, reason in (
+        (text, "not a video"),
+        (sound, "no video stream"),
+        (tmp_path / "gone.mp4", "no such file"),
+        (tmp_path, "folder"),
+    ):
+        with pytest.raises(video.VideoError, match=f"{path.name}.*{reason}"):
+            video.probe(path)
+
+
+@pytest.mark.parametrize("shape", [(0, 64, 96, 3), (2, 63, 96, 3), (2, 64, 96, 4), (64, 96, 3)])
+def test_frames_that_cannot_be_written_are_refused(tmp_path, shape):
+    with pytest.raises(ValueError, match="bad.mp4"):
+        video.write(tmp_path / "bad.mp4", np.zeros(shape, np.uint8), 1.0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_pyav_takes_over_when_decord_fails_on_the_way(clip, monkeypatch):
+    expected, _ = video.frames_at(clip, [0.0, 4.0])
+
+    def fail(*_):
+        raise decord.DECORDError("broken")
+
+    monkeypatch.setattr(decord.VideoReader, "get_batch", fail)
+    frames, decoder = video.frames_at(clip, [0.0, 4.0])
+    assert decoder == "pyav"
+    assert np.array_equal(frames, expected)

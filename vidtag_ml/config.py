@@ -1,0 +1,288 @@
+"""Configuration: `params.yaml` as frozen dataclasses, parsed strictly.
+
+Belongs here: one class a section, a unit in each name, a sentence under each field. Defaults live in
+`params.yaml` (Flyover on two cores) and `params/*.yaml` (the papers' scale), not here, so that a file
+says everything a run depends on. Does not belong here: values computed from others.
+"""
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Which recordings there are, and how they are split."""
+
+    source: Literal["flyover", "recordings"]
+    """Where clips come from."""
+    seed: int
+    """Seed of flights and weather; also of the split."""
+    num_train: int
+    """Clips in the train split."""
+    num_val: int
+    """Clips in the val split, on which promotion is decided."""
+    num_test: int
+    """Clips in the test split, which is only reported."""
+    min_frames: int
+    """Frames in the shortest clip."""
+    max_frames: int
+    """Frames in the longest clip."""
+    max_gap_s: float
+    """Positions are not interpolated across longer gaps between fixes."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The coordinates among which a model searches."""
+
+    source: Literal["lattice", "grid"]
+    """lattice: equal-area, over land and coast, blind to every split; grid: boxes around train fixes."""
+    spacing_km: float
+    """Distance between neighbouring points."""
+    coast_km: float
+    """lattice: points at sea are kept up to this distance from land."""
+    padding_deg: float
+    """grid: each region's box is widened by this on every side."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """How frames become cached features."""
+
+    encoders: tuple[str, ...]
+    """Encoder names, in the order in which their features are concatenated (CLIP's role first)."""
+    encoders_dir: str
+    """Folder with NAME.json and NAME.safetensors, relative to the workspace."""
+    frames_per_second: float
+    """Frames sampled from a video, by presentation time."""
+    batch_size: int
+    """Pictures a forward pass."""
+
+
+@dataclass(frozen=True)
+class Location:
+    """The GPS encoder: Equal Earth projection and random Fourier features (geoclip.md section 3)."""
+
+    sigmas: tuple[float, ...]
+    """Standard deviation of the Fourier frequencies, one branch each."""
+    num_frequencies: int
+    """Frequencies a branch; its features are their cosines and sines."""
+    hidden: int
+    """Width of the branches' hidden layers."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """Sizes of VidTAG; GeoCLIP shares `embed_dim` and `location`."""
+
+    embed_dim: int
+    """Width of the space in which frames and coordinates meet."""
+    temporal_layers: int
+    """TempGeo: Transformer encoder layers."""
+    temporal_heads: int
+    """TempGeo: attention heads."""
+    temporal_ffn: int
+    """TempGeo: feed-forward width."""
+    head_widths: tuple[int, ...]
+    """Hidden widths of the Mish head between TempGeo and the common space."""
+    positions: Literal["sinusoidal", "learned"]
+    """Position encoding; sinusoidal is evaluated at continuous frame times."""
+    dropout: float
+    """Dropout in all Transformers."""
+    location: Location
+    """The GPS encoder."""
+    refiner_encoder_layers: int
+    """GeoRefiner: layers over the frame embeddings."""
+    refiner_decoder_layers: int
+    """GeoRefiner: layers over the GPS embeddings."""
+    refiner_heads: int
+    """GeoRefiner: attention heads."""
+    refiner_ffn: int
+    """GeoRefiner: feed-forward width."""
+
+
+@dataclass(frozen=True)
+class PhaseOne:
+    """Contrastive alignment of frames and coordinates; GeoCLIP fine-tuning reads the same fields."""
+
+    seed: int
+    """Seed of initial weights, batches and frame choice."""
+    epochs: int
+    """Passes over the train clips."""
+    batch_size: int
+    """Clips a step."""
+    frames_per_clip: int
+    """Frames drawn from each clip, one from each of as many equal cells."""
+    learning_rate: float
+    """Peak learning rate of Adam."""
+    decay: float
+    """Factor on the learning rate after each epoch."""
+    warmup_steps: int
+    """Steps of linear warm-up."""
+    direction: Literal["frames_to_gps", "symmetric"]
+    """Which softmaxes the loss averages."""
+    soft_targets_km: float | None
+    """Targets proportional to exp(-distance / this); null = one-hot, as published."""
+    num_random_negatives: int
+    """Extra coordinates drawn from the gallery in each step."""
+    clip_gradients: float | None
+    """Largest gradient norm; null = no clipping."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Corruption of true tracks in Phase II (vidtag.md section 3.6)."""
+
+    collapse_probability: float
+    """Share of sequences that become one of their points."""
+    jitter_deg: tuple[float, float]
+    """Range of the magnitude of the per-frame offset."""
+    shift_deg: float
+    """Largest magnitude of the offset of a whole sequence."""
+    predicted_probability: float
+    """Share of sequences whose queries are Phase I's own predictions instead of corrupted truth."""
+
+
+@dataclass(frozen=True)
+class PhaseTwo:
+    """Training of the GeoRefiner on corrupted tracks."""
+
+    seed: int
+    """Seed of initial weights, batches and noise."""
+    epochs: int
+    """Passes over the train clips."""
+    batch_size: int
+    """Clips a step."""
+    frames_per_clip: int
+    """Frames drawn from each clip."""
+    learning_rate: float
+    """Peak learning rate of Adam."""
+    decay: float
+    """Factor on the learning rate after each epoch."""
+    warmup_steps: int
+    """Steps of linear warm-up."""
+    loss: Literal["identity", "retrieval"]
+    """identity: squared error to the identity, as published; retrieval: Phase I's loss on refined embeddings."""
+    off_diagonal_weight: float
+    """Weight of the off-diagonal terms of the identity loss."""
+    diagonal_weight: float
+    """Weight of the diagonal terms of the identity loss."""
+    same_place_km: float
+    """Off-diagonal pairs closer than this are left out."""
+    noise: Noise
+    """Corruption of the queries."""
+    clip_gradients: float | None
+    """Largest gradient norm; null = no clipping."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How predictions become tracks, and tracks become figures."""
+
+    decoding: Literal["initial", "refined", "viterbi", "refined_viterbi"]
+    """What `locate` and the gate use: Phase I's argmax, GeoRefiner's, or Viterbi over candidates."""
+    num_candidates: int
+    """Gallery points a frame that Viterbi chooses from."""
+    max_speed_kmh: dict[str, float]
+    """Speed prior of each mode."""
+    accuracy_km: tuple[float, ...]
+    """Thresholds of the accuracies."""
+    bootstrap_draws: int
+    """Draws over clips for the intervals."""
+
+
+@dataclass(frozen=True)
+class Params:
+    """All sections of a params file."""
+
+    clips: Clips
+    gallery: Gallery
+    features: Features
+    model: Model
+    phase_one: PhaseOne
+    phase_two: PhaseTwo
+    geoclip: PhaseOne
+    evaluation: Evaluation
+
+
+def load(path: Path) -> Params:
+    """The configuration in a YAML file.
+
+    Raises:
+        ValueError: a key is unknown or missing, or a value has the wrong type; names the key.
+        FileNotFoundError: there is no such file.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not valid YAML: {error}") from error
+    parsed = _parse(Params, values, "", str(path))
+    assert isinstance(parsed, Params)
+    return parsed
+
+
+def as_dict(section: Any) -> dict[str, Any]:
+    """A section as plain dicts, lists and scalars, ready for JSON."""
+    values: dict[str, Any] = _plain(dataclasses.asdict(section))
+    return values
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, (tuple, list)) else value
+
+
+def parse(section: type[Any], values: Any, name: str) -> Any:
+    """An instance of the dataclass `section` from plain values; `name` stands in errors.
+
+    Raises:
+        ValueError: a key is unknown or missing, or a value has the wrong type; names the key.
+    """
+    return _parse(section, values, "", name)
+
+
+def _parse(wanted: Any, value: Any, key: str, where: str) -> Any:
+    origin, choices = typing.get_origin(wanted), typing.get_args(wanted)
+    if dataclasses.is_dataclass(wanted):
+        return _parse_section(wanted, value, key, where)
+    if origin is types.UnionType:
+        return None if value is None else _parse(choices[0], value, key, where)
+    if origin is Literal:
+        if value not in choices:
+            raise ValueError(f"{where}: {key} is {value!r}; it must be one of {', '.join(choices)}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list) or (choices[-1] is not Ellipsis and len(value) != len(choices)):
+            raise ValueError(f"{where}: {key} is {value!r}; it must be a list")
+        return tuple(_parse(choices[0], item, key, where) for item in value)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ValueError(f"{where}: {key} is {value!r}; it must be a mapping")
+        return {str(k): _parse(choices[1], v, f"{key}.{k}", where) for k, v in value.items()}
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        raise ValueError(f"{where}: {key} is {value!r}; it must be of type {wanted.__name__}")
+    return value
+
+
+def _parse_section(section: Any, value: Any, key: str, where: str) -> Any:
+    name = key or "the file"
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: {name} must be a mapping of keys to values")
+    hints = typing.get_type_hints(section)
+    prefix = f"{key}." if key else ""
+    unknown = [k for k in value if k not in hints]
+    if unknown:
+        raise ValueError(f"{where}: unknown key {prefix}{unknown[0]}; known: {', '.join(hints)}")
+    missing = [k for k in hints if k not in value]
+    if missing:
+        raise ValueError(f"{where}: missing key {prefix}{missing[0]}")
+    return section(**{k: _parse(hints[k], v, f"{prefix}{k}", where) for k, v in value.items()})

@@ -1,0 +1,1 @@
+"""One way into the tables: each module turns one kind of source into clips and fixes."""

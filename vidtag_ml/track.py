@@ -1,0 +1,259 @@
+"""Tracks: timed positions of one clip, and the files in which they travel.
+
+Belongs here: interpolation with gaps, speeds, and GPX, GeoJSON, KML and CSV in and out. Does not
+belong here: distances (geo.py), where predictions come from (predict.py).
+Shape legend: T points of a track, Q queries, 2 = (lat, lon) in degrees.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from vidtag_ml import geo, stage
+
+Floats = NDArray[np.float64]
+
+COLUMNS = ("clip", "time_s", "lat", "lon", "initial_lat", "initial_lon", "score")
+START_UTC = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+NEAREST_S = 0.1
+_KML = "http://www.opengis.net/kml/2.2"
+_GX = "http://www.google.com/kml/ext/2.2"
+
+
+@dataclass(frozen=True)
+class Track:
+    """The positions of one clip's frames, as located or as measured."""
+
+    clip: str
+    """Name of the clip or video."""
+    time_s: Floats
+    """Times (T,) from the first frame."""
+    latlon_T2: Floats
+    """Final positions."""
+    initial_latlon_T2: Floats
+    """Positions before refinement and decoding."""
+    score_T: Floats
+    """Confidence in each position, from 0 to 1."""
+
+    def __post_init__(self) -> None:
+        """Checks that all fields tell of the same T points."""
+        num = len(self.time_s)
+        for name in ("time_s", "latlon_T2", "initial_latlon_T2", "score_T"):
+            shape = (num, 2) if name.endswith("2") else (num,)
+            found = np.shape(getattr(self, name))
+            if found != shape:
+                raise ValueError(f"track of {self.clip}: {name} has shape {found}, not {shape}")
+
+    def table(self) -> pd.DataFrame:
+        """One row a position, with the columns `COLUMNS`."""
+        columns = (*self.latlon_T2.T, *self.initial_latlon_T2.T, self.score_T)
+        named = zip(COLUMNS, (self.clip, self.time_s, *columns), strict=True)
+        return pd.DataFrame(dict(named), columns=list(COLUMNS)).astype({"clip": object})
+
+
+Tracks = Track | Sequence[Track] | pd.DataFrame
+"""One track, several, or a table with at least the columns clip, time_s, lat and lon."""
+
+
+def positions_at(
+    fix_time_s: ArrayLike, fix_latlon_T2: ArrayLike, query_time_s: ArrayLike, max_gap_s: float
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Positions (Q, 2) at query times (Q,), and which of them are valid (Q,).
+
+    A query within 0.1 s of a fix takes the nearest; any other lies on the great circle between its
+    neighbours. Before the first fix, after the last, and between fixes more than `max_gap_s` apart
+    nothing is known: the position is NaN. Fixes with a NaN position are ignored.
+
+    Raises:
+        ValueError: the fixes' times go back.
+    """
+    time, latlon = np.asarray(fix_time_s, float), np.asarray(fix_latlon_T2, float).reshape(-1, 2)
+    known = np.isfinite(time) & np.isfinite(latlon).all(-1)
+    time, latlon = time[known], latlon[known]
+    query = np.asarray(query_time_s, float)
+    positions = np.full((len(query), 2), np.nan)
+    if len(time) == 0:
+        return positions, np.zeros(len(query), bool)
+    if np.any(np.diff(time) < 0):
+        where = int(np.argmax(np.diff(time) < 0))
+        raise ValueError(f"fix times go back from {time[where]} s to {time[where + 1]} s")
+    after = np.searchsorted(time, query, "right").clip(max=len(time) - 1)
+    before = (after - 1).clip(min=0)
+    nearest = np.where(np.abs(query - time[before]) <= np.abs(query - time[after]), before, after)
+    close = np.abs(query - time[nearest]) <= NEAREST_S + 1e-9
+    gap = time[after] - time[before]
+    inside = (query > time[before]) & (query < time[after]) & (gap <= max_gap_s + 1e-9)
+    between = inside & ~close
+    fraction = (query[between] - time[before[between]]) / gap[between]
+    positions[between] = geo.interpolate(latlon[before[between]], latlon[after[between]], fraction)
+    positions[close] = latlon[nearest[close]]
+    return positions, between | close
+
+
+def speeds_kmh(time_s: ArrayLike, latlon_T2: ArrayLike) -> Floats:
+    """Speeds (T - 1,) from each point to the next; infinite where place changes but time does not.
+
+    >>> speeds_kmh([0, 3600], [(0, 0), (0, 1)]).round(1).tolist()
+    [111.2]
+    """
+    latlon = np.asarray(latlon_T2, float)
+    distance_km = geo.great_circle_km(latlon[:-1], latlon[1:])
+    hours = np.diff(np.asarray(time_s, float)) / 3600.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        speeds = np.abs(distance_km / hours)
+    return np.where((distance_km == 0) & (hours == 0), 0.0, speeds)
+
+
+def read_gpx(path: Path) -> pd.DataFrame:
+    """Timed points of a GPX file: time_s (from the first), lat, lon, altitude_m (NaN if absent).
+
+    Raises:
+        ValueError: the file is not GPX, or none of its track points has a time; names the file.
+    """
+    import gpxpy
+
+    try:
+        document = gpxpy.parse(path.read_text(encoding="utf-8-sig"))
+    except (gpxpy.gpx.GPXException, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a GPX file: {error}") from error
+    points = [p for track in document.tracks for segment in track.segments for p in segment.points]
+    timed = [(p.time, p.latitude, p.longitude, p.elevation) for p in points if p.time is not None]
+    if not timed:
+        raise ValueError(f"{path}: no track point has a time, so it cannot be matched to a video")
+    rows = [((time - timed[0][0]).total_seconds(), *place) for time, *place in timed]
+    return pd.DataFrame(rows, columns=["time_s", "lat", "lon", "altitude_m"]).astype(float)
+
+
+def write_csv(tracks: Tracks, path: Path) -> None:
+    """Writes all columns of the tracks; positions to 1e-7 degrees (1 cm)."""
+    table = _table(tracks)
+    degrees = [c for c in table.columns if c.endswith(("lat", "lon"))]
+    table = table.round(dict.fromkeys(degrees, 7))
+    stage.write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def write_gpx(tracks: Tracks, path: Path, start_utc: dt.datetime = START_UTC) -> None:
+    """Writes a GPX 1.1 track for each clip; see `gpx`."""
+    stage.write_text(path, gpx(tracks, start_utc))
+
+
+def gpx(tracks: Tracks, start_utc: dt.datetime = START_UTC) -> str:
+    """GPX 1.1 text with a track for each clip; a point without a position breaks its segment.
+
+    Args:
+        tracks: what to write; a column altitude_m becomes the points' elevation.
+        start_utc: time of the first frame.
+    """
+    import gpxpy.gpx
+
+    document = gpxpy.gpx.GPX()
+    document.creator = "vidtag"
+    for clip, runs in _runs(tracks):
+        line = gpxpy.gpx.GPXTrack(name=clip)
+        for run in runs:
+            points = [
+                gpxpy.gpx.GPXTrackPoint(
+                    round(float(row["lat"]), 7),
+                    round(float(row["lon"]), 7),
+                    elevation=_known(row.get("altitude_m")),
+                    time=start_utc + dt.timedelta(seconds=float(row["time_s"])),
+                )
+                for row in run.to_dict("records")
+            ]
+            line.segments.append(gpxpy.gpx.GPXTrackSegment(points))
+        document.tracks.append(line)
+    return str(document.to_xml(version="1.1")) + "\n"
+
+
+def write_geojson(tracks: Tracks, path: Path) -> None:
+    """Writes an RFC 7946 feature for each clip, cut where it crosses the antimeridian."""
+    features = []
+    for clip, runs in _runs(tracks):
+        parts = [part for run in runs for part in _cut(run[["lat", "lon"]].to_numpy(float))]
+        table = pd.concat(runs) if runs else pd.DataFrame(columns=list(COLUMNS))
+        listed = [c for c in ("time_s", "score") if c in table.columns]
+        properties = {"clip": clip, **{c: table[c].round(6).tolist() for c in listed}}
+        features.append({"type": "Feature", "properties": properties, "geometry": _geometry(parts)})
+    collection = {"type": "FeatureCollection", "features": features}
+    stage.write_text(path, json.dumps(collection, allow_nan=False) + "\n")
+
+
+def write_kml(tracks: Tracks, path: Path, start_utc: dt.datetime = START_UTC) -> None:
+    """Writes a timed line (gx:Track) for each clip, which Google Earth draws and can play."""
+    ET.register_namespace("", _KML)
+    ET.register_namespace("gx", _GX)
+    kml = ET.Element(f"{{{_KML}}}kml")
+    document = ET.SubElement(kml, f"{{{_KML}}}Document")
+    style = ET.SubElement(document, f"{{{_KML}}}Style", id="track")
+    line = ET.SubElement(style, f"{{{_KML}}}LineStyle")
+    ET.SubElement(line, f"{{{_KML}}}color").text = "ff3c6eff"
+    ET.SubElement(line, f"{{{_KML}}}width").text = "4"
+    for clip, runs in _runs(tracks):
+        for run in runs:
+            mark = ET.SubElement(document, f"{{{_KML}}}Placemark")
+            ET.SubElement(mark, f"{{{_KML}}}name").text = clip
+            ET.SubElement(mark, f"{{{_KML}}}styleUrl").text = "#track"
+            drawn = ET.SubElement(mark, f"{{{_GX}}}Track")
+            for time_s in run["time_s"]:
+                moment = start_utc + dt.timedelta(seconds=float(time_s))
+                text = moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+                ET.SubElement(drawn, f"{{{_KML}}}when").text = text
+            for lat, lon in run[["lat", "lon"]].itertuples(index=False):
+                ET.SubElement(drawn, f"{{{_GX}}}coord").text = f"{lon:.7f} {lat:.7f} 0"
+    ET.indent(kml)
+    text = ET.tostring(kml, encoding="unicode")
+    stage.write_text(path, f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n')
+
+
+def _table(tracks: Tracks) -> pd.DataFrame:
+    if isinstance(tracks, pd.DataFrame):
+        return tracks
+    listed = [tracks] if isinstance(tracks, Track) else list(tracks)
+    if not listed:
+        return pd.DataFrame(columns=list(COLUMNS))
+    return pd.concat([t.table() for t in listed], ignore_index=True)
+
+
+def _runs(tracks: Tracks) -> Iterator[tuple[str, list[pd.DataFrame]]]:
+    """For each clip, in order of appearance, its stretches of known positions."""
+    for clip, table in _table(tracks).groupby("clip", sort=False):
+        known = table[["lat", "lon"]].notna().all(axis=1)
+        stretch = (~known).cumsum()[known]
+        yield str(clip), [run for _, run in table[known].groupby(stretch, sort=True)]
+
+
+def _known(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)
+
+
+def _cut(latlon_T2: Floats) -> list[list[list[float]]]:
+    """[lon, lat] positions of a line, cut at the antimeridian (RFC 7946, section 3.1.9)."""
+    parts: list[list[list[float]]] = [[]]
+    vectors = geo.unit_vectors(latlon_T2)
+    for k, (lat, lon) in enumerate(latlon_T2):
+        if k and abs(lon - latlon_T2[k - 1, 1]) > 180.0:
+            crossing = vectors[k - 1] * abs(vectors[k, 1]) + vectors[k] * abs(vectors[k - 1, 1])
+            edge = round(float(geo.from_unit_vectors(crossing)[0]), 7)
+            parts[-1].append([float(np.copysign(180.0, latlon_T2[k - 1, 1])), edge])
+            parts.append([[float(np.copysign(180.0, lon)), edge]])
+        parts[-1].append([round(float(lon), 7), round(float(lat), 7)])
+    return parts
+
+
+def _geometry(parts: list[list[list[float]]]) -> dict[str, Any] | None:
+    if not parts:
+        return None
+    if len(parts) == 1 and len(parts[0]) == 1:
+        return {"type": "Point", "coordinates": parts[0][0]}
+    lines = [part * 2 if len(part) == 1 else part for part in parts]
+    if len(lines) == 1:
+        return {"type": "LineString", "coordinates": lines[0]}
+    return {"type": "MultiLineString", "coordinates": lines}
