@@ -1,0 +1,41 @@
+"""Long clips in overlapping windows: as long a view as a model may have, and each frame once.
+
+Belongs here: where windows lie and how their results are joined. Does not belong here: what is
+computed in a window. Shape legend: T frames, X anything.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+
+def windows(num_frames: int, limit: int) -> list[tuple[slice, slice]]:
+    """(frames read, frames kept) of windows of at most `limit` frames that overlap by half.
+
+    Every frame is kept once, from the window in whose middle it lies.
+
+    >>> [(read.start, read.stop, kept.start, kept.stop) for read, kept in windows(7, 4)]
+    [(0, 4, 0, 3), (2, 6, 3, 4), (3, 7, 4, 7)]
+    """
+    last = max(0, num_frames - limit)
+    starts = [*range(0, last, max(1, limit // 2)), last]
+    edges = [0, *((late + early + limit) // 2 for early, late in pairwise(starts)), num_frames]
+    return [
+        (slice(start, min(start + limit, num_frames)), slice(first, stop))
+        for start, (first, stop) in zip(starts, pairwise(edges), strict=True)
+    ]
+
+
+def in_windows(
+    embed: Callable[..., Tensor], limit: int, time_T: Tensor, *parts_TX: Tensor
+) -> Tensor:
+    """What `embed(*parts, valid, time)`, made for batches of clips, says of one clip's frames."""
+    kept = []
+    for read, keep in windows(len(time_T), limit):
+        batch = [part[read][None] for part in parts_TX]
+        valid_BT = torch.ones(1, read.stop - read.start, dtype=torch.bool, device=time_T.device)
+        result_TX = embed(*batch, valid_BT, time_T[read][None])[0]
+        kept.append(result_TX[keep.start - read.start : keep.stop - read.start])
+    return torch.cat(kept)
