@@ -161,8 +161,8 @@ def clip_positions(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Positions (T, 2) of a clip at times (T,) and which are valid (T,); see track.positions_at.
 
-    A clip whose only fix is a city's centre is there all the time. In a sequence of pictures without
-    times each frame has its own fix, and `time_s` counts frames.
+    A clip whose only fix is a city's centre is there all the time. In a sequence of pictures
+    without times each frame has its own fix, and `time_s` counts frames.
     """
     fixes = tables.fixes_of(clip_id)
     latlon = fixes[["lat", "lon"]].to_numpy(float)

@@ -98,7 +98,7 @@ def interpolate(a_2: ArrayLike, b_2: ArrayLike, fraction: ArrayLike) -> Floats:
     """
     a, b = unit_vectors(a_2), unit_vectors(b_2)
     angle = np.asarray(great_circle_km(a_2, b_2) / EARTH_RADIUS_KM)[..., None]
-    if np.any(angle > np.pi - 1e-9):
+    if np.any(angle > np.pi - 1e-6):
         raise ValueError("no single great circle joins two antipodal points")
     f = np.asarray(fraction, float)[..., None]
     safe = np.where(angle < 1e-12, 1.0, np.sin(angle))

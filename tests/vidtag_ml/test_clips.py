@@ -162,6 +162,4 @@ def test_a_group_in_two_splits_and_null_island_are_told(tables):
     reasons = [p["reason"] for p in clips.problems(clips.Tables(torn, fixes))]
     assert "group one is in splits test, train, val" in reasons
     assert "position 0, 0: a receiver without a fix" in reasons
-    assert "has no fix" in [
-        p["reason"] for p in clips.problems(clips.Tables(torn, fixes.iloc[:0]))
-    ]
+    assert "has no fix" in [p["reason"] for p in clips.problems(clips.Tables(torn, fixes.iloc[:0]))]

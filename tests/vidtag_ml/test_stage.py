@@ -1,7 +1,6 @@
 """Tests of vidtag_ml.stage."""
 
 import errno
-import hashlib
 from pathlib import Path
 
 import pytest
@@ -84,7 +83,7 @@ def test_an_output_may_be_a_file(tmp_path):
     for text in ("a", "b"):
         assert stage.make(out, {"text": text}, lambda aside, text=text: aside.write_text(text))
     assert out.read_text() == "b"
-    assert stage.digest(out) == hashlib.md5(b"b").hexdigest()
+    assert stage.digest(out) == "92eb5ffee6ae2fec3ad71c777531578f"
 
 
 def test_digest_of_a_folder_knows_names_and_bytes(tmp_path):
@@ -101,15 +100,20 @@ def test_digest_of_a_folder_knows_names_and_bytes(tmp_path):
 def test_code_digest_takes_names_and_modules():
     assert stage.code_digest(stage) == stage.code_digest("vidtag_ml.stage")
     assert stage.code_digest(stage) != stage.code_digest("vidtag_ml.stage", "vidtag_ml.geo")
-    with pytest.raises(ValueError, match="no module 'vidtag_ml.nothing'"):
+    with pytest.raises(ValueError, match=r"no module 'vidtag_ml\.nothing'"):
         stage.code_digest("vidtag_ml.nothing")
 
 
 def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("old")
-    with pytest.raises(OSError, match="file.txt"), stage.replacing(path) as aside:
-        aside.write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fill_the_disk() -> None:
+        with stage.replacing(path) as aside:
+            aside.write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"file\.txt"):
+        fill_the_disk()
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]

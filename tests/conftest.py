@@ -1,0 +1,184 @@
+"""The tiny world: real Flyover clips of 8 frames, and params to match.
+
+Belongs here: what tests of several modules share. Does not belong here: fakes of one module's
+neighbours. The fixtures of the session are read by many tests: copy before you change them.
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+
+from orchestration.definitions import build_definitions
+from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
+from vidtag_ml import clips, config
+from vidtag_ml.sources import flyover_dataset
+from vidtag_ml.stage import digest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def params() -> config.Params:
+    """The repository's params.yaml at a size that trains in seconds."""
+    full = config.load(ROOT / "params.yaml")
+    sizes = {"epochs": 1, "batch_size": 2, "frames_per_clip": 4, "warmup_steps": 1}
+    location = config.Location(sigmas=(1.0, 8.0), num_frequencies=8, hidden=16)
+    model = dataclasses.replace(
+        full.model,
+        embed_dim=16,
+        temporal_layers=1,
+        temporal_heads=2,
+        temporal_ffn=32,
+        head_widths=(32, 24),
+        location=location,
+        refiner_encoder_layers=1,
+        refiner_decoder_layers=1,
+        refiner_heads=2,
+        refiner_ffn=32,
+    )
+    return dataclasses.replace(
+        full,
+        clips=dataclasses.replace(
+            full.clips, num_train=6, num_val=2, num_test=2, min_frames=8, max_frames=8
+        ),
+        gallery=dataclasses.replace(full.gallery, spacing_km=1000.0),
+        features=dataclasses.replace(full.features, batch_size=8),
+        model=model,
+        phase_one=dataclasses.replace(full.phase_one, **sizes, num_random_negatives=8),
+        phase_two=dataclasses.replace(full.phase_two, **sizes),
+        geoclip=dataclasses.replace(full.geoclip, **sizes, num_random_negatives=8),
+        evaluation=dataclasses.replace(full.evaluation, num_candidates=4, bootstrap_draws=20),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_world(params: config.Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset's folder with ten clips of eight frames: videos, GPX sidecars and tables."""
+    folder = tmp_path_factory.mktemp("tiny_world") / "flyover"
+    flyover_dataset.write(params.clips, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tables(tiny_world: Path) -> clips.Tables:
+    """The tables of the tiny world."""
+    return clips.read(tiny_world)
+
+
+@pytest.fixture(scope="session")
+def tiny_encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two random frame encoders under the names of the real ones."""
+    folder = tmp_path_factory.mktemp("encoders")
+    write_encoder(folder, "flyover_clip", "test_convnext", 64)
+    write_encoder(folder, "flyover_dino", "test_resnet", 96)
+    return folder
+
+
+def write_encoder(folder: Path, name: str, model: str, dim: int) -> None:
+    """A frame encoder of a small timm architecture with random weights, as NAME in `folder`."""
+    import torch
+    from safetensors.torch import save_file
+
+    from vidtag_ml.models.backbones import EncoderSpec, FrameEncoder
+
+    half = (0.5, 0.5, 0.5)
+    torch.manual_seed(dim)
+    spec = EncoderSpec("timm", model, dim, image_size=32, mean=half, std=half)
+    spec.write(folder / f"{name}.json")
+    state = FrameEncoder(spec).state_dict()
+    weights = {k: v.half() for k, v in state.items() if v.is_floating_point()}
+    save_file(weights, folder / f"{name}.safetensors")
+
+
+@pytest.fixture
+def workspace(params: config.Params, tiny_encoders: Path, tmp_path: Path) -> Path:
+    """A workspace of the tiny world in which nothing has run yet; DVC works in it, without Git."""
+    root = _workspace(tmp_path / "tiny world", params, tiny_encoders)
+    shutil.copy(ROOT / "dvc.yaml", root)
+    (root / ".dvc").mkdir()
+    (root / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    for package in ("vidtag_ml", "vidtag_assets"):  # the stages of dvc.yaml depend on modules
+        (root / package).symlink_to(ROOT / package)
+    return root
+
+
+@pytest.fixture(scope="session")
+def made(
+    params: config.Params, tiny_encoders: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A workspace of the tiny world in which every stage has run."""
+    from vidtag_ml import stages
+
+    root = _workspace(tmp_path_factory.mktemp("made") / "tiny world", params, tiny_encoders)
+    for name in ("ingest", "hierarchy", "gallery", "features", "phase_one", "phase_two", "geoclip"):
+        assert getattr(stages, name)(root, params)
+    for name in stages.MODELS:
+        assert stages.evaluate_model(root, params, name)
+    assert stages.bundle(root, params)
+    return root
+
+
+def _workspace(root: Path, params: config.Params, encoders: Path) -> Path:
+    shutil.copytree(encoders, root / "data" / "encoders")
+    (root / "params.yaml").write_text(yaml.safe_dump(config.as_dict(params), sort_keys=False))
+    return root
+
+
+class FakeDvc(Dvc):
+    """`Dvc` without the command: digests in place of md5s, and a dvc.lock of nothing else."""
+
+    def commit(self, stage: str) -> str:
+        """Records the digest of the stage's output in the shape of an md5 of DVC."""
+        root = Path(self.root)
+        name = {"clips": "flyover", "hierarchy": "hierarchy.csv", "gallery": "gallery"}[stage]
+        path, lock = root / "data" / name, root / "dvc.lock"
+        recorded = yaml.safe_load(lock.read_text()) if lock.exists() else {"stages": {}}
+        md5 = digest(path) + (".dir" if path.is_dir() else "")
+        recorded["stages"][stage] = {"outs": [{"path": f"data/{name}", "md5": md5}]}
+        lock.write_text(yaml.safe_dump(recorded))
+        return md5
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """A workspace with its definitions, and the run that materialized all of them."""
+
+    root: Path
+    resources: dict[str, Any]
+    defs: dg.Definitions
+    instance: dg.DagsterInstance
+    result: dg.ExecuteInProcessResult
+
+    def metadata(self, asset: str) -> dict[str, Any]:
+        """What the asset showed when it was materialized."""
+        events = self.result.asset_materializations_for_node(asset)
+        return {key: value.value for key, value in events[0].metadata.items()}
+
+
+@pytest.fixture(scope="session")
+def world(
+    params: config.Params, tiny_encoders: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """The whole graph, materialized once in the tiny world: real MLflow, no DVC."""
+    root = _workspace(tmp_path_factory.mktemp("world") / "a workspace", params, tiny_encoders)
+    with dg.DagsterInstance.ephemeral() as instance:
+        resources = resources_of(root)
+        defs = build_definitions(**resources)
+        job = defs.resolve_implicit_global_asset_job_def()
+        yield World(root, resources, defs, instance, job.execute_in_process(instance=instance))
+
+
+def resources_of(root: Path) -> dict[str, Any]:
+    """The resources of a workspace, with DVC faked."""
+    return {
+        "workspace": Workspace(root=str(root)),
+        "params_file": ParamsFile(path=str(root / "params.yaml")),
+        "dvc": FakeDvc(root=str(root)),
+        "tracking": Tracking(root=str(root)),
+    }

@@ -1,0 +1,122 @@
+"""Claims about the loop: it resumes exactly, records what happened, and leaves nothing else."""
+
+import pandas as pd
+import pytest
+import torch
+from pytorch_lightning.loggers.logger import Logger
+
+from vidtag_ml import models
+from vidtag_ml.training.fit import fit
+from vidtag_ml.training.phase_one import PhaseOne, clip_data
+
+
+class KilledError(Exception):
+    """Stands for a machine that goes away."""
+
+
+class Mortal(PhaseOne):
+    """A Phase I that is killed at the beginning of a step."""
+
+    dies_at = -1
+
+    def training_step(self, batch, batch_idx):
+        if self.global_step == self.dies_at:
+            raise KilledError
+        return super().training_step(batch, batch_idx)
+
+
+class Recorder(Logger):
+    """Keeps what it is told."""
+
+    name, version = "recorder", 0
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, dict[str, float]]] = []
+
+    def log_metrics(self, metrics, step=None):
+        self.told.append((step, metrics))
+
+    def log_hyperparams(self, params):
+        raise AssertionError(params)
+
+
+@pytest.fixture
+def run(sizes, phase_one, train, val, points):
+    """Trains in a folder, if asked only to a step, and returns the weights."""
+
+    def run(out, dies_at=-1, epochs=3, **options):
+        torch.manual_seed(0)
+        data = clip_data(train, val, phase_one)
+        model = models.build("vidtag", sizes, 16)
+        module = Mortal(model, phase_one, points.latlon_G2, data.steps_per_epoch)
+        module.dies_at = dies_at
+        options = {"progress": False, "save_every_s": 0.0, "clip_gradients": 1.0, **options}
+        fit(module, data, epochs=epochs, out=out, **options)
+        return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    return run
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 3, 5])
+def test_stopped_at_any_step_and_resumed_equals_the_straight_run(run, tmp_path, step):
+    straight = run(tmp_path / "straight")
+    with pytest.raises(KilledError):
+        run(tmp_path / "resumed", dies_at=step)
+    torch.rand(7)
+    assert torch.equal(run(tmp_path / "resumed"), straight)
+    texts = [(tmp_path / name / "losses.csv").read_text() for name in ("straight", "resumed")]
+    assert texts[0] == texts[1]
+
+
+def test_a_finished_training_goes_on_when_more_epochs_are_wanted(run, tmp_path):
+    straight = run(tmp_path / "straight", epochs=3)
+    run(tmp_path / "longer", epochs=1)
+    assert torch.equal(run(tmp_path / "longer", epochs=3), straight)
+
+
+def test_losses_tell_every_step_and_val_loss_once_an_epoch(run, tmp_path):
+    run(tmp_path)
+    table = pd.read_csv(tmp_path / "losses.csv")
+    assert table.columns.tolist() == ["step", "loss", "lr", "val_loss"]
+    assert table["step"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert table["val_loss"].notna().tolist() == [False, True] * 3
+    assert table["loss"].notna().all()
+
+
+def test_the_rate_warms_up_and_falls_after_each_epoch(run, tmp_path):
+    run(tmp_path)
+    rates = pd.read_csv(tmp_path / "losses.csv")["lr"]
+    warmth = [1 / 3, 2 / 3, 1, 1, 1, 1]
+    decay = [1, 1, 0.5, 0.5, 0.25, 0.25]
+    assert rates.tolist() == pytest.approx(
+        [1e-2 * w * d for w, d in zip(warmth, decay, strict=True)]
+    )
+
+
+def test_nothing_but_losses_and_checkpoint_is_written(run, tmp_path):
+    run(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.ckpt", "losses.csv"]
+
+
+def test_a_logger_hears_of_every_epoch(run, tmp_path):
+    recorder = Recorder()
+    run(tmp_path, logger=recorder)
+    table = pd.read_csv(tmp_path / "losses.csv")
+    assert [step for step, _ in recorder.told] == [2, 4, 6]
+    assert recorder.told[0][1]["loss"] == pytest.approx(table["loss"][:2].mean())
+    assert recorder.told[2][1]["val_loss"] == pytest.approx(table["val_loss"][5])
+
+
+def test_without_a_terminal_progress_is_a_line_an_epoch(run, tmp_path, capsys):
+    run(tmp_path / "a", progress=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("Mortal epoch 2/3: loss ")
+    run(tmp_path / "b")
+    assert capsys.readouterr().err == ""
+
+
+def test_short_epochs_share_a_checkpoint(run, tmp_path):
+    with pytest.raises(KilledError):
+        run(tmp_path, dies_at=5, save_every_s=1e9)
+    assert not (tmp_path / "last.ckpt").exists()
