@@ -1,0 +1,35 @@
+"""What Dagster loads: all assets, checks, jobs, schedules and sensors, with their resources."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from orchestration import jobs, schedules, sensors
+from vidtag_assets import dataset, evaluation, features, gallery, registration, training
+from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The repository, which is the workspace."""
+MODULES = [dataset, gallery, features, training, evaluation, registration]
+
+
+def build_definitions(**resources: Any) -> dg.Definitions:
+    """The definitions over the repository; `resources` replace its own, for tests."""
+    own = {
+        "workspace": Workspace(root=str(ROOT)),
+        "params_file": ParamsFile(path=str(ROOT / "params.yaml")),
+        "dvc": Dvc(root=str(ROOT)),
+        "tracking": Tracking(root=str(ROOT)),
+    }
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules(MODULES),
+        asset_checks=dg.load_asset_checks_from_modules(MODULES),
+        jobs=[jobs.refresh_data, jobs.retrain, jobs.promote, jobs.validate_data],
+        schedules=[schedules.weekly_retraining, schedules.nightly_validation],
+        sensors=[sensors.automation, sensors.run_failure_log],
+        resources={**own, **resources},
+    )
+
+
+defs = build_definitions()

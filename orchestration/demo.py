@@ -1,0 +1,193 @@
+"""`make demo`: the main job in one process, told as it happens, and a video located by its model.
+
+Belongs here: running the whole asset graph on the instance that `dagster dev` shows, and the
+summary of that. Does not belong here: the graph (definitions.py), locating (vidtag_ml.predict).
+"""
+
+import contextlib
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import dagster as dg
+from dotenv import load_dotenv
+
+from orchestration.definitions import ROOT, defs
+from vidtag_assets import registry
+from vidtag_assets.resources import Tracking
+from vidtag_ml import cli as ml
+from vidtag_ml import clips, config, stage, stages
+
+FIGURES = (
+    "median_km",
+    "acc_25km",
+    "acc_100km",
+    "acc_200km",
+    "acc_750km",
+    "video_median_km",
+    "dfd_km",
+    "mrd_km",
+)
+"""Of each model in summary.json."""
+
+
+def main(root: Path = ROOT, defs: dg.Definitions = defs) -> None:
+    """Runs the main job in the workspace `root`; exits with 1 and one line if it fails."""
+    began = time.monotonic()
+    load_dotenv(root / ".env")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    with _terminal() as terminal, ml.showing_progress(terminal):
+        failure = materialize(defs, terminal)
+    if failure:
+        sys.exit(f"vidtag: {failure}")
+    try:
+        files = locate(root)
+    except ValueError as error:
+        sys.exit(f"vidtag: {error}")
+    _tell(root, summarise(root, time.monotonic() - began), files)
+
+
+def materialize(defs: dg.Definitions, terminal: TextIO) -> str | None:
+    """Materializes all assets on the configured instance; what failed, in one line, or None."""
+    story = _Story(terminal, len(defs.resolve_all_asset_keys()))
+
+    @dg.logger
+    def story_logger(_context: dg.InitLoggerContext) -> logging.Logger:
+        log = logging.Logger("demo", logging.DEBUG)
+        log.addHandler(story)
+        return log
+
+    told = dg.Definitions.merge(defs, dg.Definitions(loggers={"story": story_logger}))
+    job = told.resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.get() as instance:
+        result = job.execute_in_process(
+            instance=instance, raise_on_error=False, run_config={"loggers": {"story": {}}}
+        )
+    return None if result.success else story.failure or f"run {result.run_id} failed"
+
+
+def locate(root: Path) -> list[Path]:
+    """Locates the first test clip's video with the champion; returns the files in `out/demo/`."""
+    from vidtag_ml.predict import Predictor, write_files
+
+    params = config.load(root / "params.yaml")
+    at = stages.layout(root, params)
+    tables = clips.read(at.dataset)
+    clip = tables.clips[tables.clips["split"] == "test"].iloc[0]
+    bundle = registry.bundle_path(Tracking(root=str(root)), f"{registry.NAME}@{registry.CHAMPION}")
+    track = Predictor.load(bundle).locate(at.dataset / clip["video_path"])
+    truth, _ = clips.clip_positions(tables, clip["clip_id"], track.time_s, params.clips.max_gap_s)
+    return write_files(track, root / "out" / "demo", truth_T2=truth)
+
+
+def summarise(root: Path, seconds: float) -> dict[str, Any]:
+    """The figures of both models on the test clips, also written to `out/demo/summary.json`."""
+    reports = _summaries(root)
+    first = reports["vidtag"]
+    summary = {
+        "models": {name: {f: report[f] for f in FIGURES} for name, report in reports.items()},
+        "oracle_median_km": first["oracle_median_km"],
+        "gallery_size": first["gallery_size"],
+        "num_test_clips": first["num_clips"],
+        "num_test_frames": first["num_frames"],
+        "seconds": round(seconds, 1),
+        "registered_model": registry.NAME,
+        "champion_version": registry.aliases(Tracking(root=str(root)))[registry.CHAMPION],
+    }
+    text = json.dumps(summary, indent=2, allow_nan=False)
+    stage.write_text(root / "out" / "demo" / "summary.json", text + "\n")
+    return summary
+
+
+def _summaries(root: Path) -> dict[str, Mapping[str, Any]]:
+    from vidtag_ml.evaluate import Report
+
+    at = stages.layout(root, config.load(root / "params.yaml"))
+    return {name: Report.read(at.evaluation(name)).summary for name in stages.MODELS}
+
+
+def _tell(root: Path, summary: Mapping[str, Any], files: list[Path]) -> None:
+    ml.print_line("")
+    ml.print_figures(_summaries(root))
+    ml.print_line(
+        "Test flights are new, but cross an Earth whose pixels training has seen.\n\n"
+        f"Champion: {summary['registered_model']}, version {summary['champion_version']}. "
+        "It located a test video that it had never seen:"
+    )
+    for path in [*files, root / "out" / "demo" / "summary.json"]:
+        ml.print_line(f"  {path.relative_to(root)}")
+    ml.print_line(
+        f"\nDone in {summary['seconds']:.0f} s. Where to look next:\n"
+        "  make dev       the asset graph, with this run in it, on http://127.0.0.1:3000\n"
+        "  make mlflow    runs, metrics and the registry (mlflow ui) on http://127.0.0.1:5000\n"
+        "  .venv/bin/vidtag locate VIDEO    any video of your own"
+    )
+
+
+class _Story(logging.Handler):
+    """Dagster's events as lines: which asset is made, what came of it, what failed."""
+
+    def __init__(self, terminal: TextIO, num_assets: int) -> None:
+        super().__init__()
+        self.terminal, self.num_assets, self.num_made = terminal, num_assets, 0
+        self.failure: str | None = None
+        self.began: dict[str, float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event: dg.DagsterEvent | None = getattr(record, "dagster_meta", {}).get("dagster_event")
+        if event is None:
+            return
+        kind, step = event.event_type_value, event.step_key or ""
+        if kind == "STEP_START":
+            self.began[step] = time.monotonic()
+        elif kind == "ASSET_MATERIALIZATION":
+            self._materialized(event, time.monotonic() - self.began[step])
+        elif kind == "ASSET_CHECK_EVALUATION":
+            self._checked(event)
+        elif kind == "STEP_FAILURE" and self.failure is None:
+            self.failure = f"{step}: {_cause(event)}"
+
+    def _materialized(self, event: dg.DagsterEvent, seconds: float) -> None:
+        self.num_made += 1
+        metadata = event.step_materialization_data.materialization.metadata
+        worked = metadata.get("worked")
+        did = "done" if worked is None else "made"
+        unchanged = worked is not None and not worked.value
+        state = "unchanged" if unchanged else f"{did} in {seconds:.0f} s"
+        name = event.asset_key.to_user_string() if event.asset_key else ""
+        self._say(f"[{self.num_made:>2}/{self.num_assets}] {name:<20} {state}")
+
+    def _checked(self, event: dg.DagsterEvent) -> None:
+        check: Any = event.event_specific_data
+        mark = "holds" if check.passed else f"does not hold ({check.severity.value.lower()})"
+        why = f": {check.description}" if check.description and not check.passed else ""
+        self._say(f"        check {check.check_name} {mark}{why}")
+        if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
+            self.failure = self.failure or f"check {check.check_name} of {check.asset_key} failed"
+
+    def _say(self, text: str) -> None:
+        self.terminal.write(f"{text}\n")
+        self.terminal.flush()
+
+
+def _cause(event: dg.DagsterEvent) -> str:
+    """The message of the error that a user's code raised, in one line."""
+    data: Any = event.event_specific_data
+    error = data.error.cause or data.error
+    return " ".join(str(error.message).split())
+
+
+@contextlib.contextmanager
+def _terminal() -> Iterator[TextIO]:
+    """Standard output as it is now: during a step Dagster sends it to a file."""
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as stream:
+        yield stream
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Jobs: named selections of assets, with a sentence each."""
+
+import dagster as dg
+
+from vidtag_assets.dataset import clips
+from vidtag_assets.gallery import gps_gallery
+from vidtag_assets.registration import champion_model
+
+refresh_data = dg.define_asset_job(
+    "refresh_data",
+    selection=dg.AssetSelection.groups("dataset", "gallery"),
+    description="Ingests and checks the clips, rebuilds hierarchy and gallery, records their md5s.",
+)
+retrain = dg.define_asset_job(
+    "retrain",
+    selection=dg.AssetSelection.groups("features", "training", "evaluation", "registry"),
+    description="From features to a verdict: trains, evaluates, registers, and asks the gate.",
+)
+promote = dg.define_asset_job(
+    "promote",
+    selection=dg.AssetSelection.assets(champion_model),
+    description="Asks the gate about the challenger once more; trains nothing.",
+)
+validate_data = dg.define_asset_job(
+    "validate_data",
+    selection=dg.AssetSelection.checks_for_assets(clips, gps_gallery),
+    description="Runs the checks on clips and gallery as they lie on disk; makes nothing.",
+)

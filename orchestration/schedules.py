@@ -1,0 +1,28 @@
+"""Schedules: retraining once a week, if data changed; validation every night."""
+
+import dagster as dg
+
+from orchestration.jobs import retrain, validate_data
+from vidtag_assets import registry
+from vidtag_assets.resources import Dvc, Tracking
+
+
+@dg.schedule(
+    job=retrain,
+    cron_schedule="0 3 * * 1",
+    execution_timezone="UTC",
+    description="Retrains on Mondays at 3:00 UTC, but only on data that no current model has seen.",
+)
+def weekly_retraining(dvc: Dvc, tracking: Tracking) -> dg.RunRequest | dg.SkipReason:
+    """A run, or the reason why there is nothing to learn."""
+    reason = registry.nothing_new(tracking, dvc)
+    return dg.SkipReason(reason) if reason else dg.RunRequest()
+
+
+nightly_validation = dg.ScheduleDefinition(
+    name="nightly_validation",
+    job=validate_data,
+    cron_schedule="0 2 * * *",
+    execution_timezone="UTC",
+    description="Checks clips and gallery every night at 2:00 UTC, whoever wrote them.",
+)

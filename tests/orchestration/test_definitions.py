@@ -1,0 +1,78 @@
+"""The definitions as Dagster loads them."""
+
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from orchestration.definitions import ROOT, defs
+
+GRAPH = defs.resolve_asset_graph()
+KEYS = sorted(key.to_user_string() for key in GRAPH.get_all_asset_keys())
+PARENTS = {
+    "clips": set(),
+    "hierarchy": {"clips"},
+    "gps_gallery": {"clips"},
+    "frame_features": {"clips"},
+    "phase_one_model": {"frame_features", "gps_gallery"},
+    "phase_two_model": {"phase_one_model"},
+    "geoclip_model": {"frame_features", "gps_gallery"},
+    "vidtag_evaluation": {"phase_two_model"},
+    "geoclip_evaluation": {"geoclip_model"},
+    "leaderboard": {"vidtag_evaluation", "geoclip_evaluation"},
+    "registered_model": {"phase_two_model", "vidtag_evaluation", "gps_gallery"},
+    "champion_model": {"registered_model", "geoclip_evaluation"},
+}
+
+
+def test_definitions_load():
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_no_key_changed_unnoticed():
+    assert sorted(PARENTS) == KEYS
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_asset_is_described_for_the_person_on_call(key):
+    node = GRAPH.get(dg.AssetKey(key))
+    assert node.group_name in {
+        "dataset", "gallery", "features", "training", "evaluation", "registry"
+    }  # fmt: skip
+    assert node.owners == ["team:vidtag"]
+    assert node.kinds
+    assert "**When it fails:**" in node.description
+    assert {parent.to_user_string() for parent in node.parent_keys} == PARENTS[key]
+
+
+@pytest.mark.parametrize(
+    ("key", "pool"),
+    [("clips", "dvc"), ("gps_gallery", "dvc"), ("frame_features", "gpu"), ("geoclip_model", "gpu")],
+)
+def test_scarce_things_are_used_by_one_asset_at_a_time(key, pool):
+    assert GRAPH.get(dg.AssetKey(key)).pools == {pool}
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "clips_have_valid_metadata",
+        "fixes_have_valid_gps",
+        "clips_are_plausible",
+        "gallery_reaches_the_clips",
+        "gallery_holds_no_evaluation_fix",
+    ],
+)
+def test_checks_on_data_block(check):
+    specs = {spec.name: spec for each in defs.asset_checks for spec in each.check_specs}
+    assert specs[check].blocking
+
+
+def test_loading_imports_nothing_heavy():
+    code = "import sys, orchestration.definitions; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    heavy = {"torch", "mlflow", "great_expectations", "matplotlib", "pytorch_lightning", "av"}
+    assert not heavy & set(done.stdout.split())

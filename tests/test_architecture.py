@@ -1,0 +1,65 @@
+"""What holds the parts together: one direction of imports, commands that exist, strict params."""
+
+import ast
+import shlex
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from vidtag_ml import config
+
+ROOT = Path(__file__).parents[1]
+TOOLS = {"dagster", "mlflow", "dvc", "great_expectations"}
+FORBIDDEN = {
+    "vidtag_ml": {*TOOLS, "vidtag_assets", "orchestration", "tests"},
+    "vidtag_assets": {"dvc", "orchestration", "tests"},
+    "orchestration": {"dvc", "mlflow", "torch", "great_expectations", "tests"},
+}
+SOURCES = [(package, path) for package in FORBIDDEN for path in (ROOT / package).rglob("*.py")]
+DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+PARAMS = [ROOT / "params.yaml", *(ROOT / "params").glob("*.yaml")]
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize(("package", "path"), SOURCES, ids=lambda v: getattr(v, "name", v))
+def test_imports_point_in_one_direction(package, path):
+    assert not FORBIDDEN[package] & set(imports(path))
+
+
+@pytest.mark.parametrize("stage", DVC)
+def test_commands_of_dvc_are_commands_of_ours(stage):
+    from typer.main import get_command
+
+    from vidtag_assets.cli import app
+
+    line = DVC[stage]["cmd"].replace("${clips.source}", "flyover")
+    program, command, *options = shlex.split(line)
+    assert program == "vidtag"
+    known = get_command(app).commands[command]
+    assert known.make_context(command, options, resilient_parsing=False).params is not None
+
+
+@pytest.mark.parametrize("stage", DVC)
+def test_dependencies_of_dvc_exist_or_are_made(stage):
+    outs = {out for each in DVC.values() for out in each["outs"]}
+    for dep in DVC[stage].get("deps", []):
+        assert dep in outs or (ROOT / dep).exists(), dep
+    assert set(DVC[stage].get("params", [])) <= set(config.Params.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("path", PARAMS, ids=lambda p: p.name)
+def test_params_files_load_strictly(path):
+    assert isinstance(config.load(path), config.Params)
+
+
+def test_selections_by_string_work_in_this_environment():
+    assert dg.AssetSelection.from_string("group:training")

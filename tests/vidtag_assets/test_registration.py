@@ -1,0 +1,100 @@
+"""Registration and the gate's decision on a copy of the tiny world's store."""
+
+import dataclasses
+import shutil
+
+import pandas as pd
+import pytest
+
+from vidtag_assets import gate, provenance, registration, registry
+from vidtag_assets.resources import Tracking
+from vidtag_ml import stages
+
+
+@pytest.fixture
+def copied(world, tmp_path, params):
+    """Tracking, layout and lineage of a copy in which version 1 is the champion."""
+    root = shutil.copytree(world.root, tmp_path / "a copy")
+    registry.log_path(root).unlink()  # the world's own verdict on its untrained model
+    tracking = Tracking(root=str(root))
+    registry.promote(tracking, "vidtag", 1, "first")
+    at = stages.layout(root, params)
+    lineage = provenance.Lineage("commit", "c.dir", "g.dir", "params", "run")
+    yield tracking, at, lineage
+    world.resources["tracking"].client()
+
+
+def register_another(copied, params, factor):
+    """Version 2: other bytes in the bundle, and errors on val that are `factor` times as large."""
+    tracking, at, lineage = copied
+    (at.bundle / "bundle.json").write_text((at.bundle / "bundle.json").read_text() + "\n")
+    path = at.evaluation("vidtag", "val") / "per_clip.parquet"
+    table = pd.read_parquet(path)
+    table.assign(median_km=table["median_km"] * factor).to_parquet(path, index=False)
+    return registration.register(tracking, at, lineage, params, {"phase_two": "r"})
+
+
+def test_registered_bytes_are_not_registered_again(copied, params):
+    tracking, at, lineage = copied
+    version, new = registration.register(tracking, at, lineage, params, {})
+    assert (int(version.version), new) == (1, False)
+    assert registry.aliases(tracking) == {"challenger": 1, "champion": 1}
+
+
+def test_unchanged_challenger_moves_nothing(copied, params):
+    tracking, at, _ = copied
+    entry, verdict = registration.decide(tracking, at, params)
+    assert (entry.action, entry.champion, verdict) == ("unchanged", 1, None)
+    assert len(registry.history(at.root)) == 1
+
+
+def test_better_challenger_becomes_champion(copied, params):
+    tracking, at, _ = copied
+    version, new = register_another(copied, params, 0.01)
+    assert (int(version.version), new) == (2, True)
+    entry, verdict = registration.decide(tracking, at, params)
+    assert verdict.promoted
+    assert (entry.action, entry.champion, entry.previous) == ("promoted", 2, 1)
+    assert registry.aliases(tracking) == {"challenger": 2, "champion": 2, "previous": 1}
+
+
+def test_rejection_keeps_the_champion_and_is_logged_once(copied, params):
+    tracking, at, _ = copied
+    register_another(copied, params, 1.0)
+    for _ in range(2):
+        entry, _ = registration.decide(tracking, at, params)
+        assert (entry.action, entry.champion) == ("rejected", 1)
+    assert [e.action for e in registry.history(at.root)] == ["promoted", "rejected"]
+    assert "no significant gain" in registry.resolve(tracking, "vidtag/2").tags["verdict"]
+
+
+def test_version_taken_back_is_not_promoted_by_the_gate(copied, params):
+    tracking, at, _ = copied
+    register_another(copied, params, 0.01)
+    registration.decide(tracking, at, params)
+    registry.rollback(tracking, "vidtag", "wrong hemisphere")
+    entry, verdict = registration.decide(tracking, at, params)
+    assert verdict is None
+    assert "wrong hemisphere" in entry.reason
+    assert registry.aliases(tracking)["champion"] == 1
+
+
+def test_champion_is_judged_anew_on_another_gallery(copied, params):
+    tracking, at, lineage = copied
+    other = dataclasses.replace(params, gallery=dataclasses.replace(params.gallery, spacing_km=900))
+    stages.gallery(at.root, other)
+    stages.evaluate_model(at.root, other, "vidtag", "val")
+    stages.bundle(at.root, other)
+    registration.register(tracking, at, lineage, other, {})
+    old = registry.report(tracking, registry.resolve(tracking, "vidtag/1"), "val")
+    new = registry.report(tracking, registry.resolve(tracking, "vidtag/2"), "val")
+    assert gate.incomparable(new, old) == "another gallery"
+    entry, verdict = registration.decide(tracking, at, other)
+    assert verdict.ratio == pytest.approx(1.0)  # the same weights on the same gallery
+    assert "champion 1" in entry.reason
+
+
+def test_bundle_of_a_name_is_the_registered_one(copied):
+    tracking, at, _ = copied
+    folder = registration.bundle_path(tracking, "vidtag@champion")
+    assert (folder / "bundle.json").read_bytes() == (at.bundle / "bundle.json").read_bytes()

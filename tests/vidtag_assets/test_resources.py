@@ -1,0 +1,54 @@
+"""The real `dvc` command, in a folder with a space, with and without Git."""
+
+import pathlib
+import subprocess
+
+import pytest
+import yaml
+
+from vidtag_assets.resources import Dvc
+
+STAGES = {"stages": {"gallery": {"cmd": "vidtag gallery", "outs": ["data/gallery"]}}}
+
+
+@pytest.fixture
+def dvc(tmp_path):
+    root = tmp_path / "a workspace"
+    (root / "data" / "gallery").mkdir(parents=True)
+    (root / "data" / "gallery" / "points").write_text("1, 2")
+    (root / "dvc.yaml").write_text(yaml.safe_dump(STAGES))
+    (root / ".dvc").mkdir()
+    (root / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
+    return Dvc(root=str(root))
+
+
+def test_md5_is_unknown_before_the_first_commit(dvc):
+    assert dvc.md5("gallery") is None
+
+
+def test_commit_without_git_gives_the_identity_and_a_clean_status(dvc):
+    md5 = dvc.commit("gallery")
+    assert len(md5) == 36
+    assert md5.endswith(".dir")
+    assert dvc.md5("gallery") == md5
+    assert dvc.status() == {}
+
+
+def test_commit_in_a_repository_leaves_git_in_use(dvc):
+    subprocess.run(["git", "init", "-q"], cwd=dvc.root, check=True)
+    dvc.commit("gallery")
+    with pathlib.Path(f"{dvc.root}/data/.gitignore").open() as ignored:
+        assert "/gallery" in ignored.read()
+
+
+def test_changed_bytes_change_the_status_and_the_identity(dvc):
+    md5 = dvc.commit("gallery")
+    with pathlib.Path(f"{dvc.root}/data/gallery/points").open("a") as points:
+        points.write("3, 4")
+    assert "gallery" in dvc.status()
+    assert dvc.commit("gallery") != md5
+
+
+def test_unknown_stage_fails_with_what_dvc_said(dvc):
+    with pytest.raises(RuntimeError, match="nothing_of_ours"):
+        dvc.commit("nothing_of_ours")

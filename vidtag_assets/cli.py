@@ -1,0 +1,131 @@
+"""`vidtag`: the machine-learning commands, and those that need the registry.
+
+Belongs here: commands that name a model by alias or version, or change one. Does not belong here:
+what they do (registry.py, provenance.py), the other commands (vidtag_ml.cli). Nothing heavy is
+imported before a command needs it.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from vidtag_ml import cli as ml
+
+if TYPE_CHECKING:
+    from vidtag_assets.registry import Promotion
+    from vidtag_assets.resources import Tracking
+
+CHAMPION = "vidtag@champion"
+NAMES = "NAME, NAME@ALIAS, NAME/VERSION or the folder of a bundle."
+
+Reason = Annotated[str, typer.Option(help="Why; the promotion log keeps it.")]
+
+
+def bundle_of(model: str) -> Path:
+    """The folder of the bundle that `NAME[@ALIAS|/VERSION]` or a path names."""
+    if Path(model).is_dir():
+        return Path(model)
+    from vidtag_assets import registry
+
+    return registry.bundle_path(_tracking(), model)
+
+
+def trace(
+    what: Annotated[
+        str, typer.Argument(help="A model, or the beginning of a DVC md5, a commit or a run's id.")
+    ] = CHAMPION,
+    as_json: ml.AsJson = False,
+) -> None:
+    """Show what a model was made from, or which models were made from something."""
+    from vidtag_assets import provenance
+    from vidtag_assets.resources import Dvc
+
+    found = provenance.trace(_tracking(), Dvc(root=str(Path.cwd())), what)
+    if as_json:
+        ml.print_json(found)
+        return
+    for model in found:
+        _print_model(model)
+
+
+def promote(
+    model: Annotated[str, typer.Argument(help="NAME@ALIAS or NAME/VERSION.")] = "vidtag@challenger",
+    reason: Reason = "by hand, past the gate",
+    as_json: ml.AsJson = False,
+) -> None:
+    """Make a version the champion, past the gate; the old champion becomes @previous."""
+    from vidtag_assets import registry
+
+    version = registry.resolve(_tracking(), model)
+    made = registry.promote(_tracking(), version.name, int(version.version), reason)
+    _print_promotion(made, as_json)
+
+
+def rollback(
+    name: Annotated[str, typer.Argument(help="Name of the model.")] = "vidtag",
+    reason: Reason = "by hand",
+    as_json: ml.AsJson = False,
+) -> None:
+    """Make the previous champion the champion again."""
+    from vidtag_assets import registry
+
+    _print_promotion(registry.rollback(_tracking(), name, reason), as_json)
+
+
+app = ml.build_app(
+    ml.locate_with(bundle_of, CHAMPION, NAMES),
+    "GPS-tagged videos in, a traceable, promoted model out; any video in, a GPS track out.",
+)
+for command in (trace, promote, rollback):
+    app.command(rich_help_panel="Registry")(command)
+
+
+def main() -> NoReturn:
+    """Runs `vidtag`."""
+    ml.main(app)
+
+
+def _tracking() -> "Tracking":
+    """The store of the workspace, which is the current folder.
+
+    Raises:
+        ValueError: nothing was ever registered here; asking MLflow would make an empty store.
+    """
+    if not Path("mlflow.db").is_file():
+        raise ValueError(
+            f"{Path.cwd()}: no model is registered here (there is no mlflow.db); "
+            "`make demo` makes one, and --model takes a folder too"
+        )
+    from vidtag_assets.resources import Tracking
+
+    return Tracking(root=str(Path.cwd()))
+
+
+SHOWN = ("median_km", "acc_200km", "dfd_km")
+"""Of the many metrics, those that `trace` prints; --json has them all."""
+
+
+def _print_model(model: dict[str, Any]) -> None:
+    aliases = "".join(f" @{alias}" for alias in model["aliases"])
+    ml.print_line(f"{model['model']}/{model['version']}{aliases}")
+    metrics = {f"{split}_{f}" for split in ("val", "test") for f in SHOWN}
+    for key, value in model.items():
+        if key in ("model", "version", "aliases"):
+            continue
+        if isinstance(value, dict):
+            chosen = {k: v for k, v in value.items() if key != "metrics" or k in metrics}
+            value = ", ".join(
+                f"{k} {v:.4g}" if key == "metrics" else f"{k} {v}" for k, v in chosen.items()
+            )
+        ml.print_line(f"  {key.replace('_', ' '):<16} {value}")
+
+
+def _print_promotion(made: "Promotion", as_json: bool) -> None:
+    if as_json:
+        import dataclasses
+
+        ml.print_json(dataclasses.asdict(made))
+        return
+    was = f"version {made.previous}" if made.previous else "none"
+    ml.print_line(f"{made.model}@champion is version {made.champion} (was {was}): {made.reason}")

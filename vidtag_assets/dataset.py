@@ -1,0 +1,143 @@
+"""The dataset: clips with their fixes, and the hierarchy of their places; checks below each.
+
+Belongs here: assets clips and hierarchy. Does not belong here: where clips come from
+(vidtag_ml.sources), what a table must look like (expectations.py).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from vidtag_assets import expectations
+from vidtag_assets.metadata import OWNERS, picture, preview
+from vidtag_assets.resources import Dvc, ParamsFile, Workspace
+from vidtag_ml import stages
+from vidtag_ml.stage import code_digest
+
+CHEAP = (
+    dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
+).with_label("eager, behind blocking checks")
+"""When the automation sensor, if switched on, makes what costs next to nothing."""
+
+
+@dg.asset(
+    group_name="dataset",
+    kinds={"dvc", "parquet"},
+    code_version=code_digest("vidtag_ml.sources.flyover", "vidtag_ml.sources.flyover_dataset"),
+    owners=OWNERS,
+    pool="dvc",
+)
+def clips(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.MaterializeResult:
+    """Videos with their GPS fixes: tables `clips` and `fixes`, one folder, one DVC output.
+
+    Everything downstream is made from this. Its data version is the DVC md5 of `data/<dataset>/`.
+
+    **When it fails:** a full disk, or a wrong key in section `clips` of params.yaml; the message
+    says which. Materialize again: it goes on at the clip where it stopped. When a check fails, the
+    tables are wrong, and nothing downstream runs: its metadata names clips and rules.
+    """
+    from vidtag_ml import clips as tables_of
+    from vidtag_ml import plots
+
+    params = params_file.load()
+    worked = stages.ingest(workspace.path, params)
+    md5 = dvc.commit("clips")
+    tables = tables_of.read(workspace.layout(params).dataset)
+    split_of = tables.clips["split"].tolist()
+    first = tables.fixes.drop_duplicates("clip_id").set_index("clip_id")
+    starts = first.loc[tables.clips["clip_id"], ["lat", "lon"]]
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(md5),
+        metadata={
+            "dagster/row_count": len(tables.clips),
+            "map": picture(lambda path: plots.clips_map(starts, split_of, path)),
+            "preview": preview(tables.clips),
+            "fixes": preview(tables.fixes),
+            "num_fixes": len(tables.fixes),
+            "num_frames": int(tables.clips["num_frames"].sum()),
+            **{f"num_{split}": split_of.count(split) for split in tables_of.SPLITS},
+            "dvc_md5": md5,
+            "worked": worked,
+        },
+    )
+
+
+@dg.asset_check(asset=clips, blocking=True)
+def clips_have_valid_metadata(workspace: Workspace, params_file: ParamsFile) -> dg.AssetCheckResult:
+    """Every clip has an id, a video, a mode, a split, a group and a digest, all within bounds."""
+    return _judge(workspace, params_file, "clips", expectations.clips_suite)
+
+
+@dg.asset_check(asset=clips, blocking=True)
+def fixes_have_valid_gps(workspace: Workspace, params_file: ParamsFile) -> dg.AssetCheckResult:
+    """Every fix lies on Earth and belongs to a clip; poor receivers are only warned of."""
+    return _judge(workspace, params_file, "fixes", expectations.fixes_suite)
+
+
+@dg.asset_check(asset=clips, blocking=True)
+def clips_are_plausible(workspace: Workspace, params_file: ParamsFile) -> dg.AssetCheckResult:
+    """No group is in two splits, times grow, nothing is faster than its mode, no fix is at 0, 0."""
+    from vidtag_ml import clips as tables_of
+
+    params = params_file.load()
+    tables = tables_of.read(workspace.layout(params).dataset)
+    found = tables_of.problems(tables, params.evaluation.max_speed_kmh)
+    return dg.AssetCheckResult(
+        passed=not found,
+        metadata={
+            "num_problems": len(found),
+            "problems": preview(pd.DataFrame(found, columns=["clip_id", "reason"]), 20),
+        },
+    )
+
+
+@dg.asset(
+    deps=[clips],
+    group_name="dataset",
+    kinds={"dvc", "csv"},
+    code_version=code_digest("vidtag_ml.hierarchy"),
+    owners=OWNERS,
+    pool="dvc",
+    automation_condition=CHEAP,
+)
+def hierarchy(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.MaterializeResult:
+    """Which city lies in which state, country and continent, for all places of the clips.
+
+    **When it fails:** a clip lacks a label; the message counts them and names the first.
+    """
+    from vidtag_ml import hierarchy as places
+
+    params = params_file.load()
+    worked = stages.hierarchy(workspace.path, params)
+    md5 = dvc.commit("hierarchy")
+    table = places.read(workspace.layout(params).hierarchy)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(md5),
+        metadata={
+            "dagster/row_count": len(table),
+            "preview": preview(table, 10),
+            **{f"num_{level}": int(table[level].nunique()) for level in places.LEVELS},
+            "dvc_md5": md5,
+            "worked": worked,
+        },
+    )
+
+
+def _judge(
+    workspace: Workspace, params_file: ParamsFile, name: str, suite: Callable[[], Any]
+) -> dg.AssetCheckResult:
+    from vidtag_ml import clips as tables_of
+
+    tables = tables_of.read(workspace.layout(params_file.load()).dataset)
+    verdict = expectations.validate(getattr(tables, name), suite)
+    severity = dg.AssetCheckSeverity.ERROR if verdict.critical else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        passed=verdict.passed,
+        severity=severity,
+        metadata={
+            "num_expectations": verdict.num_expectations,
+            "failures": preview(verdict.table(), 20),
+        },
+    )

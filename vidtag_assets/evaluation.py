@@ -1,0 +1,128 @@
+"""Evaluation: each model on the held-out clips, and the leaderboard of all of them.
+
+Belongs here: the factory of evaluation assets, asset leaderboard. Does not belong here: metrics and
+reports (vidtag_ml.evaluate), the gate (gate.py).
+"""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pandas as pd
+
+from vidtag_assets.dataset import CHEAP
+from vidtag_assets.metadata import OWNERS, numbers, picture, preview
+from vidtag_assets.resources import ParamsFile, Workspace
+from vidtag_assets.training import geoclip_model, phase_two_model
+from vidtag_ml import stage, stages
+from vidtag_ml.stage import code_digest
+
+if TYPE_CHECKING:
+    from vidtag_ml.evaluate import Report
+
+NUM_TRACKS = 6
+"""Example tracks in the UI: evenly spaced between the best and the worst."""
+SHOWN = ("median_km", "video_median_km", "dfd_km", "mrd_km", "oracle_median_km")
+
+
+def evaluation_asset(name: str, model: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The asset `<name>_evaluation`: reports of a model on val and test."""
+
+    @dg.asset(
+        name=f"{name}_evaluation",
+        deps=[model],
+        group_name="evaluation",
+        kinds={"torch", "parquet"},
+        code_version=code_digest("vidtag_ml.evaluate", "vidtag_ml.metrics", "vidtag_ml.decoding"),
+        owners=OWNERS,
+        pool="gpu",
+        description=(
+            f"Tracks and figures of {name} on val, which decides promotion, and on test, which is "
+            "only reported: `out/evaluation/`. Every figure carries its gallery.\n\n"
+            "**When it fails:** a model, gallery or feature store is missing or does not fit the "
+            "others; materialize what the message names, then this again."
+        ),
+    )
+    def evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.MaterializeResult:
+        from vidtag_ml import plots
+        from vidtag_ml.evaluate import Report
+
+        params = params_file.load()
+        worked = [
+            stages.evaluate_model(workspace.path, params, name, split) for split in stages.SPLITS
+        ]
+        at = workspace.layout(params)
+        reports = {split: Report.read(at.evaluation(name, split)) for split in stages.SPLITS}
+        test = reports["test"]
+        order = test.per_clip.sort_values("median_km")["clip_id"].tolist()
+        step = max(1, len(order) // NUM_TRACKS)
+        tracks = {track.clip: track for track in test.tracks}
+        examples = [tracks[clip] for clip in order[::step][:NUM_TRACKS]]
+        errors = {split: report.frames["error_km"].dropna() for split, report in reports.items()}
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(
+                " ".join(stage.digest(at.evaluation(name, split)) for split in stages.SPLITS)
+            ),
+            metadata={
+                "tracks": picture(lambda path: plots.tracks_sheet(examples, test.truths, path)),
+                "errors": picture(lambda path: plots.error_cdf(errors, path)),
+                "worst_clips": preview(test.per_clip.sort_values("median_km", ascending=False)),
+                "summary": dg.MetadataValue.json(test.summary),
+                **_headline(reports),
+                "worked": any(worked),
+            },
+        )
+
+    return evaluation
+
+
+vidtag_evaluation = evaluation_asset("vidtag", phase_two_model)
+geoclip_evaluation = evaluation_asset("geoclip", geoclip_model)
+
+
+@dg.asset(
+    deps=[vidtag_evaluation, geoclip_evaluation],
+    group_name="evaluation",
+    kinds={"csv"},
+    owners=OWNERS,
+    automation_condition=CHEAP,
+)
+def leaderboard(workspace: Workspace, params_file: ParamsFile) -> dg.MaterializeResult:
+    """All models on the test clips, best median first: `out/evaluation/leaderboard.csv`.
+
+    **When it fails:** an evaluation is missing; materialize it.
+    """
+    from vidtag_ml import plots
+    from vidtag_ml.evaluate import Report
+
+    at = workspace.layout(params_file.load())
+    reports = {name: Report.read(at.evaluation(name)) for name in stages.MODELS}
+    table = pd.DataFrame([report.summary for report in reports.values()])
+    table = table.sort_values("median_km", ignore_index=True)
+    text = table.to_csv(index=False, lineterminator="\n")
+    path = at.root / "out" / "evaluation" / "leaderboard.csv"
+    stage.write_text(path, text)
+    accuracies = [c for c in table.columns if c.startswith("acc_") and not c.endswith(("lo", "hi"))]
+    shown = table[["model", "decoding", *accuracies, *SHOWN]]
+    errors = {name: report.frames["error_km"].dropna() for name, report in reports.items()}
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(stage.digest(path)),
+        metadata={
+            "leaderboard": preview(shown, len(shown)),
+            "errors": picture(lambda target: plots.error_cdf(errors, target)),
+            **numbers(_ratios(table), "vidtag_over_geoclip_"),
+        },
+    )
+
+
+def _headline(reports: "dict[str, Report]") -> dict[str, float]:
+    found: dict[str, float] = {}
+    for split, report in reports.items():
+        chosen = {k: v for k, v in report.summary.items() if k.startswith("acc_") or k in SHOWN}
+        kept = {k: v for k, v in chosen.items() if not k.endswith(("_lo", "_hi"))}
+        found |= numbers(kept, f"{split}_")
+    return found
+
+
+def _ratios(table: pd.DataFrame) -> dict[str, float]:
+    rows = {row["model"]: row for row in table.to_dict("records")}
+    return {name: rows["vidtag"][name] / rows["geoclip"][name] for name in SHOWN[:3]}

@@ -1,0 +1,92 @@
+"""The gate: whether a challenger replaces a champion, judged on one frozen split (decision 13).
+
+Belongs here: the comparison of two evaluation reports, as values. Does not belong here: aliases,
+the log, where reports come from (registration.py).
+
+Each clip is a draw: the figure compared is the logarithm of its median frame error, so that the
+mean difference over clips is a ratio of typical errors, in streets and on continents alike.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidtag_ml import metrics
+from vidtag_ml.evaluate import Report
+
+LEAST_KM = 0.001
+"""Errors below this count as this: a metre is perfect."""
+LEAST_CLIPS = 10
+"""Continents with fewer clips are not judged on their own."""
+SEED = 0
+_TRUTH = ["clip", "time_s", "true_lat", "true_lon"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says."""
+
+    promoted: bool
+    """Whether the challenger may replace its rival."""
+    reasons: tuple[str, ...]
+    """Sentences, the decisive one first."""
+    ratio: float | None = None
+    """Typical error of the challenger over its rival's; below 1 is better."""
+    ratio_lo: float | None = None
+    """Lower end of its 95 % bootstrap interval over clips."""
+    ratio_hi: float | None = None
+    """Upper end."""
+
+
+def judge(
+    challenger: Report, rival: Report, rival_name: str, *, draws: int, by_continent: bool
+) -> Verdict:
+    """The verdict on a challenger: better beyond chance, and nowhere worse beyond chance.
+
+    Args:
+        challenger: its report on the val split.
+        rival: the rival's report on the same clips and gallery.
+        rival_name: how reasons call the rival.
+        draws: bootstrap draws over clips.
+        by_continent: whether a continent that got significantly worse forbids promotion.
+    """
+    mismatch = incomparable(challenger, rival)
+    if mismatch:
+        return Verdict(False, (f"cannot be compared with {rival_name}: {mismatch}",))
+    ours, theirs = _log_errors(challenger), _log_errors(rival)
+    mean, low, high = np.exp(metrics.paired_difference(ours, theirs, draws, SEED)).tolist()
+    said = f"typical error is {mean:.2f} [{low:.2f}, {high:.2f}] times that of {rival_name}"
+    worse = _regressions(challenger, ours - theirs, draws) if by_continent else ()
+    promoted = high < 1 and not worse
+    reasons = (*worse, said) if high < 1 else (f"{said}: no significant gain", *worse)
+    return Verdict(promoted, reasons, mean, low, high)
+
+
+def incomparable(a: Report, b: Report) -> str | None:
+    """Why two reports cannot be compared clip by clip; None if they can."""
+    if a.summary["gallery_md5"] != b.summary["gallery_md5"]:
+        return "another gallery"
+    truth = [r.frames[_TRUTH].sort_values(["clip", "time_s"], ignore_index=True) for r in (a, b)]
+    if not truth[0].equals(truth[1]):
+        return f"another {a.summary['split']} split"
+    return None
+
+
+def _log_errors(report: Report) -> NDArray[np.float64]:
+    errors = report.per_clip.sort_values("clip_id")["median_km"].to_numpy(float)
+    return np.asarray(np.log(np.maximum(errors, LEAST_KM)))
+
+
+def _regressions(report: Report, difference_N: NDArray[np.float64], draws: int) -> tuple[str, ...]:
+    continents = report.per_clip.sort_values("clip_id")["continent"].to_numpy(str)
+    found = []
+    for continent in np.unique(continents):
+        there = difference_N[continents == continent]
+        if len(there) < LEAST_CLIPS:
+            continue
+        low, _ = metrics.bootstrap(there, draws, SEED)
+        if low > 0:
+            ratio = float(np.exp(there.mean()))
+            found.append(f"{continent} got worse: {ratio:.2f} times on {len(there)} clips")
+    return tuple(found)

@@ -1,0 +1,171 @@
+"""Where a model comes from: one identity for code, data, gallery, parameters and run (decision 4).
+
+Belongs here: reading that identity, turning it into tags and MLflow datasets, walking it back from
+a model or forward from data (`trace`). Does not belong here: registering and promoting
+(registration.py), the commands themselves (resources.py).
+"""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vidtag_assets.resources import Dvc, Tracking
+from vidtag_ml import config
+
+if TYPE_CHECKING:
+    from mlflow.data.meta_dataset import MetaDataset
+    from mlflow.entities.model_registry import ModelVersion
+
+NO_GIT = "no-git"
+"""Stands for the commit where the workspace is not a Git repository, or has no commit yet."""
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What a model is made from."""
+
+    git_commit: str
+    """Commit of the code; ends in `+changes` when tracked files differ from it."""
+    clips: str | None
+    """DVC md5 of the dataset, 32 digits and `.dir`; None before its first commit."""
+    gallery: str | None
+    """DVC md5 of the gallery, likewise."""
+    params: str
+    """md5 of the parsed parameters: comments and order of keys do not count."""
+    dagster_run: str
+    """Id of the Dagster run."""
+
+    def tags(self) -> dict[str, str]:
+        """The identity as MLflow tags."""
+        return {
+            "git_commit": self.git_commit,
+            "dvc.clips": self.clips or "",
+            "dvc.gallery": self.gallery or "",
+            "params": self.params,
+            "dagster.run": self.dagster_run,
+        }
+
+
+def lineage(root: Path, params: config.Params, dvc: Dvc, dagster_run: str) -> Lineage:
+    """The identity of what is made now in the workspace `root`."""
+    return Lineage(
+        git_commit(root), dvc.md5("clips"), dvc.md5("gallery"), params_digest(params), dagster_run
+    )
+
+
+def require(found: Lineage) -> None:
+    """Checks that a model made now could be traced.
+
+    Raises:
+        ValueError: data or gallery have no DVC identity; names them.
+    """
+    for name in ("clips", "gallery"):
+        if getattr(found, name) is None:
+            raise ValueError(
+                f"dvc.lock has no md5 of {name}: materialize {name} first (or `dvc commit {name}`)"
+            )
+
+
+def params_digest(params: config.Params) -> str:
+    """md5 of the parameters' values."""
+    text = json.dumps(config.as_dict(params), sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def git_commit(root: Path) -> str:
+    """The commit checked out in `root`, with `+changes` if tracked files differ from it.
+
+    `dvc.lock` does not count: the md5s of data are tags of their own.
+    """
+    head = _git(root, "rev-parse", "HEAD")
+    if not head:
+        return NO_GIT
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock")
+    return f"{head}+changes" if changed else head
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def dataset(name: str, source: Path, digest: str) -> "MetaDataset":
+    """An MLflow dataset whose digest is the DVC md5, at most 36 characters."""
+    from mlflow.data.meta_dataset import MetaDataset
+    from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-defined]
+
+    place = LocalArtifactDatasetSource(str(source))
+    return MetaDataset(place, name=name, digest=digest)  # type: ignore[abstract]
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as `section.key`, as MLflow lists parameters."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        found |= flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return found
+
+
+def trace(tracking: Tracking, dvc: Dvc, what: str) -> list[dict[str, Any]]:
+    """What is known about models: one dict each, newest first, JSON-safe.
+
+    Walks the chain both ways. From a model (`vidtag`, `vidtag@champion`, `vidtag/3`) to its commit,
+    data, gallery, parameters and runs; from the beginning of any of those (a DVC md5, a Git commit,
+    a digest of parameters or bundle, a run's id) to the models made from it.
+
+    Raises:
+        ValueError: nothing bears that name or identity.
+    """
+    from vidtag_assets import registry
+
+    name = registry.parse(what)[0]
+    known = registry.versions(tracking, registry.NAME)
+    if name == registry.NAME:
+        one = what != name
+        chosen = [registry.resolve(tracking, what)] if one else known
+    else:
+        chosen = [v for v in known if any(i.startswith(what) for i in _identities(v))]
+    if not chosen:
+        raise ValueError(f"no model is called {what!r} or was made from it")
+    aliases = registry.aliases(tracking)
+    return [_described(tracking, dvc, version, aliases) for version in chosen]
+
+
+_TAGS = ("git_commit", "dvc.clips", "dvc.gallery", "params", "bundle", "dagster.run")
+
+
+def _identities(version: "ModelVersion") -> list[str]:
+    return [*(version.tags.get(tag, "") for tag in _TAGS), str(version.run_id)]
+
+
+def _described(
+    tracking: Tracking, dvc: Dvc, version: "ModelVersion", aliases: Mapping[str, int]
+) -> dict[str, Any]:
+    tags = version.tags
+    run = tracking.client().get_run(str(version.run_id))
+    commit = tags.get("git_commit", NO_GIT).removesuffix("+changes")
+    here = {"dvc.clips": dvc.md5("clips"), "dvc.gallery": dvc.md5("gallery")}
+    return {
+        "model": version.name,
+        "version": int(version.version),
+        "aliases": sorted(a for a, number in aliases.items() if number == int(version.version)),
+        **{tag: tags.get(tag) for tag in _TAGS},
+        "mlflow_run": version.run_id,
+        "training_runs": {
+            k.removeprefix("run."): v for k, v in sorted(tags.items()) if k.startswith("run.")
+        },
+        "url": tracking.url(str(version.run_id)),
+        "metrics": dict(sorted(run.data.metrics.items())),
+        "data_is_current": all(tags.get(name) == md5 for name, md5 in here.items()),
+        "restore": None if commit == NO_GIT else f"git checkout {commit} && dvc checkout",
+    }

@@ -1,0 +1,35 @@
+"""The model as MLflow serves it: paths of videos in, tracks out. MLflow keeps a copy of this file.
+
+Belongs here: the bridge from MLflow's interface to `Predictor`, which `vidtag locate` uses as well.
+Does not belong here: anything that decides a position (vidtag_ml.predict).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+
+class Locator(PythonModel):
+    """Locates videos with the bundle among its artifacts."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Loads the bundle."""
+        from vidtag_ml.predict import Predictor
+
+        self.predictor = Predictor.load(Path(context.artifacts["bundle"]))
+
+    def predict(
+        self,
+        context: PythonModelContext,  # noqa: ARG002 (MLflow passes it)
+        model_input: list[str],
+        params: dict[str, Any] | None = None,  # noqa: ARG002 (likewise)
+    ) -> pd.DataFrame:
+        """Columns clip, time_s, lat, lon, initial_lat, initial_lon, score; one row a frame."""
+        tracks = [self.predictor.locate(Path(path)) for path in model_input]
+        return pd.concat([track.table() for track in tracks], ignore_index=True)
+
+
+mlflow.models.set_model(Locator())

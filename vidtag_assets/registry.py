@@ -1,0 +1,210 @@
+"""The registry of models in MLflow: names, versions and aliases; promotion and rollback.
+
+Belongs here: plain functions that assets and the command line share, and the append-only log of
+decisions. Does not belong here: what decides (gate.py, registration.py), lineage (provenance.py).
+"""
+
+import dataclasses
+import datetime as dt
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidtag_assets.resources import Dvc, Tracking
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+    from vidtag_ml.evaluate import Report
+
+NAME = "vidtag"
+CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
+ROLLED_BACK = "rolled_back"
+"""Tag of a version that a person took back; the gate does not promote it again."""
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """One line of the log: a decision about the champion."""
+
+    time: str
+    """UTC, ISO 8601."""
+    action: str
+    """promoted, rejected or rolled back."""
+    model: str
+    version: int
+    """The version that the decision is about."""
+    champion: int | None
+    """The champion after the decision."""
+    previous: int | None
+    """The champion before it."""
+    reason: str
+
+
+def parse(model: str) -> tuple[str, str | None, int | None]:
+    """Name, alias and version of `NAME[@ALIAS|/VERSION]`.
+
+    Raises:
+        ValueError: the text is none of these.
+    """
+    name, at, alias = model.partition("@")
+    name, slash, version = name.partition("/")
+    if not name or (at and not alias) or (at and slash) or (slash and not version.isdecimal()):
+        raise ValueError(f"{model!r} names no model: write NAME, NAME@ALIAS or NAME/VERSION")
+    return name, alias or None, int(version) if slash else None
+
+
+def versions(tracking: Tracking, name: str) -> list["ModelVersion"]:
+    """All versions of a model, newest first; none if it was never registered."""
+    found = tracking.client().search_model_versions(f"name = '{name}'")
+    return sorted(found, key=lambda v: -int(v.version))
+
+
+def aliases(tracking: Tracking, name: str = NAME) -> dict[str, int]:
+    """Version of each alias."""
+    models = tracking.client().search_registered_models(f"name = '{name}'")
+    return {alias: int(version) for alias, version in models[0].aliases.items()} if models else {}
+
+
+def resolve(tracking: Tracking, model: str) -> "ModelVersion":
+    """The version that `NAME[@ALIAS|/VERSION]` means; a bare name means its champion.
+
+    Raises:
+        ValueError: there is no such version; says what there is.
+    """
+    name, alias, number = parse(model)
+    known = {int(v.version): v for v in versions(tracking, name)}
+    if not known:
+        raise ValueError(
+            f"no model {name!r} is registered yet: `make demo` trains and registers it"
+        )
+    if number is None:
+        named = aliases(tracking, name)
+        number = named.get(alias or CHAMPION)
+        if number is None:
+            listed = ", ".join(f"@{a} is {v}" for a, v in sorted(named.items())) or "no alias"
+            raise ValueError(f"{name} has no {alias or CHAMPION} yet ({listed})")
+    if number not in known:
+        raise ValueError(f"{name} has no version {number}; the newest is {max(known)}")
+    return known[number]
+
+
+def bundle_path(tracking: Tracking, model: str) -> Path:
+    """The bundle of a registered model, where MLflow keeps it."""
+    version = resolve(tracking, model)
+    return local(tracking, str(version.source)) / "artifacts" / "bundle"
+
+
+def report(tracking: Tracking, version: "ModelVersion", split: str) -> "Report":
+    """The evaluation report that a version was registered with."""
+    from vidtag_ml.evaluate import Report
+
+    return Report.read(local(tracking, f"runs:/{version.run_id}/evaluation/{split}"))
+
+
+def local(tracking: Tracking, uri: str) -> Path:
+    """Where artifacts at an MLflow address lie on this machine; fetched there if need be."""
+    import mlflow
+
+    tracking.client()
+    return Path(mlflow.artifacts.download_artifacts(uri))
+
+
+def promote(tracking: Tracking, name: str, version: int | str, reason: str) -> Promotion:
+    """Makes a version the champion and the old champion `previous`; logs it.
+
+    A version that is champion already stays it, and nothing is logged.
+
+    Raises:
+        ValueError: there is no such version, or no reason is given.
+    """
+    if not reason.strip():
+        raise ValueError("a promotion needs a reason: it is all that the log tells later")
+    target = resolve(tracking, f"{name}/{version}")
+    number, old = int(target.version), aliases(tracking, name).get(CHAMPION)
+    entry = Promotion(now(), "promoted", name, number, number, old, reason)
+    if old == number:
+        return entry
+    client = tracking.client()
+    if ROLLED_BACK in target.tags:
+        client.delete_model_version_tag(name, target.version, ROLLED_BACK)
+    if old is not None:
+        client.set_registered_model_alias(name, PREVIOUS, str(old))
+    client.set_registered_model_alias(name, CHAMPION, str(number))
+    append(tracking, entry)
+    return entry
+
+
+def rollback(tracking: Tracking, name: str, reason: str) -> Promotion:
+    """Makes `previous` the champion again; the gate will not promote the one taken back; logs it.
+
+    Raises:
+        ValueError: there is no previous champion, or no reason is given.
+    """
+    if not reason.strip():
+        raise ValueError("a rollback needs a reason: it is all that the log tells later")
+    named = aliases(tracking, name)
+    old, target = named.get(CHAMPION), named.get(PREVIOUS)
+    if old is None or target is None or old == target:
+        raise ValueError(f"{name} has no previous champion to go back to")
+    client = tracking.client()
+    client.set_model_version_tag(name, str(old), ROLLED_BACK, reason)
+    client.set_registered_model_alias(name, CHAMPION, str(target))
+    before = _champion_before(Path(tracking.root), name, target)
+    if before is None:
+        client.delete_registered_model_alias(name, PREVIOUS)
+    else:
+        client.set_registered_model_alias(name, PREVIOUS, str(before))
+    entry = Promotion(now(), "rolled back", name, old, target, old, reason)
+    append(tracking, entry)
+    return entry
+
+
+def log_path(root: Path) -> Path:
+    """The append-only log of promotions, rejections and rollbacks, one JSON object a line."""
+    return root / "out" / "promotions.jsonl"
+
+
+def history(root: Path) -> list[Promotion]:
+    """The log's entries, oldest first."""
+    path = log_path(root)
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [Promotion(**json.loads(line)) for line in lines]
+
+
+def _champion_before(root: Path, name: str, version: int) -> int | None:
+    """The champion that a version replaced when it was last promoted."""
+    for entry in reversed(history(root)):
+        if (entry.model, entry.action, entry.version) == (name, "promoted", version):
+            return entry.previous
+    return None
+
+
+def append(tracking: Tracking, entry: Promotion) -> None:
+    """Adds a line to the log."""
+    path = log_path(Path(tracking.root))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as log:
+        log.write(json.dumps(dataclasses.asdict(entry)) + "\n")
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+
+
+def nothing_new(tracking: Tracking, dvc: Dvc) -> str | None:
+    """Why retraining would learn nothing: champion or challenger are made from today's data.
+
+    Compares data versions, never times. None if there is no model yet or its data has changed.
+    """
+    today = {"dvc.clips": dvc.md5("clips"), "dvc.gallery": dvc.md5("gallery")}
+    named = aliases(tracking)
+    for alias in (CHAMPION, CHALLENGER):
+        if alias not in named:
+            continue
+        tags = resolve(tracking, f"{NAME}@{alias}").tags
+        if all(tags.get(name) == md5 for name, md5 in today.items()):
+            return f"{alias} {named[alias]} is made from the same clips and gallery: {today}"
+    return None

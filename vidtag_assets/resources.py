@@ -1,0 +1,183 @@
+"""Resources: the workspace, its parameters, the `dvc` command and MLflow's store.
+
+Belongs here: how assets reach what lies outside Python. Each resource is a few paths and a handful
+of verbs, so that tests can put a fake in its place. Does not belong here: what is logged or
+committed, and why (the assets, registration.py).
+"""
+
+import contextlib
+import datetime as dt
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import yaml
+
+from vidtag_ml import config, stages
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from pytorch_lightning.loggers import MLFlowLogger
+
+EXPERIMENT = "vidtag"
+
+
+class Workspace(dg.ConfigurableResource):
+    """The folder in which everything lies: `data/`, `out/`, `params.yaml`, `mlflow.db`."""
+
+    root: str
+
+    @property
+    def path(self) -> Path:
+        """The workspace's folder."""
+        return Path(self.root)
+
+    def layout(self, params: config.Params) -> stages.Layout:
+        """Where each stage's output lies."""
+        return stages.layout(self.path, params)
+
+    def note_failure(self, run_id: str, job: str, message: str) -> None:
+        """Adds a failed run to `out/run_failures.jsonl`."""
+        time = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        line = {"time": time, "run": run_id, "job": job, "message": message}
+        path = self.path / "out" / "run_failures.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as log:
+            log.write(json.dumps(line) + "\n")
+
+
+class ParamsFile(dg.ConfigurableResource):
+    """The params file, read anew by each asset, so that an edit needs no reload."""
+
+    path: str
+
+    def load(self) -> config.Params:
+        """The parsed parameters; `ValueError` names a wrong key."""
+        return config.load(Path(self.path))
+
+
+class Dvc(dg.ConfigurableResource):
+    """The `dvc` command in a workspace; where there is no Git, DVC is told to do without."""
+
+    root: str
+
+    def commit(self, stage: str) -> str:
+        """Records the stage's output as it lies on disk; returns its md5 (`….dir` for a folder)."""
+        self.run("commit", "--force", stage)
+        md5 = self.md5(stage)
+        if md5 is None:
+            raise RuntimeError(f"dvc.lock in {self.root} has no output of stage {stage!r}")
+        return md5
+
+    def md5(self, stage: str) -> str | None:
+        """Identity of the stage's output in `dvc.lock`; None before its first commit."""
+        lock = Path(self.root) / "dvc.lock"
+        if not lock.exists():
+            return None
+        recorded = yaml.safe_load(lock.read_text()) or {}
+        outs = recorded.get("stages", {}).get(stage, {}).get("outs", [{}])
+        found: str | None = outs[0].get("md5")
+        return found
+
+    def status(self) -> dict[str, Any]:
+        """What differs from `dvc.lock`, by stage; empty when nothing does."""
+        status: dict[str, Any] = json.loads(self.run("status", "--json"))
+        return status
+
+    def run(self, *arguments: str) -> str:
+        """Standard output of `dvc ARGUMENTS`.
+
+        Raises:
+            RuntimeError: the command is missing or fails; carries what it said.
+        """
+        beside = Path(sys.executable).parent
+        command = shutil.which("dvc", path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
+        if command is None:
+            raise RuntimeError("there is no dvc command: `make setup` installs it in .venv-dvc")
+        self._allow_no_git(command)
+        return self._call(command, *arguments)
+
+    def _allow_no_git(self, command: str) -> None:
+        root = Path(self.root).resolve()
+        config_local = root / ".dvc" / "config.local"
+        has_git = any((folder / ".git").exists() for folder in (root, *root.parents))
+        if not has_git and not (config_local.exists() and "no_scm" in config_local.read_text()):
+            self._call(command, "config", "--local", "core.no_scm", "true")
+
+    def _call(self, *command: str) -> str:
+        env = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+        done = subprocess.run(
+            command, cwd=self.root, env=env, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            said = (done.stderr or done.stdout).strip()
+            raise RuntimeError(f"dvc {' '.join(command[1:])} failed in {self.root}: {said}")
+        return done.stdout
+
+
+class Tracking(dg.ConfigurableResource):
+    """MLflow in the workspace: `mlflow.db`, and artifacts under `mlartifacts/`."""
+
+    root: str
+    ui: str = "http://127.0.0.1:5000"
+    """Where `make mlflow` serves the UI; only for links."""
+
+    @property
+    def uri(self) -> str:
+        """Address of the store; SQLAlchemy takes the path as it is, spaces and all."""
+        return f"sqlite:///{Path(self.root).resolve() / 'mlflow.db'}"
+
+    def client(self) -> "MlflowClient":
+        """MLflow's client for this store, which becomes the process's default one."""
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        import mlflow
+
+        mlflow.set_tracking_uri(self.uri)
+        mlflow.set_registry_uri(self.uri)
+        return mlflow.MlflowClient(self.uri, self.uri)
+
+    def experiment_id(self) -> str:
+        """Id of the experiment, made on first use with its artifacts in the workspace."""
+        client = self.client()
+        found = client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        artifacts = (Path(self.root).resolve() / "mlartifacts").as_uri()
+        return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts))
+
+    def find(self, **tags: str) -> "Run | None":
+        """The newest run that bears all these tags."""
+        wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+        runs = self.client().search_runs([self.experiment_id()], wanted, max_results=1)
+        return runs[0] if runs else None
+
+    @contextlib.contextmanager
+    def open(
+        self, name: str, tags: Mapping[str, str], run_id: str | None = None
+    ) -> Iterator["Run"]:
+        """A run as MLflow's active one; a new one, or `run_id` taken up again."""
+        import mlflow
+
+        experiment = self.experiment_id()
+        with mlflow.start_run(run_id, experiment, run_name=None if run_id else name) as run:
+            mlflow.set_tags(dict(tags))
+            yield run
+
+    def logger(self, name: str) -> "MLFlowLogger":
+        """Lightning's logger for a training run; the run begins with the first thing logged."""
+        from pytorch_lightning.loggers import MLFlowLogger
+
+        self.experiment_id()
+        return MLFlowLogger(EXPERIMENT, run_name=name, tracking_uri=self.uri)
+
+    def url(self, run_id: str) -> str:
+        """Page of a run in the UI."""
+        return f"{self.ui}/#/experiments/{self.experiment_id()}/runs/{run_id}"

@@ -1,0 +1,164 @@
+"""Training: each phase and each baseline as an asset, with its run in MLflow.
+
+Belongs here: assets phase_one_model, phase_two_model and geoclip_model. Does not belong here: the
+training itself (vidtag_ml.training).
+"""
+
+from pathlib import Path
+
+import dagster as dg
+
+from vidtag_assets import provenance
+from vidtag_assets.features import frame_features
+from vidtag_assets.gallery import gps_gallery
+from vidtag_assets.metadata import OWNERS, picture
+from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
+from vidtag_ml import config, stage, stages
+from vidtag_ml.stage import code_digest
+
+WEIGHTS = "model.safetensors"
+LOSSES = "losses.csv"
+
+
+@dg.asset(
+    deps=[frame_features, gps_gallery],
+    group_name="training",
+    kinds={"torch", "mlflow"},
+    code_version=code_digest(
+        "vidtag_ml.training.phase_one", "vidtag_ml.losses", "vidtag_ml.dataset"
+    ),
+    owners=OWNERS,
+    pool="gpu",
+)
+def phase_one_model(
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    params_file: ParamsFile,
+    dvc: Dvc,
+    tracking: Tracking,
+) -> dg.MaterializeResult:
+    """VidTAG after Phase I: frames, seen together, and coordinates meet in one space.
+
+    **When it fails:** out of memory (a smaller `phase_one.batch_size`), or features are missing.
+    Materialize again: training goes on from its newest checkpoint and ends as if never stopped.
+    """
+    return _train("phase_one", context.run.run_id, workspace, params_file, dvc, tracking)
+
+
+@dg.asset(
+    deps=[phase_one_model],
+    group_name="training",
+    kinds={"torch", "mlflow"},
+    code_version=code_digest(
+        "vidtag_ml.training.phase_two", "vidtag_ml.losses", "vidtag_ml.dataset"
+    ),
+    owners=OWNERS,
+    pool="gpu",
+)
+def phase_two_model(
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    params_file: ParamsFile,
+    dvc: Dvc,
+    tracking: Tracking,
+) -> dg.MaterializeResult:
+    """VidTAG after Phase II: its refiner straightens noisy tracks. This is the model that is used.
+
+    **When it fails:** as in Phase I; materialize again and it goes on from its checkpoint.
+    """
+    return _train("phase_two", context.run.run_id, workspace, params_file, dvc, tracking)
+
+
+@dg.asset(
+    deps=[frame_features, gps_gallery],
+    group_name="training",
+    kinds={"torch", "mlflow"},
+    code_version=code_digest(
+        "vidtag_ml.training.phase_one", "vidtag_ml.losses", "vidtag_ml.dataset"
+    ),
+    owners=OWNERS,
+    pool="gpu",
+)
+def geoclip_model(
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    params_file: ParamsFile,
+    dvc: Dvc,
+    tracking: Tracking,
+) -> dg.MaterializeResult:
+    """GeoCLIP fine-tuned on the same frames: the baseline that sees one picture at a time.
+
+    **When it fails:** as in Phase I; materialize again and it goes on from its checkpoint.
+    """
+    return _train("geoclip", context.run.run_id, workspace, params_file, dvc, tracking)
+
+
+def run_of(tracking: Tracking, at: stages.Layout, name: str) -> str | None:
+    """Id of the MLflow run that trained the weights which now lie in the workspace."""
+    weights = at.model({"phase_two": "vidtag"}.get(name, name)) / WEIGHTS
+    run = tracking.find(stage=name, weights=stage.digest(weights))
+    return str(run.info.run_id) if run else None
+
+
+def _train(
+    name: str,
+    dagster_run: str,
+    workspace: Workspace,
+    params_file: ParamsFile,
+    dvc: Dvc,
+    tracking: Tracking,
+) -> dg.MaterializeResult:
+    params = params_file.load()
+    at = workspace.layout(params)
+    lineage = provenance.lineage(workspace.path, params, dvc, dagster_run)
+    logger = tracking.logger(name)
+    worked = getattr(stages, name)(workspace.path, params, logger)
+    run_id = run_of(tracking, at, name)
+    if run_id is None:
+        run_id = _log(name, params, at, lineage, tracking, logger.run_id if worked else None)
+    folder = at.model({"phase_two": "vidtag"}.get(name, name))
+    weights = stage.digest(folder / WEIGHTS)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(weights),
+        metadata={
+            "losses": picture(lambda path: _draw_losses(name, folder / LOSSES, path)),
+            "mlflow_run": dg.MetadataValue.url(tracking.url(run_id)),
+            "size_mb": (folder / WEIGHTS).stat().st_size / 1e6,
+            "params": dg.MetadataValue.json(config.as_dict(getattr(params, name))),
+            "weights_md5": weights,
+            "worked": worked,
+        },
+    )
+
+
+def _log(
+    name: str,
+    params: config.Params,
+    at: stages.Layout,
+    lineage: provenance.Lineage,
+    tracking: Tracking,
+    run_id: str | None,
+) -> str:
+    """Completes the run that Lightning logged to; makes one for weights trained without MLflow."""
+    import mlflow
+
+    folder = at.model({"phase_two": "vidtag"}.get(name, name))
+    tags = {**lineage.tags(), "stage": name, "weights": stage.digest(folder / WEIGHTS)}
+    with tracking.open(name, tags, run_id) as run:
+        sections = {"model": params.model, name: getattr(params, name)}
+        values = {key: config.as_dict(section) for key, section in sections.items()}
+        mlflow.log_params(provenance.flat(values))
+        if lineage.clips:
+            data = provenance.dataset(f"{at.source}-train", at.dataset, lineage.clips)
+            mlflow.log_input(data, context="train")
+        if lineage.gallery:
+            data = provenance.dataset("gallery", at.gallery, lineage.gallery)
+            mlflow.log_input(data, context="gallery")
+        mlflow.log_artifact(str(folder / LOSSES))
+        return str(run.info.run_id)
+
+
+def _draw_losses(name: str, table: Path, path: Path) -> None:
+    from vidtag_ml import plots
+
+    plots.loss_curves({name: table}, path, f"Losses of {name}")
