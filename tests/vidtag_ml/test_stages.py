@@ -1,0 +1,81 @@
+"""Stages: what makes them run again, and what does not."""
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+
+from vidtag_ml import config, stages
+
+
+def load(root):
+    return config.load(root / "params.yaml")
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "copy")
+
+
+def test_second_run_of_every_stage_does_nothing(made):
+    names = ("ingest", "hierarchy", "gallery", "features", "phase_one", "phase_two", "geoclip")
+    assert [n for n in (*names, "bundle") if getattr(stages, n)(made, load(made))] == []
+    assert not any(stages.evaluate_model(made, load(made), name) for name in stages.MODELS)
+
+
+def test_removed_output_is_made_again(copy):
+    (copy / "data" / "hierarchy.csv").unlink()
+    assert stages.hierarchy(copy, load(copy))
+
+
+def test_changed_bytes_are_noticed(copy):
+    with (copy / "data" / "gallery" / "gallery.parquet").open("ab") as file:
+        file.write(b"x")
+    assert stages.gallery(copy, load(copy))
+
+
+def test_changed_parameter_reaches_only_what_depends_on_it(copy):
+    params = load(copy)
+    evaluation = dataclasses.replace(params.evaluation, num_candidates=3)
+    params = dataclasses.replace(params, evaluation=evaluation)
+    assert not stages.phase_two(copy, params)
+    assert stages.bundle(copy, params)
+
+
+def test_geoclip_is_decoded_frame_by_frame(made):
+    folder = stages.layout(made, load(made)).evaluation("geoclip")
+    assert json.loads((folder / "summary.json").read_text())["decoding"] == "initial"
+
+
+def test_missing_input_names_the_command_that_makes_it(workspace):
+    with pytest.raises(ValueError, match=r"flyover.*vidtag ingest"):
+        stages.hierarchy(workspace, load(workspace))
+    with pytest.raises(ValueError, match=r"clips\.parquet.*vidtag ingest"):
+        stages.phase_one(workspace, load(workspace))
+
+
+def test_unknown_model_and_split_are_refused(made):
+    with pytest.raises(ValueError, match="'gama'"):
+        stages.evaluate_model(made, load(made), "gama")
+    with pytest.raises(ValueError, match="'train'"):
+        stages.evaluate_model(made, load(made), "vidtag", "train")
+
+
+def test_features_of_known_videos_are_not_computed_again(copy, monkeypatch):
+    """New params change the dataset's tables, but most videos stay: only new ones are decoded."""
+    at, before = stages.layout(copy, load(copy)), load(copy)
+    old = {path.name for path in at.features.glob("shard-*")}
+    clips = dataclasses.replace(before.clips, num_test=before.clips.num_test + 1)
+    params = dataclasses.replace(before, clips=clips)
+    assert stages.ingest(copy, params)
+    assert stages.features(copy, params)
+    assert old < {path.name for path in at.features.glob("shard-*")}
+
+
+def test_progress_is_logged_as_text_and_numbers(caplog):
+    report = stages._reporter("counting")
+    with caplog.at_level("INFO", "vidtag_ml.progress"):
+        report(3, 3)
+    assert caplog.records[0].progress == ("counting", 3, 3)
+    assert caplog.messages == ["counting: 3 of 3"]

@@ -1,0 +1,471 @@
+"""The machine-learning commands: parse, call one function, print.
+
+Belongs here: commands that need neither a registry nor DVC (those are in vidtag_assets.cli), how
+errors and progress look. Does not belong here: what commands do (stages.py, predict.py ...).
+Nothing heavy is imported before a command needs it: `--help` answers at once.
+"""
+
+import contextlib
+import errno
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from vidtag_ml import config
+    from vidtag_ml.weights import Status
+
+Resolve = Callable[[str], Path]
+"""A model's name -> the folder of its bundle."""
+
+
+class Phase(StrEnum):
+    """What `vidtag train` trains."""
+
+    PHASE_ONE = "phase-one"
+    PHASE_TWO = "phase-two"
+    GEOCLIP = "geoclip"
+
+
+class ModelName(StrEnum):
+    """What `vidtag evaluate` evaluates."""
+
+    VIDTAG = "vidtag"
+    GEOCLIP = "geoclip"
+
+
+class Split(StrEnum):
+    """Splits that models are evaluated on."""
+
+    VAL = "val"
+    TEST = "test"
+
+
+ParamsPath = Annotated[Path, typer.Option("--params", help="The params file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Encoders = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Encoders.")]
+PARAMS = Path("params.yaml")
+
+
+def ingest(
+    params: ParamsPath = PARAMS,
+    source: Annotated[str | None, typer.Option(help="Where clips come from: flyover.")] = None,
+) -> None:
+    """Make the dataset of the params: tables and videos."""
+    import dataclasses
+
+    values = _load(params)
+    if source is not None:
+        clips = dataclasses.replace(values.clips, source=source)  # type: ignore[arg-type]
+        values = dataclasses.replace(values, clips=clips)
+    _stage("ingest", f"data/{values.clips.source}", values)
+
+
+def hierarchy(params: ParamsPath = PARAMS) -> None:
+    """Make the table of cities, states, countries and continents."""
+    _stage("hierarchy", "data/hierarchy.csv", _load(params))
+
+
+def gallery(params: ParamsPath = PARAMS) -> None:
+    """Make the coordinates among which models search."""
+    _stage("gallery", "data/gallery", _load(params))
+
+
+def features(params: ParamsPath = PARAMS) -> None:
+    """Encode all frames with the frozen encoders, once."""
+    _stage("features", "out/features", _load(params))
+
+
+def train(
+    what: Annotated[Phase, typer.Argument(help="A phase of VidTAG, or the baseline.")],
+    params: ParamsPath = PARAMS,
+) -> None:
+    """Train Phase I or Phase II of VidTAG, or GeoCLIP."""
+    name = what.replace("-", "_")
+    _stage(name, f"out/{name}", _load(params))
+
+
+def train_encoders(
+    names: Encoders = None,
+    out: Annotated[Path, typer.Option(help="Receives weights and cards.")] = Path("data/encoders"),
+) -> None:
+    """Train the small Flyover encoders anew; goes on where an earlier try was stopped."""
+    from vidtag_ml.training import encoders
+
+    for name in names or list(encoders.SPECS):
+        if name not in encoders.SPECS:
+            raise ValueError(f"no encoder is called {name!r}; known: {', '.join(encoders.SPECS)}")
+    for name in names or list(encoders.SPECS):
+        checkpoint = Path("out/encoders") / f"{name}.pt"
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        say = _steps(name, encoders.Recipe().steps)
+        figures = encoders.train(name, encoders.Recipe(), out, checkpoint, say)
+        print_line(f"{name}: median error {figures['median_km']:.0f} km on unseen flights")
+
+
+def evaluate(
+    model: Annotated[ModelName, typer.Argument(help="vidtag or geoclip.")] = ModelName.VIDTAG,
+    split: Annotated[Split, typer.Option(help="Clips to evaluate on.")] = Split.TEST,
+    params: ParamsPath = PARAMS,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a trained model on held-out clips."""
+    from vidtag_ml import stages
+    from vidtag_ml.evaluate import Report
+
+    values = _load(params)
+    with showing_progress():
+        stages.evaluate_model(Path(), values, model.value, split.value)
+    folder = stages.layout(Path(), values).evaluation(model.value, split.value)
+    summary = Report.read(folder).summary
+    print_json(summary) if as_json else print_figures({model.value: summary})
+
+
+def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., None]:
+    """The command `locate` for models that `resolve` finds.
+
+    Args:
+        resolve: turns what `--model` says into a folder.
+        default: what it says if it is not given.
+        names: what it may say, for `--help`.
+    """
+
+    def locate(
+        videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files.")],
+        model: Annotated[str, typer.Option(help=names)] = default,
+        out: Annotated[Path, typer.Option(help="Folder for the tracks.")] = Path("out/located"),
+        fps: Annotated[float | None, typer.Option(help="Frames a second to look at.")] = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Turn videos into tracks: GPX, GeoJSON, KML, CSV and a picture of each."""
+        _check_videos(videos)
+        if fps is not None and not fps > 0:
+            raise ValueError(f"--fps is {fps}; it must be positive")
+        from vidtag_ml import predict
+
+        predictor = predict.Predictor.load(resolve(model))
+        rows = []
+        for path in videos:
+            track = predictor.locate(path, fps)
+            files = predict.write_files(track, out, "track" if len(videos) == 1 else path.stem)
+            points = track.table().to_dict("records")
+            rows.append({"video": str(path), "files": [str(f) for f in files], "track": points})
+        print_json(rows) if as_json else _print_located(rows)
+
+    return locate
+
+
+def folder_only(name: str) -> Path:
+    """The folder that a model's name is, where there is no registry.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    if not Path(name).is_dir():
+        raise ValueError(
+            f"{name}: there is no such model folder; `vidtag train` and a bundle make one"
+        )
+    return Path(name)
+
+
+weights_app = typer.Typer(no_args_is_help=True, help="Weights of the frozen frame encoders.")
+EncodersDir = Annotated[Path | None, typer.Option("--dir", help="Instead of encoders_dir.")]
+
+
+@weights_app.command("list")
+def list_weights(
+    params: ParamsPath = PARAMS, folder: EncodersDir = None, as_json: AsJson = False
+) -> None:
+    """Show which encoders are here."""
+    from vidtag_ml import weights
+
+    values = _load(params)
+    place = folder or Path(values.features.encoders_dir)
+    found = [weights.status(place, name) for name in weights.known(values.features.encoders)]
+    _print_weights(found, as_json)
+
+
+@weights_app.command("verify")
+def verify_weights(
+    params: ParamsPath = PARAMS, folder: EncodersDir = None, as_json: AsJson = False
+) -> None:
+    """Build each encoder that the params name and try it; fails if one is absent or unusable."""
+    from vidtag_ml import weights
+
+    values = _load(params)
+    place = folder or Path(values.features.encoders_dir)
+    found = [weights.verify(place, name) for name in values.features.encoders]
+    _print_weights(found, as_json)
+    for bad in (w for w in found if w.state != "ok"):
+        raise ValueError(f"{place / bad.name}: {bad.state}")
+
+
+@weights_app.command("fetch")
+def fetch_weights(
+    names: Encoders = None,
+    source: Annotated[Path | None, typer.Option("--from", help="A local file; no network.")] = None,
+    params: ParamsPath = PARAMS,
+    folder: EncodersDir = None,
+) -> None:
+    """Download pretrained encoders through open_clip and timm, or take them from a file."""
+    from vidtag_ml import weights
+
+    values = _load(params)
+    place = folder or Path(values.features.encoders_dir)
+    absent = [n for n in values.features.encoders if weights.status(place, n).state != "ok"]
+    if source is not None and len(names or absent) != 1:
+        raise ValueError(f"--from {source}: say which one encoder the file is for")
+    for name in names or absent:
+        print_line(f"{name}: {weights.fetch(name, place, source)}")
+
+
+def build_app(locate: Callable[..., None], about: str) -> typer.Typer:
+    """The application with the commands of this module and the given `locate`."""
+    app = typer.Typer(
+        help=about,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.command(rich_help_panel="Use a model")(locate)
+    for step in (ingest, hierarchy, gallery, features):
+        app.command(rich_help_panel="Data")(step)
+    app.command(rich_help_panel="Make a model")(train)
+    app.command(rich_help_panel="Make a model")(evaluate)
+    app.command("train-encoders", rich_help_panel="Make a model")(train_encoders)
+    app.add_typer(weights_app, name="weights", rich_help_panel="Make a model")
+    return app
+
+
+app = build_app(
+    locate_with(folder_only, "out/bundle", "The folder of a bundle."),
+    "Video geolocalization: from GPS-tagged videos to a model, from any video to a track.",
+)
+
+
+def main(application: typer.Typer = app, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs a command and exits: 0 done, 1 it could not be done, 2 it was asked wrongly.
+
+    What a user can put right is said in one line on standard error, without a traceback.
+    """
+    try:
+        code = application(args=arguments, prog_name="vidtag", standalone_mode=False)
+    except typer.exceptions.TyperException as error:
+        _fail(error.format_message(), error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        _fail("stopped; what is finished is kept, so the same command goes on from there", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise
+        _fail(message, 1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def explain(error: BaseException) -> str | None:
+    """One line for an error that a user can put right; None for a mistake of ours."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"
+    full = errno.errorcode[errno.ENOSPC], "No space left on device", "os error 28"
+    if any(sign in str(error) for sign in full):
+        return "no space left on device: nothing was replaced; make room and run the command again"
+    if isinstance(error, (ValueError, OSError)):
+        return " ".join(str(error).split())
+    return None
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    if message:  # without arguments, the help was printed and there is nothing to add
+        sys.stderr.write(f"vidtag: {message}\n")
+    sys.exit(code)
+
+
+def print_line(text: str) -> None:
+    """Writes a line to standard output."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def print_json(value: Any) -> None:
+    """Writes JSON to standard output."""
+    print_line(json.dumps(value, indent=1, allow_nan=False))
+
+
+FIGURES = {
+    "frames <= 25 km": ("acc_25km", "{:.1%}"),
+    "<= 100 km": ("acc_100km", "{:.1%}"),
+    "<= 200 km": ("acc_200km", "{:.1%}"),
+    "<= 750 km": ("acc_750km", "{:.1%}"),
+    "videos <= 25 km": ("video_acc_25km", "{:.1%}"),
+    "videos <= 100 km": ("video_acc_100km", "{:.1%}"),
+    "videos <= 200 km": ("video_acc_200km", "{:.1%}"),
+    "videos <= 750 km": ("video_acc_750km", "{:.1%}"),
+    "median error": ("median_km", "{:.0f} km"),
+    "median error of videos": ("video_median_km", "{:.0f} km"),
+    "DFD": ("dfd_km", "{:.0f} km"),
+    "MRD": ("mrd_km", "{:.0f} km"),
+    "gallery's own error (oracle)": ("oracle_median_km", "{:.0f} km"),
+}
+"""Rows of the table of figures: what they are called, and where and how they stand."""
+
+
+def print_figures(summaries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Prints the summaries of evaluations side by side."""
+    from rich.console import Console
+    from rich.table import Table
+
+    first = next(iter(summaries.values()))
+    title = f"{first['num_clips']} {first['split']} clips, {first['num_frames']} frames"
+    table = Table(title=f"{title}, gallery of {first['gallery_size']} points")
+    table.add_column("")
+    for name in summaries:
+        table.add_column(name, justify="right")
+    for label, (key, form) in FIGURES.items():
+        cells = [form.format(s[key]) if key in s else "" for s in summaries.values()]
+        table.add_row(label, *cells)
+    Console().print(table)
+
+
+def _print_located(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        first, last = row["track"][0], row["track"][-1]
+        ends = (f"{point['lat']:.3f}, {point['lon']:.3f}" for point in (first, last))
+        score = sum(point["score"] for point in row["track"]) / len(row["track"])
+        print_line(f"{row['video']}: {' to '.join(ends)}, mean score {score:.2f}")
+        for file in row["files"]:
+            print_line(f"  {file}")
+
+
+def _print_weights(found: "list[Status]", as_json: bool) -> None:
+    if as_json:
+        import dataclasses
+
+        print_json([dataclasses.asdict(status) for status in found])
+        return
+    for status in found:
+        size = f"{status.size_mb:.1f} MB" if status.size_mb else ""
+        print_line(f"{status.name:<16} {status.model:<32} {size:>9}  {status.state}".rstrip())
+
+
+def _load(path: Path) -> "config.Params":
+    from vidtag_ml import config
+
+    try:
+        return config.load(path)
+    except FileNotFoundError:
+        raise ValueError(
+            f"{path}: no such file; run vidtag where params.yaml lies, or name one with --params"
+        ) from None
+
+
+def _stage(name: str, out: str, params: "config.Params") -> None:
+    from vidtag_ml import stages
+
+    began = time.monotonic()
+    with showing_progress():
+        worked = getattr(stages, name)(Path(), params)
+    spent = f"made in {time.monotonic() - began:.0f} s" if worked else "unchanged, nothing to do"
+    print_line(f"{out}: {spent}")
+
+
+def _check_videos(videos: Sequence[Path]) -> None:
+    """Refuses, before anything is done, what cannot be located."""
+    from vidtag_ml import video
+
+    stems = [path.stem for path in videos]
+    twice = [stem for stem in stems if stems.count(stem) > 1]
+    if twice:
+        raise ValueError(f"two videos are called {twice[0]!r}: their tracks would be one file")
+    for path in videos:
+        video.probe(path)
+
+
+def _steps(name: str, total: int) -> Callable[[int, str], None]:
+    def say(step: int, text: str) -> None:
+        print_line(f"{name}: step {step} of {total}, {text}")
+
+    return say
+
+
+@contextlib.contextmanager
+def showing_progress(stream: TextIO | None = None) -> Iterator[None]:
+    """Shows what stages log to `vidtag_ml.progress`: bars on a terminal, else a line at times.
+
+    Args:
+        stream: where to; standard error if not given.
+    """
+    log = logging.getLogger("vidtag_ml.progress")
+    stream = stream or sys.stderr
+    handler = _Bars(stream) if stream.isatty() else _Lines(stream)
+    level, propagate = log.level, log.propagate
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+        log.propagate = propagate
+        handler.close()
+
+
+class _Lines(logging.Handler):
+    """A line every ten seconds, and at the end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self.stream, self.last = stream, 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _, done, total = record.__dict__["progress"]
+        if done >= total or time.monotonic() - self.last > 10:
+            self.last = time.monotonic()
+            self.stream.write(f"{record.getMessage()}\n")
+            self.stream.flush()
+
+
+class _Bars(logging.Handler):
+    """A bar for each piece of work, one at a time."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self.stream = stream
+        self.bars: Progress | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from rich.console import Console
+        from rich.progress import MofNCompleteColumn, Progress
+
+        what, done, total = record.__dict__["progress"]
+        if self.bars is None:
+            columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+            self.bars = Progress(*columns, console=Console(file=self.stream))
+            self.bars.start()
+            self.task = self.bars.add_task(what, total=total)
+        self.bars.update(self.task, completed=done, total=total)
+        if done >= total:
+            self._stop()
+
+    def close(self) -> None:
+        self._stop()
+        super().close()
+
+    def _stop(self) -> None:
+        if self.bars is not None:
+            self.bars.stop()
+            self.bars = None

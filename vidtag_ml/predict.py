@@ -1,0 +1,190 @@
+"""From a video file to a track: a bundle is all that takes, in one folder.
+
+A bundle holds the model, the gallery with its embeddings, and the frozen encoders; it needs neither
+a workspace nor a registry. `vidtag locate` and the model in MLflow both are this module.
+
+Belongs here: writing and reading bundles, locating a video. Does not belong here: decoding videos
+(video.py), the way from features to positions (models/base.py), track files (track.py).
+Shape legend: T frames, D features, G gallery entries, E common space, 2 = (lat, lon) in degrees.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from vidtag_ml import config, features, gallery, stage, video
+from vidtag_ml.models import base
+from vidtag_ml.models.backbones import FrameEncoder
+from vidtag_ml.track import Track, write_csv, write_geojson, write_gpx, write_kml
+
+FORMAT = 1
+"""Stored in each bundle; another number means that this code cannot read it."""
+_EMBEDDINGS = "gallery.safetensors"
+
+
+def write_bundle(
+    model_folder: Path,
+    gallery_folder: Path,
+    encoders_dir: Path,
+    params: config.Params,
+    folder: Path,
+    *,
+    mode: str,
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Fills `folder` with all that locating takes; embeds the gallery, once and for all.
+
+    Args:
+        model_folder: what `base.save` wrote.
+        gallery_folder: what `gallery.write` wrote.
+        encoders_dir: holds NAME.json and NAME.safetensors of each encoder.
+        params: its sections `features` and `evaluation` go into the bundle.
+        folder: the bundle; made if need be.
+        mode: how the clips moved (decision 5); its speed limit is used for videos of unknown mode.
+        provenance: what the bundle was made from, stored as it is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for source, target in ((model_folder, "model"), (gallery_folder, "gallery")):
+        shutil.copytree(source, folder / target, dirs_exist_ok=True, ignore=_not_weights)
+    (folder / "encoders").mkdir(exist_ok=True)
+    for name in params.features.encoders:
+        for kind in ("json", "safetensors"):
+            shutil.copy(encoders_dir / f"{name}.{kind}", folder / "encoders")
+    points = gallery.read(folder / "gallery")
+    embedding_GE = base.embed_gallery(base.load(folder / "model"), points.latlon_G2)
+    save_file({"embedding_GE": embedding_GE.half().contiguous()}, folder / _EMBEDDINGS)
+    card = {
+        "format": FORMAT,
+        "features": config.as_dict(params.features),
+        "evaluation": config.as_dict(params.evaluation),
+        "mode": mode,
+        "made_from": dict(provenance or {}),
+    }
+    stage.write_text(folder / "bundle.json", json.dumps(card, indent=1) + "\n")
+
+
+def _not_weights(_folder: str, names: list[str]) -> list[str]:
+    """Loss curves and checkpoints lie beside a model, but are no part of it."""
+    return [n for n in names if not n.endswith((".json", ".safetensors", ".parquet"))]
+
+
+def write_files(
+    track: Track, folder: Path, name: str = "track", truth_T2: np.ndarray | None = None
+) -> list[Path]:
+    """Writes a track as NAME.gpx, .geojson, .kml, .csv and .png; returns the paths.
+
+    Args:
+        track: what was located.
+        folder: made if need be.
+        name: of the files.
+        truth_T2: true positions, drawn beside the track if they are known.
+    """
+    from vidtag_ml import plots
+
+    paths = [folder / f"{name}.{kind}" for kind in ("gpx", "geojson", "kml", "csv", "png")]
+    for path, write in zip(paths, (write_gpx, write_geojson, write_kml, write_csv), strict=False):
+        write(track, path)
+    with stage.replacing(paths[-1]) as aside:
+        plots.track_map(track, truth_T2, aside)
+    return paths
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A bundle in memory, ready to locate videos."""
+
+    folder: Path
+    """The bundle."""
+    settings: config.Features
+    """How frames become features."""
+    evaluation: config.Evaluation
+    """How features become positions."""
+    mode: str
+    """How the clips moved that the model was trained on."""
+
+    @classmethod
+    def load(cls, folder: Path) -> "Predictor":
+        """The predictor of a bundle; networks are read when they are needed.
+
+        Raises:
+            ValueError: the folder is no bundle, or one of another format.
+        """
+        path = folder / "bundle.json"
+        try:
+            card = json.loads(path.read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            raise ValueError(f"{folder}: there is no bundle.json, so this is no model") from None
+        if card.get("format") != FORMAT:
+            raise ValueError(f"{path}: format {card.get('format')!r}; this vidtag reads {FORMAT}")
+        settings = config.parse(config.Features, card["features"], str(path))
+        evaluation = config.parse(config.Evaluation, card["evaluation"], str(path))
+        return cls(folder, settings, evaluation, card["mode"])
+
+    def locate(self, video_path: Path, frames_per_second: float | None = None) -> Track:
+        """The track of a video; the clip's name is the file's, without its suffix.
+
+        Args:
+            video_path: any file that decord or PyAV decodes.
+            frames_per_second: frames looked at; as in training if not given.
+
+        Raises:
+            VideoError: the file is no video that can be used; says why.
+            ValueError: `frames_per_second` is not positive.
+        """
+        time_s = video.sample_times(
+            video.probe(video_path), frames_per_second or self.settings.frames_per_second
+        )
+        located = base.locate(
+            self.model,
+            self._features(video_path, time_s),
+            time_s,
+            self.points.latlon_G2,
+            self.embedding_GE,
+            self.evaluation,
+            self.evaluation.max_speed_kmh[self.mode],
+        )
+        return Track(
+            clip=video_path.stem,
+            time_s=time_s,
+            latlon_T2=located.latlon_T2,
+            initial_latlon_T2=located.initial_latlon_T2,
+            score_T=located.score_T,
+        )
+
+    def _features(self, path: Path, time_s: np.ndarray) -> Tensor:
+        """Features (T, D); holds only a batch of frames at a time, for a video may be long."""
+        size = self.settings.batch_size
+        parts = [
+            features.encode(self.encoders, frames, size)
+            for frames, _ in video.batches_at(path, time_s, size)
+        ]
+        return torch.cat(parts)
+
+    @cached_property
+    def model(self) -> base.GeoModel:
+        """The network, on the accelerator if there is one."""
+        return base.load(self.folder / "model").to("cuda" if torch.cuda.is_available() else "cpu")
+
+    @cached_property
+    def encoders(self) -> dict[str, FrameEncoder]:
+        """The frozen frame encoders, in the order of their features."""
+        return features.load_encoders(self.settings, self.folder / "encoders")
+
+    @cached_property
+    def points(self) -> gallery.Gallery:
+        """The coordinates among which the model searches."""
+        return gallery.read(self.folder / "gallery")
+
+    @cached_property
+    def embedding_GE(self) -> Tensor:  # noqa: N802
+        """Their embeddings, as stored."""
+        return load_file(self.folder / _EMBEDDINGS)["embedding_GE"].to(self.model.device)

