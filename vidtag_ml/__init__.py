@@ -1,3 +1,3 @@
-"""Machine learning of vidtag: models, retrieval and trajectories; knows no orchestrator and no registry."""
+"""Machine learning of vidtag: models, retrieval, trajectories; knows no orchestrator."""
 
 __version__ = "0.1.0"

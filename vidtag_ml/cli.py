@@ -107,8 +107,8 @@ def train_encoders(
     for name in names or list(encoders.SPECS):
         checkpoint = Path("out/encoders") / f"{name}.pt"
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        say = _steps(name, encoders.Recipe().steps)
-        figures = encoders.train(name, encoders.Recipe(), out, checkpoint, say)
+        recipe = encoders.RECIPES[name]
+        figures = encoders.train(name, recipe, out, checkpoint, _steps(name, recipe.steps))
         print_line(f"{name}: median error {figures['median_km']:.0f} km on unseen flights")
 
 

@@ -1,8 +1,8 @@
 """Configuration: `params.yaml` as frozen dataclasses, parsed strictly.
 
-Belongs here: one class a section, a unit in each name, a sentence under each field. Defaults live in
-`params.yaml` (Flyover on two cores) and `params/*.yaml` (the papers' scale), not here, so that a file
-says everything a run depends on. Does not belong here: values computed from others.
+Belongs here: one class a section, a unit in each name, a sentence under each field. Values live in
+`params.yaml`, not here, so that one file says everything a run depends on. Does not belong here:
+values computed from others.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ class Gallery:
     """The coordinates among which a model searches."""
 
     source: Literal["lattice", "grid"]
-    """lattice: equal-area, over land and coast, blind to every split; grid: boxes around train fixes."""
+    """lattice: equal-area, over land and coast, blind to splits; grid: boxes around train fixes."""
     spacing_km: float
     """Distance between neighbouring points."""
     coast_km: float
@@ -67,7 +67,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Location:
-    """The GPS encoder: Equal Earth projection and random Fourier features (geoclip.md section 3)."""
+    """The GPS encoder: Equal Earth projection and random Fourier features, as in GeoCLIP."""
 
     sigmas: tuple[float, ...]
     """Standard deviation of the Fourier frequencies, one branch each."""
@@ -109,7 +109,7 @@ class Model:
 
 @dataclass(frozen=True)
 class PhaseOne:
-    """Contrastive alignment of frames and coordinates; GeoCLIP fine-tuning reads the same fields."""
+    """Contrastive alignment of frames and coordinates; GeoCLIP's training reads the same keys."""
 
     seed: int
     """Seed of initial weights, batches and frame choice."""
@@ -168,7 +168,7 @@ class PhaseTwo:
     warmup_steps: int
     """Steps of linear warm-up."""
     loss: Literal["identity", "retrieval"]
-    """identity: squared error to the identity, as published; retrieval: Phase I's loss on refined embeddings."""
+    """identity: squared error to the identity, as published; retrieval: Phase I's loss again."""
     off_diagonal_weight: float
     """Weight of the off-diagonal terms of the identity loss."""
     diagonal_weight: float
@@ -186,7 +186,7 @@ class Evaluation:
     """How predictions become tracks, and tracks become figures."""
 
     decoding: Literal["initial", "refined", "viterbi", "refined_viterbi"]
-    """What `locate` and the gate use: Phase I's argmax, GeoRefiner's, or Viterbi over candidates."""
+    """What `locate` and the gate use: Phase I's best, GeoRefiner's, or Viterbi over candidates."""
     num_candidates: int
     """Gallery points a frame that Viterbi chooses from."""
     max_speed_kmh: dict[str, float]
@@ -258,19 +258,25 @@ def _parse(wanted: Any, value: Any, key: str, where: str) -> Any:
         if value not in choices:
             raise ValueError(f"{where}: {key} is {value!r}; it must be one of {', '.join(choices)}")
         return value
-    if origin is tuple:
-        if not isinstance(value, list) or (choices[-1] is not Ellipsis and len(value) != len(choices)):
-            raise ValueError(f"{where}: {key} is {value!r}; it must be a list")
-        return tuple(_parse(choices[0], item, key, where) for item in value)
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise ValueError(f"{where}: {key} is {value!r}; it must be a mapping")
-        return {str(k): _parse(choices[1], v, f"{key}.{k}", where) for k, v in value.items()}
+    if origin in (tuple, dict):
+        return _parse_many(wanted, value, key, where)
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
         raise ValueError(f"{where}: {key} is {value!r}; it must be of type {wanted.__name__}")
     return value
+
+
+def _parse_many(wanted: Any, value: Any, key: str, where: str) -> Any:
+    choices = typing.get_args(wanted)
+    if typing.get_origin(wanted) is dict:
+        if not isinstance(value, dict):
+            raise ValueError(f"{where}: {key} is {value!r}; it must be a mapping")
+        return {str(k): _parse(choices[1], v, f"{key}.{k}", where) for k, v in value.items()}
+    fixed = None if choices[-1] is Ellipsis else len(choices)
+    if not isinstance(value, list) or (fixed and len(value) != fixed):
+        raise ValueError(f"{where}: {key} is {value!r}; it must be a list")
+    return tuple(_parse(choices[0], item, key, where) for item in value)
 
 
 def _parse_section(section: Any, value: Any, key: str, where: str) -> Any:

