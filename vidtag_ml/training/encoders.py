@@ -346,7 +346,8 @@ rendered of flights from a seed stream that no dataset uses (the imagery is the 
 Its classifier over lattice cells, dropped afterwards, placed {_NUM_UNSEEN:,} frames of as many
 unseen flights with a median error of {figures["median_km"]:.0f} km, {share:.1f} % of them within
 200 km, one frame at a time. It was shown {figures["frames"]:,.0f} pictures in {minutes:.0f} minutes
-on one shared CPU core. Not for any other imagery.
+on one shared CPU core, stopped and resumed on the way; a resumed run draws other flights, so
+training again gives like weights, not equal bytes. Not for any other imagery.
 
 Recipe:
 
