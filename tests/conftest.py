@@ -28,6 +28,7 @@ def params() -> config.Params:
     """The repository's params.yaml at a size that trains in seconds."""
     full = config.load(ROOT / "params.yaml")
     sizes = {"epochs": 1, "batch_size": 2, "frames_per_clip": 4, "warmup_steps": 1}
+    aligned = {"num_random_negatives": 8, "location_start": None}
     location = config.Location(sigmas=(1.0, 8.0), num_frequencies=8, hidden=16)
     model = dataclasses.replace(
         full.model,
@@ -50,9 +51,9 @@ def params() -> config.Params:
         gallery=dataclasses.replace(full.gallery, spacing_km=1000.0),
         features=dataclasses.replace(full.features, batch_size=8),
         model=model,
-        phase_one=dataclasses.replace(full.phase_one, **sizes, num_random_negatives=8),
+        phase_one=dataclasses.replace(full.phase_one, **sizes, **aligned),
         phase_two=dataclasses.replace(full.phase_two, **sizes),
-        geoclip=dataclasses.replace(full.geoclip, **sizes, num_random_negatives=8),
+        geoclip=dataclasses.replace(full.geoclip, **sizes, **aligned),
         evaluation=dataclasses.replace(full.evaluation, num_candidates=4, bootstrap_draws=20),
     )
 

@@ -99,17 +99,24 @@ def train_encoders(
     out: Annotated[Path, typer.Option(help="Receives weights and cards.")] = Path("data/encoders"),
 ) -> None:
     """Train the small Flyover encoders anew; goes on where an earlier try was stopped."""
-    from vidtag_ml.training import encoders
+    from vidtag_ml.training import encoders, location
 
-    for name in names or list(encoders.SPECS):
-        if name not in encoders.SPECS:
-            raise ValueError(f"no encoder is called {name!r}; known: {', '.join(encoders.SPECS)}")
-    for name in names or list(encoders.SPECS):
+    known = [*encoders.SPECS, location.NAME]
+    wanted = names or known
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"no encoder is called {name!r}; known: {', '.join(known)}")
+    for name in [n for n in wanted if n != location.NAME]:
         checkpoint = Path("out/encoders") / f"{name}.pt"
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         recipe = encoders.RECIPES[name]
         figures = encoders.train(name, recipe, out, checkpoint, _steps(name, recipe.steps))
         print_line(f"{name}: median error {figures['median_km']:.0f} km on unseen flights")
+    if location.NAME in wanted:
+        plan, values = location.Recipe(), _load(PARAMS)
+        say = _steps(location.NAME, plan.steps)
+        figures = location.train(out, values.model, values.features.encoders, plan, say)
+        print_line(f"{location.NAME}: loss {figures['loss']:.3f}")
 
 
 def evaluate(

@@ -113,6 +113,9 @@ class PhaseOne:
 
     seed: int
     """Seed of initial weights, batches and frame choice."""
+    location_start: str | None
+    """GPS encoder in features.encoders_dir to start from, as the paper starts from the released
+    GeoCLIP; null = random weights."""
     epochs: int
     """Passes over the train clips."""
     batch_size: int

@@ -201,7 +201,7 @@ def phase_one(root: Path, params: config.Params, logger: "Logger | None" = None)
     def build(aside: Path) -> None:
         from vidtag_ml.training.phase_one import train_phase_one
 
-        train_phase_one(params, *_data(at), aside, logger)
+        train_phase_one(params, *_data(at), root / params.features.encoders_dir, aside, logger)
 
     return stage.make(at.model("phase_one"), _training_key(at, params, "phase_one"), build)
 
@@ -230,7 +230,7 @@ def geoclip(root: Path, params: config.Params, logger: "Logger | None" = None) -
     def build(aside: Path) -> None:
         from vidtag_ml.training.phase_one import train_geoclip
 
-        train_geoclip(params, *_data(at), aside, logger)
+        train_geoclip(params, *_data(at), root / params.features.encoders_dir, aside, logger)
 
     return stage.make(at.model("geoclip"), _training_key(at, params, "geoclip"), build)
 
@@ -342,8 +342,13 @@ def _data_key(at: Layout) -> dict[str, Any]:
 
 
 def _training_key(at: Layout, params: config.Params, *sections: str) -> dict[str, Any]:
+    folder, start = at.root / params.features.encoders_dir, getattr(params, sections[0])
+    starts = [n for n in [start.location_start] if n]
     return {
         **_data_key(at),
+        "starts": [
+            _digest(folder / f"{n}.safetensors", f"vidtag train-encoders {n}") for n in starts
+        ],
         "params": {n: config.as_dict(getattr(params, n)) for n in ("model", *sections)},
         "max_gap_s": params.clips.max_gap_s,
         "code": stage.code_digest(*_TRAINING, *_TABLES),

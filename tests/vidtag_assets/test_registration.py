@@ -17,6 +17,8 @@ def copied(world, tmp_path, params):
     root = shutil.copytree(world.root, tmp_path / "a copy")
     registry.log_path(root).unlink()  # the world's own verdict on its untrained model
     tracking = Tracking(root=str(root))
+    for alias in {"champion", "previous"} & set(registry.aliases(tracking)):
+        tracking.client().delete_registered_model_alias("vidtag", alias)
     registry.promote(tracking, "vidtag", 1, "first")
     at = stages.layout(root, params)
     lineage = provenance.Lineage("commit", "c.dir", "g.dir", "params", "run")

@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from pytorch_lightning.loggers import Logger
+from safetensors.torch import load_file
 from torch import Tensor
 
 from vidtag_ml import config, losses, models
@@ -96,6 +97,7 @@ def train_phase_one(
     features: FeatureStore,
     tables: Tables,
     gallery: Gallery,
+    encoders_dir: Path,
     out: Path,
     logger: Logger | None = None,
     progress: bool = True,
@@ -107,6 +109,7 @@ def train_phase_one(
         features: cached features of all train and val clips.
         tables: the clips and their fixes.
         gallery: points from which random negatives are drawn.
+        encoders_dir: where the GPS encoder to start from lies.
         out: folder; an interrupted training in it is resumed.
         logger: receives the losses of each epoch.
         progress: whether to tell a person how far it is.
@@ -115,6 +118,8 @@ def train_phase_one(
     settings = params.phase_one
     torch.manual_seed(settings.seed)
     model = models.build("vidtag", params.model, features.num_features)
+    if settings.location_start:
+        start_from(model, encoders_dir, settings.location_start)
     return align(model, settings, train, val, gallery, out, logger, progress)
 
 
@@ -123,6 +128,7 @@ def train_geoclip(
     features: FeatureStore,
     tables: Tables,
     gallery: Gallery,
+    encoders_dir: Path,
     out: Path,
     logger: Logger | None = None,
     progress: bool = True,
@@ -130,9 +136,29 @@ def train_geoclip(
     """GeoCLIP fine-tuned on the features of the first encoder; see `train_phase_one`."""
     train, val = frames_of(params, features, tables)
     first_width = next(iter(features.widths.values()))
-    torch.manual_seed(params.geoclip.seed)
+    settings = params.geoclip
+    torch.manual_seed(settings.seed)
     model = models.build("geoclip", params.model, first_width)
-    return align(model, params.geoclip, train, val, gallery, out, logger, progress)
+    if settings.location_start:
+        start_from(model, encoders_dir, settings.location_start)
+    return align(model, settings, train, val, gallery, out, logger, progress)
+
+
+def start_from(model: base.GeoModel, folder: Path, name: str) -> None:
+    """Gives `model` the GPS encoder and temperature in `folder`/NAME.safetensors.
+
+    Raises:
+        ValueError: there is no such file, or it has other sizes; names it.
+    """
+    path = folder / f"{name}.safetensors"
+    if not path.is_file():
+        raise ValueError(f"{path}: no such weights; `vidtag train-encoders {name}` makes them")
+    weights = {key: value.float() for key, value in load_file(path).items()}
+    model.logit_scale.data.copy_(weights.pop("logit_scale"))
+    try:
+        model.location.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: has other sizes than params model.location: {error}") from error
 
 
 def frames_of(

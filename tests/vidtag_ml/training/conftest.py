@@ -34,6 +34,7 @@ def sizes() -> config.Model:
 @pytest.fixture
 def phase_one() -> config.PhaseOne:
     return config.PhaseOne(
+        location_start=None,
         seed=1,
         epochs=3,
         batch_size=4,

@@ -9,7 +9,7 @@ import torch
 from vidtag_ml import models
 from vidtag_ml.models import base
 from vidtag_ml.training import phase_one as phase
-from vidtag_ml.training.phase_one import PhaseOne, align, clip_data
+from vidtag_ml.training.phase_one import PhaseOne, align, clip_data, start_from
 
 
 def build(name, sizes):
@@ -108,3 +108,33 @@ def test_val_loss_falls(sizes, phase_one, train, points, tmp_path):
 def test_negatives_are_rows_of_the_gallery(phase_one, train):
     rows = phase.negatives(first_batch(train, phase_one), 5, 100)
     assert set(rows.tolist()) == {0, 1, 2, 3, 4}
+
+
+def write_location(model, folder):
+    from safetensors.torch import save_file
+
+    weights = {k: v.half() for k, v in model.location.state_dict().items()}
+    save_file({**weights, "logit_scale": torch.tensor(3.5)}, folder / "start.safetensors")
+
+
+def test_training_can_start_from_a_pretrained_gps_encoder(sizes, tmp_path):
+    released, fresh = (build("vidtag", sizes) for _ in range(2))
+    write_location(released, tmp_path)
+    start_from(fresh, tmp_path, "start")
+    points = torch.tensor([[48.86, 2.35], [-33.87, 151.21]])
+    torch.testing.assert_close(
+        fresh.embed_locations(points), released.embed_locations(points), atol=1e-2, rtol=0
+    )
+    assert fresh.logit_scale.item() == 3.5
+
+
+def test_an_absent_gps_encoder_names_the_command_that_makes_it(sizes, tmp_path):
+    with pytest.raises(ValueError, match="vidtag train-encoders start"):
+        start_from(build("geoclip", sizes), tmp_path, "start")
+
+
+def test_a_gps_encoder_of_another_size_is_refused(sizes, tmp_path):
+    larger = replace(sizes, embed_dim=32)
+    write_location(build("geoclip", larger), tmp_path)
+    with pytest.raises(ValueError, match="other sizes"):
+        start_from(build("geoclip", sizes), tmp_path, "start")
