@@ -1,6 +1,7 @@
 """What holds the parts together: one direction of imports, commands that exist, strict params."""
 
 import ast
+import re
 import shlex
 from pathlib import Path
 
@@ -46,6 +47,20 @@ def test_commands_of_dvc_are_commands_of_ours(stage):
     assert program == "vidtag"
     known = get_command(app).commands[command]
     assert known.make_context(command, options, resilient_parsing=False).params is not None
+
+
+def test_readme_names_commands_and_targets_that_exist():
+    from typer.main import get_command
+
+    from vidtag_assets.cli import app
+
+    readme = (ROOT / "README.md").read_text()
+    code = "\n".join(re.findall(r"^ {4}.*|`[^`]+`", readme, re.MULTILINE))
+    named = {n for names in re.findall(r"vidtag ([a-z|-]+)", code) for n in names.split("|")}
+    assert {"locate", "trace"} <= named <= set(get_command(app).commands)
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"demo", "test"} <= set(re.findall(r"make ([a-z]+)", code)) <= targets
+    assert len(readme.splitlines()) <= 120
 
 
 @pytest.mark.parametrize("stage", DVC)
