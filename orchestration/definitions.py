@@ -25,7 +25,13 @@ def build_definitions(**resources: Any) -> dg.Definitions:
     return dg.Definitions(
         assets=dg.load_assets_from_modules(MODULES),
         asset_checks=dg.load_asset_checks_from_modules(MODULES),
-        jobs=[jobs.refresh_data, jobs.retrain, jobs.promote, jobs.validate_data],
+        jobs=[
+            jobs.refresh_data,
+            jobs.retrain,
+            jobs.benchmark,
+            jobs.promote,
+            jobs.validate_data,
+        ],
         schedules=[schedules.weekly_retraining, schedules.nightly_validation],
         sensors=[sensors.automation, sensors.run_failure_log],
         resources={**own, **resources},

@@ -16,6 +16,11 @@ retrain = dg.define_asset_job(
     selection=dg.AssetSelection.groups("features", "training", "evaluation", "registry"),
     description="From features to a verdict: trains, evaluates, registers, and asks the gate.",
 )
+benchmark = dg.define_asset_job(
+    "benchmark",
+    selection=dg.AssetSelection.groups("evaluation"),
+    description="Evaluates every trained model on val and test and ranks them; trains nothing.",
+)
 promote = dg.define_asset_job(
     "promote",
     selection=dg.AssetSelection.assets(champion_model),

@@ -66,6 +66,8 @@ def test_mlflow_model_gives_the_tracks_of_the_predictor(world):
     pd.testing.assert_frame_equal(served, located)
 
 
-@pytest.mark.parametrize("job", ["refresh_data", "retrain", "promote", "validate_data"])
+@pytest.mark.parametrize(
+    "job", ["refresh_data", "retrain", "benchmark", "promote", "validate_data"]
+)
 def test_jobs_select_what_exists(world, job):
     assert isinstance(world.defs.resolve_job_def(job), dg.JobDefinition)
