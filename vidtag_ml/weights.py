@@ -109,7 +109,9 @@ def fetch(name: str, folder: Path, source: Path | None = None) -> Path:
         raise ValueError(f"{source}: no such file")
     from safetensors.torch import save_file
 
-    spec = _spec(name)
+    from vidtag_ml.models.backbones import PAPER_SPECS
+
+    spec = PAPER_SPECS[name]
     try:
         network = _pretrained(spec, source)
     # Whatever their clients raise without a network is of no common class.
@@ -124,30 +126,6 @@ def fetch(name: str, folder: Path, source: Path | None = None) -> Path:
     with stage.replacing(folder / f"{name}.json") as aside:
         spec.write(aside)
     return weights
-
-
-def _spec(name: str) -> "EncoderSpec":
-    from vidtag_ml.models.backbones import EncoderSpec
-
-    if name == "clip_vit_l14":
-        # OpenAI's weights need QuickGELU; the plain ViT-L-14 would load them and be silently wrong.
-        return EncoderSpec(
-            library="open_clip",
-            model="ViT-L-14-quickgelu",
-            dim=768,
-            image_size=224,
-            mean=(0.48145466, 0.4578275, 0.40821073),
-            std=(0.26862954, 0.26130258, 0.27577711),
-        )
-    return EncoderSpec(
-        library="timm",
-        model="vit_large_patch14_dinov2",
-        dim=1024,
-        image_size=224,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        options={"img_size": 224},
-    )
 
 
 def _pretrained(spec: "EncoderSpec", source: Path | None) -> "nn.Module":

@@ -26,6 +26,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from vidtag_ml import geo, stage
+from vidtag_ml.models import backbones
 from vidtag_ml.models.backbones import EncoderSpec, FrameEncoder
 from vidtag_ml.sources import flyover
 
@@ -35,8 +36,8 @@ SPECS = {
         model="flyover_clip",
         dim=256,
         image_size=64,
-        mean=(0.48145466, 0.4578275, 0.40821073),
-        std=(0.26862954, 0.26130258, 0.27577711),
+        mean=backbones.OPENAI_MEAN,
+        std=backbones.OPENAI_STD,
         options={
             "vision_cfg": {
                 "timm_model_name": "regnetx_004",
@@ -52,8 +53,8 @@ SPECS = {
         model="resnet10t",
         dim=512,
         image_size=64,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
+        mean=backbones.IMAGENET_MEAN,
+        std=backbones.IMAGENET_STD,
     ),
 }
 _UNSEEN_SEED = 987654321
@@ -335,6 +336,7 @@ def _card(name: str, recipe: Recipe, figures: dict[str, float]) -> str:
     """The model card, as Markdown."""
     spec = SPECS[name]
     architecture = spec.options.get("vision_cfg", {}).get("timm_model_name", spec.model)
+    fresh = 100 * recipe.fresh / recipe.batch_size
     share, minutes = 100 * figures["acc_200km"], figures["seconds"] / 60
     return f"""# {name}
 
@@ -345,9 +347,10 @@ Trained by `vidtag train-encoders {name}` to tell where on Earth the camera is, 
 rendered of flights from a seed stream that no dataset uses (the imagery is the same Blue Marble).
 Its classifier over lattice cells, dropped afterwards, placed {_NUM_UNSEEN:,} frames of as many
 unseen flights with a median error of {figures["median_km"]:.0f} km, {share:.1f} % of them within
-200 km, one frame at a time. It was shown {figures["frames"]:,.0f} pictures in {minutes:.0f} minutes
-on one shared CPU core, stopped and resumed on the way; a resumed run draws other flights, so
-training again gives like weights, not equal bytes. Not for any other imagery.
+200 km, one frame at a time. It was shown {figures["frames"]:,.0f} pictures, {fresh:.0f} % of them
+new and the others shown before, in {minutes:.0f} minutes on one shared CPU core, stopped and
+resumed on the way; a resumed run draws other flights, so training again gives like weights, not
+equal bytes. Not for any other imagery.
 
 Recipe:
 
