@@ -53,7 +53,8 @@ def params() -> config.Params:
         model=model,
         phase_one=dataclasses.replace(full.phase_one, **sizes, **aligned),
         phase_two=dataclasses.replace(full.phase_two, **sizes),
-        geoclip=dataclasses.replace(full.geoclip, **sizes, **aligned),
+        geoclip=dataclasses.replace(full.geoclip, **sizes, **aligned, sigmas=(1.0, 8.0)),
+        classifier=dataclasses.replace(full.classifier, **sizes, cell_km=1000.0),
         evaluation=dataclasses.replace(full.evaluation, num_candidates=4, bootstrap_draws=20),
     )
 

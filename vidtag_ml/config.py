@@ -19,20 +19,22 @@ import yaml
 class Clips:
     """Which recordings there are, and how they are split."""
 
-    source: Literal["flyover", "recordings"]
+    source: Literal["flyover", "msls", "bdd100k", "cityguessr68k", "images"]
     """Where clips come from."""
+    folder: str | None
+    """Where recordings lie, relative to the workspace or absolute; null = they are generated."""
     seed: int
     """Seed of flights and weather; also of the split."""
     num_train: int
-    """Clips in the train split."""
+    """Clips in the train split; of recordings the share of groups, in proportion to the others."""
     num_val: int
-    """Clips in the val split, on which promotion is decided."""
+    """Clips in the val split, on which promotion is decided; of recordings as above."""
     num_test: int
-    """Clips in the test split, which is only reported."""
+    """Clips in the test split, which is only reported; of recordings as above."""
     min_frames: int
-    """Frames in the shortest clip."""
+    """Frames in the shortest clip; recordings with fewer are no train clips."""
     max_frames: int
-    """Frames in the longest clip."""
+    """Frames in the longest clip; recordings are not cut."""
     max_gap_s: float
     """Positions are not interpolated across longer gaps between fixes."""
 
@@ -41,8 +43,11 @@ class Clips:
 class Gallery:
     """The coordinates among which a model searches."""
 
-    source: Literal["lattice", "grid"]
-    """lattice: equal-area, over land and coast, blind to splits; grid: boxes around train fixes."""
+    source: Literal["lattice", "grid", "cities", "file"]
+    """lattice: equal-area, over land and coast, blind to splits; grid: boxes around train fixes;
+    cities: the centres of the dataset's cities; file: as released with GeoCLIP."""
+    file: str | None
+    """file: a CSV with columns LAT and LON, relative to the workspace."""
     spacing_km: float
     """Distance between neighbouring points."""
     coast_km: float
@@ -61,6 +66,9 @@ class Features:
     """Folder with NAME.json and NAME.safetensors, relative to the workspace."""
     frames_per_second: float
     """Frames sampled from a video, by presentation time."""
+    views: Literal["whole", "centre", "ten"]
+    """whole: the frame, squeezed to a square; centre: its middle square; ten: five squares and
+    their mirror images, whose similarities are averaged."""
     batch_size: int
     """Pictures a forward pass."""
 
@@ -91,8 +99,12 @@ class Model:
     """TempGeo: feed-forward width."""
     head_widths: tuple[int, ...]
     """Hidden widths of the Mish head between TempGeo and the common space."""
-    positions: Literal["sinusoidal", "learned"]
-    """Position encoding; sinusoidal is evaluated at continuous frame times."""
+    temporal_norm: bool
+    """TempGeo: whether a layer norm ends it."""
+    positions: Literal["sinusoidal", "learned", "none"]
+    """TempGeo: position encoding; sinusoidal is evaluated at continuous frame times."""
+    num_positions: int
+    """Entries of a learned table of positions; later frames share the last one."""
     dropout: float
     """Dropout in all Transformers."""
     location: Location
@@ -105,17 +117,23 @@ class Model:
     """GeoRefiner: attention heads."""
     refiner_ffn: int
     """GeoRefiner: feed-forward width."""
+    refiner_width: int | None
+    """GeoRefiner: width, with projections in and out; null = `embed_dim`, without."""
+    refiner_positions: Literal["sinusoidal", "learned", "none"]
+    """GeoRefiner: position encoding."""
 
 
 @dataclass(frozen=True)
 class PhaseOne:
-    """Contrastive alignment of frames and coordinates; GeoCLIP's training reads the same keys."""
+    """Contrastive alignment of frames and coordinates."""
 
     seed: int
     """Seed of initial weights, batches and frame choice."""
+    encoders: tuple[str, ...]
+    """Encoders whose features the model reads, of those in `features.encoders`."""
     location_start: str | None
     """GPS encoder in features.encoders_dir to start from, as the paper starts from the released
-    GeoCLIP; null = random weights."""
+    GeoCLIP; `geoclip` = the GeoCLIP fine-tuned in this workspace; null = random weights."""
     epochs: int
     """Passes over the train clips."""
     batch_size: int
@@ -128,12 +146,64 @@ class PhaseOne:
     """Factor on the learning rate after each epoch."""
     warmup_steps: int
     """Steps of linear warm-up."""
+    weight_decay: float
+    """Of Adam."""
+    precision: Literal["float32", "bfloat16"]
+    """Of matrix products; projection and Fourier phases of coordinates stay in float32."""
+    unit: Literal["frame", "clip"]
+    """What is aligned: each frame with its coordinate, or clips' means with each other."""
     direction: Literal["frames_to_gps", "symmetric"]
     """Which softmaxes the loss averages."""
     soft_targets_km: float | None
     """Targets proportional to exp(-distance / this); null = one-hot, as published."""
     num_random_negatives: int
     """Extra coordinates drawn from the gallery in each step."""
+    queue_size: int
+    """Coordinates of earlier steps that serve as further negatives."""
+    queue_mask_km: float
+    """Entries of the queue nearer than this to a frame are no negatives of it."""
+    gps_noise_m: float
+    """Standard deviation of the noise on a batch's coordinates."""
+    queue_noise_m: float
+    """Standard deviation of the noise on the queue's coordinates."""
+    clip_gradients: float | None
+    """Largest gradient norm; null = no clipping."""
+
+
+@dataclass(frozen=True)
+class GeoCLIP(PhaseOne):
+    """The image baseline; with `epochs: 0` it is used as it starts: zero-shot."""
+
+    sigmas: tuple[float, ...]
+    """In the place of `model.location.sigmas`."""
+    image_start: str | None
+    """Image perceptron in features.encoders_dir to start from; null = random weights."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """The classifiers of the paper's tables: cells of train coordinates, one encoder, no time."""
+
+    seed: int
+    """Seed of cells, initial weights, batches and frame choice."""
+    cell_km: float
+    """Cells are as many as squares of this side that hold a train frame."""
+    epochs: int
+    """Passes over the train clips."""
+    batch_size: int
+    """Clips a step."""
+    frames_per_clip: int
+    """Frames drawn from each clip."""
+    learning_rate: float
+    """Peak learning rate of Adam."""
+    decay: float
+    """Factor on the learning rate after each epoch."""
+    warmup_steps: int
+    """Steps of linear warm-up."""
+    weight_decay: float
+    """Of Adam."""
+    precision: Literal["float32", "bfloat16"]
+    """Of matrix products."""
     clip_gradients: float | None
     """Largest gradient norm; null = no clipping."""
 
@@ -144,6 +214,12 @@ class Noise:
 
     collapse_probability: float
     """Share of sequences that become one of their points."""
+    collapse_after: bool
+    """Collapse falls on what jitter and shift have moved, instead of in their place."""
+    drift: bool
+    """The shift grows along the sequence, from nothing at its start."""
+    clean_probability: float
+    """Share of sequences that are left as they are."""
     jitter_deg: tuple[float, float]
     """Range of the magnitude of the per-frame offset."""
     shift_deg: float
@@ -170,6 +246,10 @@ class PhaseTwo:
     """Factor on the learning rate after each epoch."""
     warmup_steps: int
     """Steps of linear warm-up."""
+    weight_decay: float
+    """Of Adam."""
+    precision: Literal["float32", "bfloat16"]
+    """Of matrix products."""
     loss: Literal["identity", "retrieval"]
     """identity: squared error to the identity, as published; retrieval: Phase I's loss again."""
     off_diagonal_weight: float
@@ -177,7 +257,9 @@ class PhaseTwo:
     diagonal_weight: float
     """Weight of the diagonal terms of the identity loss."""
     same_place_km: float
-    """Off-diagonal pairs closer than this are left out."""
+    """Off-diagonal pairs closer than this are left out; 0 keeps all, as printed."""
+    video_unit: Literal["mean", "concatenation"]
+    """What stands for a video in the loss: the mean of its frames' embeddings, or all of them."""
     noise: Noise
     """Corruption of the queries."""
     clip_gradients: float | None
@@ -185,9 +267,31 @@ class PhaseTwo:
 
 
 @dataclass(frozen=True)
+class Search:
+    """How the points most similar to a frame are found."""
+
+    method: Literal["exact", "coarse_to_fine", "faiss_flat", "faiss_ivf"]
+    """exact: all of the gallery; coarse_to_fine: then finer points around the best, without end;
+    faiss_...: the gallery through FAISS, with or without inverted lists."""
+    finest_km: float
+    """coarse_to_fine: spacing is halved until it is at most this."""
+    beam: int
+    """coarse_to_fine: points a frame that are followed to the next level."""
+    num_lists: int
+    """faiss_ivf: lists that the gallery is divided into."""
+    num_probes: int
+    """faiss_ivf: lists that are looked through."""
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """How predictions become tracks, and tracks become figures."""
 
+    search: Search
+    """How gallery points are found."""
+    windows: Literal["whole", "interleaved"]
+    """whole: a clip is seen at its natural length; interleaved: as every n-th frame, from each
+    start, so that no more frames are seen at once than in training."""
     decoding: Literal["initial", "refined", "viterbi", "refined_viterbi"]
     """What `locate` and the gate use: Phase I's best, GeoRefiner's, or Viterbi over candidates."""
     num_candidates: int
@@ -210,24 +314,60 @@ class Params:
     model: Model
     phase_one: PhaseOne
     phase_two: PhaseTwo
-    geoclip: PhaseOne
+    geoclip: GeoCLIP
+    classifier: Classifier
     evaluation: Evaluation
+
+
+PRESETS = Path(__file__).parent / "presets"
+"""Readings of the paper that differ from ours (vidtag.md section 13): keys to change, as YAML."""
 
 
 def load(path: Path) -> Params:
     """The configuration in a YAML file.
 
+    A file with a key `base` holds changes to the file that it names, relative to its own folder; a
+    key `preset` names changes to that base which come first: those in `PRESETS`.
+
     Raises:
         ValueError: a key is unknown or missing, or a value has the wrong type; names the key.
         FileNotFoundError: there is no such file.
     """
-    try:
-        values = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not valid YAML: {error}") from error
-    parsed = _parse(Params, values, "", str(path))
+    parsed = _parse(Params, _resolved(path), "", str(path))
     assert isinstance(parsed, Params)
     return parsed
+
+
+def _resolved(path: Path) -> Any:
+    """The values of a file on top of its preset and base."""
+    values = _yaml(path)
+    if not isinstance(values, dict) or not {"base", "preset"} & set(values):
+        return values
+    own = {k: v for k, v in values.items() if k not in ("base", "preset")}
+    if "base" not in values:
+        raise ValueError(f"{path}: a preset changes another file: name that one as `base`")
+    below = _resolved(path.parent / str(values["base"]))
+    if "preset" in values:
+        preset = PRESETS / f"{values['preset']}.yaml"
+        if not preset.is_file():
+            known = ", ".join(sorted(file.stem for file in PRESETS.glob("*.yaml")))
+            raise ValueError(f"{path}: no preset is called {values['preset']!r}; known: {known}")
+        below = _changed(below, _yaml(preset))
+    return _changed(below, own)
+
+
+def _changed(values: Any, changes: Any) -> Any:
+    """`values` with `changes` laid over them, section by section."""
+    if not (isinstance(values, dict) and isinstance(changes, dict)):
+        return changes
+    return {**values, **{k: _changed(values.get(k), v) for k, v in changes.items()}}
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not valid YAML: {error}") from error
 
 
 def as_dict(section: Any) -> dict[str, Any]:

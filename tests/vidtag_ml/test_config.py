@@ -54,7 +54,7 @@ def _is_class(node):
 @pytest.mark.parametrize(
     ("section", "values", "message"),
     [
-        ("clips", {"sede": 3}, r"unknown key clips\.sede; known: source, seed"),
+        ("clips", {"sede": 3}, r"unknown key clips\.sede; known: source, folder"),
         ("clips", {"seed": None}, r"missing key clips\.seed"),
         ("clips", {"seed": "seven"}, r"clips\.seed is 'seven'; it must be of type int"),
         ("clips", {"seed": True}, r"clips\.seed is True; it must be of type int"),
@@ -101,3 +101,49 @@ def test_sections_cannot_be_changed():
     params = config.load(ROOT / "params.yaml")
     with pytest.raises(dataclasses.FrozenInstanceError):
         params.clips.seed = 3  # type: ignore[misc]
+
+
+def _overlay(tmp_path, **values):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"base": str(ROOT / "params" / "paper_msls.yaml"), **values}))
+    return path
+
+
+def test_a_file_with_a_base_holds_only_what_differs(tmp_path):
+    paper = config.load(ROOT / "params" / "paper_msls.yaml")
+    mine = config.load(_overlay(tmp_path, phase_two={"noise": {"shift_deg": 1.0}}))
+    noise = dataclasses.replace(paper.phase_two.noise, shift_deg=1.0)
+    changed = dataclasses.replace(paper.phase_two, noise=noise)
+    assert mine == dataclasses.replace(paper, phase_two=changed)
+
+
+def test_a_preset_lies_between_base_and_file(tmp_path):
+    mine = config.load(_overlay(tmp_path, preset="dedd_seq", phase_one={"unit": "frame"}))
+    assert (mine.phase_two.off_diagonal_weight, mine.phase_one.queue_size) == (0.01, 4096)
+    assert mine.phase_one.unit == "frame"
+    assert mine.phase_two.epochs == 100
+
+
+@pytest.mark.parametrize("preset", ["dedd_seq", "reproduction"])
+def test_presets_fit_the_papers_params(tmp_path, preset):
+    paper = config.load(ROOT / "params" / "paper_msls.yaml")
+    assert config.load(_overlay(tmp_path, preset=preset)) != paper
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"preset": "typo"}, r"no preset is called 'typo'; known: dedd_seq, reproduction"),
+        ({"phase_one": {"epoch": 1}}, r"mine\.yaml: unknown key phase_one\.epoch"),
+    ],
+)
+def test_mistakes_in_an_overlay_name_it(tmp_path, values, message):
+    with pytest.raises(ValueError, match=message):
+        config.load(_overlay(tmp_path, **values))
+
+
+def test_a_preset_alone_changes_nothing_and_is_refused(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text() + "preset: dedd_seq\n")
+    with pytest.raises(ValueError, match="name that one as `base`"):
+        config.load(path)
