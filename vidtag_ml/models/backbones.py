@@ -6,6 +6,7 @@ Shape legend: N pictures, H W pixels, D features, 3 = red, green, blue.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,8 @@ from typing import Any, Literal
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional
+
+from vidtag_ml import views
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -37,7 +39,8 @@ class EncoderSpec:
     std: tuple[float, float, float]
     """Channel standard deviations that the encoder expects."""
     options: dict[str, Any] = field(default_factory=dict)
-    """open_clip: `vision_cfg` of a custom tower, empty for a named model; timm: create_model's."""
+    """open_clip: `vision_cfg` of a custom tower, and `quick_gelu` if it uses that activation; empty
+    for a named model. timm: create_model's."""
 
     @classmethod
     def read(cls, path: Path) -> "EncoderSpec":
@@ -72,12 +75,14 @@ class FrameEncoder(nn.Module):
         self.register_buffer("std_C11", torch.tensor(spec.std).view(3, 1, 1), persistent=False)
 
     def preprocess(self, frames_NHW3: Tensor) -> Tensor:
-        """Pictures (N, H, W, 3) uint8, resized (bicubic, antialiased), normalised: (N, 3, S, S)."""
-        frames = frames_NHW3.permute(0, 3, 1, 2).float()
-        size = (self.spec.image_size, self.spec.image_size)
-        if frames.shape[-2:] != size:
-            frames = functional.interpolate(frames, size, mode="bicubic", antialias=True)
-        return (frames.clamp(0, 255) / 255 - self.mean_C11) / self.std_C11
+        """Whole pictures (N, H, W, 3) uint8, squeezed to squares and normalised: (N, 3, S, S)."""
+        squares_NV3SS = views.squares(frames_NHW3, self.spec.image_size, "whole")
+        return self.normalise(squares_NV3SS.squeeze(1))
+
+    def normalise(self, squares_N3SS: Tensor) -> Tensor:
+        """Squares of the encoder's size, 0 to 255 (views.py), by the encoder's own statistics."""
+        shift_C11 = -self.mean_C11 / self.std_C11
+        return torch.addcmul(shift_C11, squares_N3SS.float(), 1 / (255 * self.std_C11))
 
     def forward(self, pictures_N3SS: Tensor) -> Tensor:
         """Features (N, D) of preprocessed pictures."""
@@ -99,15 +104,26 @@ def load(folder: Path, name: str) -> FrameEncoder:
                 "shows which there are and how to get them"
             )
     encoder = FrameEncoder(EncoderSpec.read(described))
-    weights = {key: value.float() for key, value in load_file(weights_file).items()}
-    try:
-        missing, unexpected = encoder.load_state_dict(weights, strict=False)
-    except RuntimeError as error:
-        raise ValueError(f"{weights_file}: does not fit {described}: {error}") from error
+    return fill(encoder, load_file(weights_file), f"{weights_file}: does not fit {described}")
+
+
+def fill(encoder: FrameEncoder, weights: Mapping[str, Tensor], complaint: str) -> FrameEncoder:
+    """`encoder` with the given weights: frozen, in evaluation mode, float32.
+
+    Raises:
+        ValueError: a name or a shape has no counterpart; says the complaint, then which.
+    """
+    shapes = {key: value.shape for key, value in encoder.state_dict().items()}
+    for key, value in weights.items():
+        if shapes.get(key, value.shape) != value.shape:
+            sizes = f"{tuple(value.shape)}, not {tuple(shapes[key])}"
+            raise ValueError(f"{complaint}: {key} has shape {sizes}")
+    exact = {key: value.float() for key, value in weights.items()}
+    missing, unexpected = encoder.load_state_dict(exact, strict=False)
     # Batch counters are training state, and are not published.
     wrong = [key for key in missing if not key.endswith("num_batches_tracked")] + unexpected
     if wrong:
-        raise ValueError(f"{weights_file}: does not fit {described}: {wrong[0]} has no counterpart")
+        raise ValueError(f"{complaint}: {wrong[0]} has no counterpart")
     return encoder.eval().requires_grad_(False)
 
 
@@ -116,7 +132,8 @@ def _open_clip_tower(spec: EncoderSpec) -> nn.Module:
     import open_clip
 
     if spec.options:
-        width, vision, quick_gelu = spec.dim, spec.options["vision_cfg"], False
+        width, vision = spec.dim, spec.options["vision_cfg"]
+        quick_gelu = spec.options.get("quick_gelu", False)
     else:
         known = open_clip.get_model_config(spec.model)
         if known is None:

@@ -1,14 +1,18 @@
 """The GPS encoder: Equal Earth projection, random Fourier features, one perceptron a scale.
 
-Belongs here: the encoder of GeoCLIP and VidTAG (geoclip.md section 3) and the way in for GeoCLIP's
-released weights. Does not belong here: L2 normalisation, which the models do. Shape legend: N
-points, F frequencies, E common space, 2 = (lat, lon) in degrees.
+Belongs here: the encoder of GeoCLIP and VidTAG (geoclip.md section 3), reading its weights, and the
+names that GeoCLIP's releases give them. Does not belong here: reading those releases (released.py),
+L2 normalisation, which the models do. Shape legend: N points, F frequencies, E common space,
+2 = (lat, lon) in degrees.
 """
 
+import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vidtag_ml import config
@@ -83,24 +87,17 @@ class LocationEncoder(nn.Module):
         return torch.stack(embeddings).sum(0)
 
 
-def from_geoclip(
-    released: Mapping[str, Tensor], sigmas: tuple[float, ...] = GEOCLIP_SIGMAS
-) -> dict[str, Tensor]:
+def from_geoclip(released: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """State dict of our `LocationEncoder` from the released one (keys LocEnc0.capsule.0.b, ...).
 
-    A branch whose sigma differs from the released one keeps the directions of its frequencies: they
-    are scaled by the ratio (vidtag.md section 3.4).
-
     Raises:
-        ValueError: `sigmas` has another number of branches, or a key is missing.
+        ValueError: a key is missing.
     """
-    if len(sigmas) != len(GEOCLIP_SIGMAS):
-        raise ValueError(f"GeoCLIP's weights have three branches, the sigmas are {sigmas}")
+    num_branches = sum(key.endswith(".capsule.0.b") for key in released)
     ours: dict[str, Tensor] = {}
     try:
-        for k, (wanted, known) in enumerate(zip(sigmas, GEOCLIP_SIGMAS, strict=True)):
-            theirs = released[f"LocEnc{k}.capsule.0.b"]
-            ours[f"branches.{k}.frequencies_F2"] = theirs * (wanted / known)
+        for k in range(max(num_branches, 1)):
+            ours[f"branches.{k}.frequencies_F2"] = released[f"LocEnc{k}.capsule.0.b"]
             for name, layer in _RELEASED.items():
                 for part in ("weight", "bias"):
                     value = released[f"LocEnc{k}.{name}.{part}"]
@@ -108,3 +105,40 @@ def from_geoclip(
     except KeyError as error:
         raise ValueError(f"not GeoCLIP's location encoder: {error.args[0]} is missing") from error
     return ours
+
+
+def load_location(path: Path, sigmas: tuple[float, ...]) -> tuple[dict[str, Tensor], Tensor]:
+    """State dict, float32, of a `LocationEncoder` with `sigmas`, and the logarithm of the scale.
+
+    A branch whose sigma differs from the stored one keeps the directions of its frequencies: they
+    are multiplied by wanted / stored (vidtag.md section 3.4).
+
+    Args:
+        path: a safetensors file of a GPS encoder or of a model that has one; its metadata may hold
+            `sigmas`, JSON, else they are those wanted.
+        sigmas: scale of each branch.
+
+    Raises:
+        ValueError: it is no such file, or has another number of branches; names it.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            # A tensor file has keys alone; it cannot be iterated over.
+            weights = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a safetensors file: {error}") from error
+    if any(key.startswith("location.") for key in weights):
+        of_model = {k: v for k, v in weights.items() if k.startswith(("location.", "logit_scale"))}
+        weights = {key.removeprefix("location."): value for key, value in of_model.items()}
+    if "logit_scale" not in weights:
+        raise ValueError(f"{path}: not a GPS encoder: logit_scale is missing")
+    logit_scale = weights.pop("logit_scale").reshape(())
+    stored = tuple(json.loads(metadata["sigmas"])) if "sigmas" in metadata else sigmas
+    frequencies = {key for key in weights if key.endswith(".frequencies_F2")}
+    names = [f"branches.{k}.frequencies_F2" for k in range(len(sigmas))]
+    if frequencies != set(names) or len(stored) != len(sigmas):
+        raise ValueError(f"{path}: has {len(frequencies)} branches, the sigmas are {sigmas}")
+    for name, wanted, known in zip(names, sigmas, stored, strict=True):
+        weights[name] *= wanted / known
+    return weights, logit_scale

@@ -6,6 +6,7 @@ features come in), losses, decoding. Shape legend: B clips, T frames, D features
 """
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import ClassVar, Literal
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vidtag_ml import config
-from vidtag_ml.models.base import MAX_FRAMES, GeoModel
+from vidtag_ml.models.base import AlignedModel
 
 LAST_POSITION = 15.0
 """Position of a clip's last frame: training shows 16 frames, and any clip is mapped onto them."""
@@ -23,19 +24,23 @@ LAST_POSITION = 15.0
 class Positions(nn.Module):
     """Position encodings (B, T, width) of frames by their time within the clip."""
 
-    def __init__(self, kind: Literal["sinusoidal", "learned"], width: int) -> None:
-        """Sinusoidal: unit norm times a learnable scalar. Learned: a table by frame number."""
+    def __init__(
+        self, kind: Literal["sinusoidal", "learned", "none"], width: int, entries: int
+    ) -> None:
+        """Sinusoidal: unit norm times a learnable scalar. Learned: `entries` by frame number."""
         super().__init__()
         self.kind, self.width = kind, width
         if kind == "learned":
-            self.table = nn.Parameter(torch.randn(MAX_FRAMES, width) * 0.02)
-        else:
+            self.table = nn.Parameter(torch.randn(entries, width) * 0.02)
+        elif kind == "sinusoidal":
             self.weight = nn.Parameter(torch.tensor(0.5))
 
     def forward(self, valid_BT: Tensor, time_BT: Tensor) -> Tensor:
         """Encodings of real frames; what is returned at padding has no meaning."""
+        if self.kind == "none":
+            return time_BT.new_zeros(*time_BT.shape, self.width)
         if self.kind == "learned":
-            return self.table[(valid_BT.long().cumsum(1) - 1).clamp(min=0)]
+            return self.table[(valid_BT.long().cumsum(1) - 1).clamp(0, len(self.table) - 1)]
         half = (self.width + 1) // 2
         frequency = 10000.0 ** (-torch.arange(half, device=time_BT.device) / half)
         phase = relative_position(valid_BT, time_BT)[..., None] * frequency
@@ -56,20 +61,26 @@ class TempGeo(nn.Module):
     """Frames of one clip attend to each other; width and number of frames stay."""
 
     def __init__(self, sizes: config.Model, width: int) -> None:
-        """Builds `temporal_layers` pre-norm layers, each with weights of its own."""
+        """Builds `temporal_layers` pre-norm layers, each with weights of its own.
+
+        Without layers frames do not see each other, and no position is added.
+        """
         super().__init__()
-        self.positions = Positions(sizes.positions, width)
+        kind = sizes.positions if sizes.temporal_layers else "none"
+        self.positions = Positions(kind, width, sizes.num_positions)
         self.layers = nn.ModuleList(
             _encoder_layer(width, sizes.temporal_heads, sizes.temporal_ffn, sizes.dropout)
             for _ in range(sizes.temporal_layers)
         )
+        self.norm = nn.LayerNorm(width) if sizes.temporal_norm else nn.Identity()
 
     def forward(self, fused_BTD: Tensor, valid_BT: Tensor, time_BT: Tensor) -> Tensor:
         """Aligned features (B, T, D) of fused unit vectors."""
         stream = _to_stream(fused_BTD + self.positions(valid_BT, time_BT))
         for layer in self.layers:
             stream = layer(stream, src_key_padding_mask=~valid_BT)
-        return stream
+        aligned_BTD: Tensor = self.norm(stream)
+        return aligned_BTD
 
 
 class GeoRefiner(nn.Module):
@@ -78,8 +89,14 @@ class GeoRefiner(nn.Module):
     def __init__(self, sizes: config.Model) -> None:
         """Builds encoder and decoder; every decoder block starts by adding nothing."""
         super().__init__()
-        width, heads, ffn = sizes.embed_dim, sizes.refiner_heads, sizes.refiner_ffn
-        self.positions = Positions(sizes.positions, width)
+        width, heads, ffn = refiner_width(sizes), sizes.refiner_heads, sizes.refiner_ffn
+        self.positions = Positions(sizes.refiner_positions, width, sizes.num_positions)
+        self.frames_in, self.gps_in, self.gps_out = (
+            nn.Identity() if sizes.refiner_width is None else nn.Linear(before, after)
+            for before, after in (
+                (sizes.embed_dim, width), (sizes.embed_dim, width), (width, sizes.embed_dim)
+            )
+        )  # fmt: skip
         self.encoder = nn.ModuleList(
             _encoder_layer(width, heads, ffn, sizes.dropout)
             for _ in range(sizes.refiner_encoder_layers)
@@ -96,11 +113,11 @@ class GeoRefiner(nn.Module):
         """Refined embeddings (B, T, E), not normalised; untrained, the direction of `gps_BTE`."""
         padding_BT = ~valid_BT
         positions = self.positions(valid_BT, time_BT)
-        memory = _to_stream(frames_BTE + positions)
+        memory = _to_stream(self.frames_in(frames_BTE) + positions)
         for layer in self.encoder:
             memory = layer(memory, src_key_padding_mask=padding_BT)
         memory = self.memory_norm(memory)
-        queries = stream = _to_stream(gps_BTE + positions)
+        queries = stream = _to_stream(self.gps_in(gps_BTE) + positions)
         for layer in self.decoder:
             stream = layer(
                 stream,
@@ -109,26 +126,33 @@ class GeoRefiner(nn.Module):
                 memory_key_padding_mask=padding_BT,
             )
         # Positions steer attention; they are no part of a coordinate, so they leave the stream.
-        return _to_stream(gps_BTE) + (stream - queries)
+        moved_BTE: Tensor = _to_stream(gps_BTE) + self.gps_out(stream - queries)
+        return moved_BTE
 
 
-class VidTAG(GeoModel):
+def refiner_width(sizes: config.Model) -> int:
+    """Width of the refiner's layers."""
+    return sizes.embed_dim if sizes.refiner_width is None else sizes.refiner_width
+
+
+class VidTAG(AlignedModel):
     """Two encoders' features -> TempGeo -> head; GPS encoder; GeoRefiner over the found track."""
 
     name: ClassVar[str] = "vidtag"
     decodings: ClassVar[tuple[str, ...]] = ("initial", "refined", "viterbi", "refined_viterbi")
 
-    def __init__(self, sizes: config.Model, num_features: int) -> None:
-        """Random weights; `num_features` is the total width of the concatenated encoders.
+    def __init__(self, sizes: config.Model, widths: Mapping[str, int]) -> None:
+        """Random weights; the encoders' features are concatenated.
 
         Raises:
             ValueError: a width is not divisible by its number of attention heads.
         """
-        super().__init__(sizes, num_features)
-        _check_heads("num_features", num_features, "temporal_heads", sizes.temporal_heads)
-        _check_heads("embed_dim", sizes.embed_dim, "refiner_heads", sizes.refiner_heads)
-        self.temporal = TempGeo(sizes, num_features)
-        self.head = _head((num_features, *sizes.head_widths, sizes.embed_dim))
+        super().__init__(sizes, widths)
+        if sizes.temporal_layers:
+            _check_heads("features", self.num_features, "temporal_heads", sizes.temporal_heads)
+        _check_heads("refiner", refiner_width(sizes), "refiner_heads", sizes.refiner_heads)
+        self.temporal = TempGeo(sizes, self.num_features)
+        self.head = _head((self.num_features, *sizes.head_widths, sizes.embed_dim))
         self.refiner = GeoRefiner(sizes)
 
     def embed_frames(self, features_BTD: Tensor, valid_BT: Tensor, time_BT: Tensor) -> Tensor:
@@ -178,4 +202,6 @@ def _decoder_layer(width: int, heads: int, ffn: int, dropout: float) -> nn.Modul
 
 def _check_heads(width_name: str, width: int, heads_name: str, heads: int) -> None:
     if width % heads:
-        raise ValueError(f"{width_name} is {width}, not divisible by {heads_name} = {heads}")
+        raise ValueError(
+            f"width of {width_name} is {width}, not divisible by {heads_name} = {heads}"
+        )

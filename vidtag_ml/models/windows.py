@@ -1,7 +1,7 @@
-"""Long clips in overlapping windows: as long a view as a model may have, and each frame once.
+"""Long clips in parts that a model may see at once, windows or combs, and each frame once.
 
-Belongs here: where windows lie and how their results are joined. Does not belong here: what is
-computed in a window. Shape legend: T frames, X anything.
+Belongs here: which frames a part has and how the parts' results are joined. Does not belong here:
+what is computed in a part. Shape legend: T frames, X anything.
 """
 
 from collections.abc import Callable
@@ -39,3 +39,20 @@ def in_windows(
         result_TX = embed(*batch, valid_BT, time_T[read][None])[0]
         kept.append(result_TX[keep.start - read.start : keep.stop - read.start])
     return torch.cat(kept)
+
+
+def interleaved(
+    embed: Callable[..., Tensor], limit: int, time_T: Tensor, *parts_TX: Tensor
+) -> Tensor:
+    """As `in_windows`, but what is seen at once is every n-th frame, from each start.
+
+    n is the least number that leaves at most `limit` frames, spread over all of the clip as in
+    training (vidtag.md section 3.2).
+    """
+    num = max(1, -(-len(time_T) // limit))
+    order_T = torch.cat([torch.arange(first, len(time_T), num) for first in range(num)])
+    seen = [
+        in_windows(embed, limit, time_T[first::num], *(part[first::num] for part in parts_TX))
+        for first in range(min(num, len(time_T)))
+    ]
+    return torch.cat(seen)[order_T.argsort().to(time_T.device)]

@@ -1,7 +1,10 @@
+import socket
+
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from vidtag_ml import models
 from vidtag_ml.models.backbones import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -100,6 +103,26 @@ def test_the_papers_encoders_have_their_published_sizes(name, millions):
     assert features.shape == (2, spec.dim)
     num_parameters = sum(p.numel() for p in encoder.parameters())
     assert num_parameters / 1e6 == pytest.approx(millions, rel=0.01)
+
+
+def test_constructors_never_touch_the_network(monkeypatch, params):
+    def refuse(*arguments, **named):
+        raise AssertionError("a constructor opened a socket")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    for spec in (CUSTOM, TIMM):
+        FrameEncoder(spec)
+    with torch.device("meta"):
+        for spec in PAPER_SPECS.values():
+            FrameEncoder(spec)
+    for name in ("vidtag", "geoclip"):
+        models.build(name, params.model, {"clip": 96})
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_custom_tower_has_the_activation_that_it_asks_for(quick):
+    encoder = FrameEncoder(_spec("open_clip", "own_tower", 24, vision_cfg=TOWER, quick_gelu=quick))
+    assert ("QuickGELU" in {type(m).__name__ for m in encoder.modules()}) is quick
 
 
 def test_openais_clip_uses_quick_gelu():

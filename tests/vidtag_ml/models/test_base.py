@@ -1,13 +1,10 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
-from vidtag_ml import config, geo
+from vidtag_ml import config
 from vidtag_ml.models import build
-from vidtag_ml.models.base import GeoModel, embed_gallery, load, locate, save
+from vidtag_ml.models.base import embed_gallery, load, save
 
 SIZES = config.Model(
     embed_dim=32,
@@ -15,63 +12,24 @@ SIZES = config.Model(
     temporal_heads=2,
     temporal_ffn=32,
     head_widths=(24,),
+    temporal_norm=False,
     positions="sinusoidal",
+    num_positions=8,
     dropout=0.1,
     location=config.Location(sigmas=(1.0, 8.0), num_frequencies=16, hidden=32),
     refiner_encoder_layers=1,
     refiner_decoder_layers=1,
     refiner_heads=2,
     refiner_ffn=32,
-)
-EVALUATION = config.Evaluation(
-    decoding="initial",
-    num_candidates=16,
-    max_speed_kmh={"car": 200.0},
-    accuracy_km=(1.0,),
-    bootstrap_draws=10,
+    refiner_width=None,
+    refiner_positions="sinusoidal",
 )
 NAMES = pytest.mark.parametrize("name", ["vidtag", "geoclip"])
-DECODINGS = ["initial", "refined", "viterbi", "refined_viterbi"]
-
-
-class Oracle(GeoModel):
-    """Features are unit vectors of places, and so are embeddings: the nearest point is right."""
-
-    name = "oracle"
-    decodings = ("initial", "refined", "viterbi", "refined_viterbi")
-    longest = 0
-
-    def embed_frames(self, features_BTD, *_):
-        self.longest = max(self.longest, features_BTD.shape[1])
-        return functional.normalize(features_BTD.float(), dim=-1)
-
-    def embed_locations(self, latlon_N2):
-        return torch.from_numpy(geo.unit_vectors(latlon_N2)).float()
-
-    def refine(self, gps_BTE, *_):
-        return functional.normalize(gps_BTE + torch.tensor([0.0, 0.0, 1.0]), dim=-1)
-
-    def scale(self):
-        return torch.tensor(1e5)  # a standard deviation of 20 km
-
-
-def _world(num_frames=6):
-    """A gallery of 0.25 degree squares, a track north-east at 40 km a minute, and an oracle."""
-    lat, lon = np.meshgrid(np.arange(-2, 6, 0.25), np.arange(-2, 6, 0.25), indexing="ij")
-    gallery = np.stack([lat.ravel(), lon.ravel()], -1)
-    track = np.linspace((0.1, 0.1), (0.1 + 0.25 * num_frames,) * 2, num_frames)
-    return gallery, track, np.arange(num_frames) * 60.0, Oracle(SIZES, 3).eval()
-
-
-def _locate(decoding, features, time_s, gallery, model, max_speed_kmh=2500.0):
-    evaluation = replace(EVALUATION, decoding=decoding)
-    bank = embed_gallery(model, gallery)
-    return locate(model, features, time_s, gallery, bank, evaluation, max_speed_kmh)
 
 
 @NAMES
 def test_a_saved_model_comes_back_the_same(tmp_path, name):
-    model = build(name, SIZES, 16).eval()
+    model = build(name, SIZES, {"eyes": 16}).eval()
     save(model, tmp_path / "model")
     loaded = load(tmp_path / "model")
     given = torch.randn(2, 5, 16), torch.ones(2, 5, dtype=torch.bool), torch.arange(10.0).view(2, 5)
@@ -81,15 +39,15 @@ def test_a_saved_model_comes_back_the_same(tmp_path, name):
 
 
 def test_a_folder_without_weights_is_refused(tmp_path):
-    save(build("geoclip", SIZES, 16), tmp_path)
+    save(build("geoclip", SIZES, {"eyes": 16}), tmp_path)
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(ValueError, match=r"model\.safetensors: no such file"):
         load(tmp_path)
 
 
 def test_weights_of_other_sizes_are_refused(tmp_path):
-    save(build("geoclip", SIZES, 16), tmp_path)
-    text = (tmp_path / "model.json").read_text().replace('"num_features": 16', '"num_features": 8')
+    save(build("geoclip", SIZES, {"eyes": 16}), tmp_path)
+    text = (tmp_path / "model.json").read_text().replace('"eyes": 16', '"eyes": 8')
     (tmp_path / "model.json").write_text(text)
     with pytest.raises(ValueError, match=r"model\.safetensors: does not fit"):
         load(tmp_path)
@@ -97,12 +55,12 @@ def test_weights_of_other_sizes_are_refused(tmp_path):
 
 def test_an_unknown_model_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="'planet'; known: vidtag, geoclip"):
-        build("planet", SIZES, 16)
+        build("planet", SIZES, {"eyes": 16})
 
 
 def test_the_gallery_is_embedded_alike_in_chunks():
     model, points = (
-        build("vidtag", SIZES, 16).eval(),
+        build("vidtag", SIZES, {"eyes": 16}).eval(),
         np.random.default_rng(0).uniform(-80, 80, (9, 2)),
     )
     whole = embed_gallery(model, points)
@@ -110,124 +68,6 @@ def test_the_gallery_is_embedded_alike_in_chunks():
     torch.testing.assert_close(embed_gallery(model, points, chunk=4), whole)
 
 
-def test_initial_is_each_frames_nearest_gallery_point():
-    gallery, track, time_s, model = _world()
-    found = _locate("initial", geo.unit_vectors(track), time_s, gallery, model)
-    distance = geo.great_circle_km(track[:, None], gallery[None])
-    np.testing.assert_array_equal(found.latlon_T2, gallery[distance.argmin(1)])
-    np.testing.assert_array_equal(found.latlon_T2, found.initial_latlon_T2)
-    np.testing.assert_array_equal(found.candidate_latlon_TK2[:, 0], found.latlon_T2)
-    assert found.candidate_latlon_TK2.shape == (6, 16, 2)
-
-
-def test_refined_searches_again_with_what_the_refiner_returns():
-    gallery, track, time_s, model = _world()
-    found = _locate("refined", geo.unit_vectors(track), time_s, gallery, model)
-    assert (found.latlon_T2[:, 0] == gallery[:, 0].max()).all()
-    np.testing.assert_allclose(found.initial_latlon_T2, track, atol=0.2)
-
-
-def test_viterbi_brings_a_stray_frame_back_to_the_track():
-    gallery, track, time_s, model = _world()
-    seen = geo.unit_vectors(track)
-    seen[3] = geo.unit_vectors((-1.9, 5.0))
-    strayed = _locate("initial", seen, time_s, gallery, model)
-    found = _locate("viterbi", seen, time_s, gallery, model)
-    assert geo.great_circle_km(strayed.latlon_T2, track).max() > 400
-    assert geo.great_circle_km(found.latlon_T2, track).max() < 80
-
-
-def test_viterbi_goes_below_the_spacing_of_the_gallery():
-    gallery, track, time_s, model = _world()
-    errors = [
-        geo.great_circle_km(
-            _locate(how, geo.unit_vectors(track), time_s, gallery, model).latlon_T2, track
-        ).mean()
-        for how in ("initial", "viterbi")
-    ]
-    assert errors[1] < 0.8 * errors[0]
-
-
-def test_refined_viterbi_weighs_both_embeddings():
-    gallery, track, time_s, model = _world()
-    found = _locate("refined_viterbi", geo.unit_vectors(track), time_s, gallery, model)
-    model.refine = lambda *given: given[1]
-    agreeing = _locate("refined_viterbi", geo.unit_vectors(track), time_s, gallery, model)
-    alone = _locate("viterbi", geo.unit_vectors(track), time_s, gallery, model)
-    np.testing.assert_allclose(agreeing.latlon_T2, alone.latlon_T2, atol=1e-4)
-    assert (found.latlon_T2[:, 0] > alone.latlon_T2[:, 0]).all()
-
-
-@pytest.mark.parametrize("decoding", DECODINGS)
-def test_scores_are_probabilities_whatever_the_decoding(decoding):
-    gallery, track, time_s, model = _world()
-    found = _locate(decoding, geo.unit_vectors(track), time_s, gallery, model)
-    assert ((found.score_T >= 0) & (found.score_T <= 1)).all()
-
-
-@pytest.mark.parametrize("decoding", ["initial", "viterbi"])
-def test_long_videos_are_seen_in_windows(decoding):
-    gallery, _, _, model = _world()
-    track = np.stack([np.linspace(0, 4, 1100)] * 2, -1)
-    seen = geo.unit_vectors(track).astype(np.float32)
-    found = _locate(decoding, seen, np.arange(1100.0), gallery, model, 6000.0)
-    assert model.longest == 512
-    assert geo.great_circle_km(found.latlon_T2, track).max() < 25
-
-
-def test_locating_makes_no_pass_over_the_gallery():
-    gallery, track, time_s, model = _world()
-    bank = embed_gallery(model, gallery).half()
-    model.embed_locations = None
-    for decoding in DECODINGS:
-        evaluation = replace(EVALUATION, decoding=decoding)
-        seen = geo.unit_vectors(track).astype(np.float16)
-        found = locate(model, seen, time_s, gallery, bank, evaluation, 2500.0)
-        assert found.latlon_T2.shape == (6, 2)
-
-
-def test_vidtag_locates_by_every_decoding():
-    torch.manual_seed(0)
-    model, gallery = build("vidtag", SIZES, 16).eval(), _world()[0]
-    features = np.random.default_rng(0).normal(size=(5, 16)).astype(np.float16)
-    found = [_locate(how, features, np.arange(5.0), gallery, model) for how in DECODINGS]
-    np.testing.assert_array_equal(found[0].latlon_T2, found[1].latlon_T2)
-    assert all(np.isfinite(each.latlon_T2).all() for each in found)
-
-
-def test_one_frame_and_one_gallery_point_are_enough():
-    _, _, _, model = _world()
-    for decoding in DECODINGS:
-        found = _locate(decoding, np.eye(3)[:1], np.zeros(1), np.array([[10.0, 20.0]]), model)
-        np.testing.assert_allclose(found.latlon_T2, [[10.0, 20.0]])
-        np.testing.assert_allclose(found.score_T, [1.0])
-
-
-def test_missing_times_are_frame_numbers_unless_speed_is_asked_for():
-    gallery, track, _, model = _world()
-    none = np.full(6, np.nan)
-    found = _locate("initial", geo.unit_vectors(track), none, gallery, model)
-    np.testing.assert_allclose(found.latlon_T2, track, atol=0.2)
-    with pytest.raises(ValueError, match="frames without times have no speed"):
-        _locate("viterbi", geo.unit_vectors(track), none, gallery, model)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"time_s": np.zeros(3)}, "6 frames but times of shape"),
-        ({"features": np.zeros((0, 3))}, r"features of shape \(0, 3\)"),
-        ({"model": build("geoclip", SIZES, 3).eval()}, "geoclip cannot decode by refined"),
-        ({"model": build("vidtag", SIZES, 4).train()}, "in training mode"),
-    ],
-)
-def test_what_does_not_fit_is_refused(change, message):
-    gallery, track, time_s, model = _world()
-    given = {"features": geo.unit_vectors(track), "time_s": time_s, "model": model, **change}
-    with pytest.raises(ValueError, match=message):
-        _locate("refined", gallery=gallery, **given)
-
-
 def test_a_model_without_refiner_says_so():
     with pytest.raises(ValueError, match="geoclip has no refiner: decode with initial or viterbi"):
-        build("geoclip", SIZES, 3).refine(*[torch.zeros(1, 1, 32)] * 4)
+        build("geoclip", SIZES, {"eyes": 3}).refine(*[torch.zeros(1, 1, 32)] * 4)

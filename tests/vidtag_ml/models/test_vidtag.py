@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,19 +9,24 @@ from vidtag_ml import config
 from vidtag_ml.models.geoclip import GeoCLIP
 from vidtag_ml.models.vidtag import GeoRefiner, Positions, VidTAG, relative_position
 
+ROOT = Path(__file__).parents[3]
 PAPER = config.Model(
     embed_dim=512,
     temporal_layers=2,
     temporal_heads=8,
     temporal_ffn=2528,
     head_widths=(1024, 768),
+    temporal_norm=False,
     positions="sinusoidal",
+    num_positions=512,
     dropout=0.1,
     location=config.Location(sigmas=(1.0, 8.0, 256.0), num_frequencies=256, hidden=1024),
     refiner_encoder_layers=1,
     refiner_decoder_layers=2,
     refiner_heads=8,
     refiner_ffn=2048,
+    refiner_width=None,
+    refiner_positions="sinusoidal",
 )
 TINY = replace(
     PAPER,
@@ -32,12 +38,13 @@ TINY = replace(
     refiner_heads=4,
     refiner_ffn=64,
 )
-KINDS = pytest.mark.parametrize("kind", ["sinusoidal", "learned"])
+KINDS = pytest.mark.parametrize("kind", ["sinusoidal", "learned", "none"])
+WIDTHS = {"clip": 32, "dino": 64}
 
 
-def _tiny(kind="sinusoidal"):
+def _tiny(kind="sinusoidal", **changes):
     torch.manual_seed(0)
-    return VidTAG(replace(TINY, positions=kind), 96).eval()
+    return VidTAG(replace(TINY, positions=kind, refiner_positions=kind, **changes), WIDTHS).eval()
 
 
 def _clips(num=3, length=8):
@@ -51,19 +58,23 @@ def _million(*parts):
     return sum(p.numel() for part in parts for p in part.parameters()) / 1e6
 
 
-@pytest.mark.parametrize(("kind", "ffn"), [("sinusoidal", 2528), ("learned", 2400)])
-def test_the_papers_size_has_its_number_of_trainable_parameters(kind, ffn):
+@pytest.mark.parametrize("preset", [None, "reproduction"])
+def test_the_papers_preset_has_its_number_of_trainable_parameters(preset, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"base: {ROOT / 'params/paper_msls.yaml'}\n")
+    if preset:
+        path.write_text(path.read_text() + f"preset: {preset}\n")
     with torch.device("meta"):
-        model = VidTAG(replace(PAPER, positions=kind, temporal_ffn=ffn), 1792)
+        model = VidTAG(config.load(path).model, {"clip": 768, "dino": 1024})
     phase_one = _million(model.temporal, model.head, model.location)
     assert phase_one == pytest.approx(56.3, rel=0.01)
-    if kind == "sinusoidal":
+    if preset is None:
         assert _million(model.refiner) == pytest.approx(11.6, rel=0.01)
 
 
 def test_geoclips_image_perceptron_has_its_published_size():
     with torch.device("meta"):
-        model = GeoCLIP(PAPER, 768)
+        model = GeoCLIP(PAPER, {"clip": 768})
     assert sum(p.numel() for p in model.image.parameters()) == 984_320
 
 
@@ -123,7 +134,7 @@ def test_positions_run_from_0_to_15_over_the_real_frames():
 
 def test_sinusoidal_positions_have_half_the_norm_of_a_feature():
     _, valid, time = _clips()
-    norms = Positions("sinusoidal", 96)(valid, time).norm(dim=-1)
+    norms = Positions("sinusoidal", 96, 0)(valid, time).norm(dim=-1)
     torch.testing.assert_close(norms, torch.full_like(norms, 0.5))
 
 
@@ -173,18 +184,50 @@ def test_layers_start_from_different_weights():
 
 
 def test_heads_that_do_not_divide_the_width_are_refused():
-    with pytest.raises(ValueError, match="num_features is 98, not divisible by temporal_heads = 4"):
-        VidTAG(TINY, 98)
+    with pytest.raises(ValueError, match="features is 98, not divisible by temporal_heads = 4"):
+        VidTAG(TINY, {"clip": 98})
 
 
-def test_geoclip_reads_the_first_encoder_and_each_frame_alone():
+def test_geoclip_sees_each_frame_alone():
     features, valid, time = _clips()
-    model = GeoCLIP(TINY, 32).eval()
+    model = GeoCLIP(TINY, {"clip": 96}).eval()
     before = model.embed_frames(features.half(), valid, time)
-    features[..., 32:] = 0
     features[0, 3] = 0
     moved = (model.embed_frames(features.half(), valid, time) - before).abs().amax(-1) > 1e-6
     assert moved.nonzero().tolist() == [[0, 3]]
+
+
+def test_without_temporal_layers_each_frame_is_alone():
+    features, valid, time = _clips()
+    model = _tiny(temporal_layers=0)
+    before = model.embed_frames(features, valid, time)
+    features[0, 3] += 1
+    moved = (model.embed_frames(features, valid, time**2) - before).abs().amax(-1) > 1e-6
+    assert moved.nonzero().tolist() == [[0, 3]]
+
+
+def test_learned_positions_end_with_the_last_entry():
+    _, valid, time = _clips()
+    table = Positions("learned", 96, 5)(valid, time)
+    assert torch.equal(table[:, 4], table[:, 7])
+    assert not torch.equal(table[:, 3], table[:, 4])
+
+
+def test_a_final_norm_is_a_setting():
+    assert not any("temporal.norm" in name for name in _tiny().state_dict())
+    model, (features, valid, time) = _tiny(temporal_norm=True), _clips()
+    aligned = model.temporal(features, valid, time)
+    torch.testing.assert_close(aligned.std(-1, correction=0), torch.ones(3, 8), atol=1e-3, rtol=0)
+
+
+def test_a_wide_refiner_has_projections_and_still_starts_as_its_queries():
+    model, (features, valid, time) = _tiny(refiner_width=96), _clips()
+    frames = model.embed_frames(features, valid, time)
+    gps = functional.normalize(torch.randn_like(frames), dim=-1)
+    assert model.refiner.memory_norm.normalized_shape == (96,)
+    bias = model.refiner.gps_out.bias
+    moved = functional.normalize(gps * 48**0.5 + bias, dim=-1)
+    torch.testing.assert_close(model.refine(gps, frames, valid, time), moved)
 
 
 def test_the_refiner_runs_under_autocast():
