@@ -1,15 +1,18 @@
-"""Weights of frame encoders: which are known, which are here, and how to get the others.
+"""Weights of frame encoders and of GeoCLIP: which are known, which are here, how to get the others.
 
-Belongs here: the papers' encoders by name, checking weights on disk, and the only download in
+Belongs here: the papers' weights by name, checking weights on disk, and the only download in
 vidtag, which happens when a person asks for it. Does not belong here: architectures
-(models/backbones.py), training of the small Flyover encoders (training/encoders.py).
+(models/backbones.py), layouts of published checkpoints (released.py), training of the small Flyover
+encoders (training/encoders.py).
 """
 
+import hashlib
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vidtag_ml import stage
 
@@ -22,14 +25,18 @@ OURS = ("flyover_clip", "flyover_dino")
 """Encoders that `vidtag train-encoders` makes; they come with the repository."""
 PRETRAINED = {"clip_vit_l14": "openai", "dinov2_vit_l14": "lvd142m"}
 """The papers' encoders, and the tag under which open_clip and timm know their weights."""
+GEOCLIP = "geoclip"
+"""GeoCLIP's released heads and gallery."""
+GEOCLIP_FILES = ("geoclip_location.safetensors", "geoclip_image.safetensors", "geoclip_gallery.csv")
+"""GPS encoder with temperature, image perceptron, gallery: float32, as parity is promised."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """What a folder holds of one encoder."""
+    """What a folder holds of one encoder, or of GeoCLIP."""
 
     name: str
-    """Name of the encoder, as in `features.encoders`."""
+    """Name of the encoder, as in `features.encoders`, or geoclip."""
     state: str
     """ok, absent, or what is wrong."""
     model: str
@@ -37,33 +44,39 @@ class Status:
     size_mb: float
     """Size of the weights in millions of bytes."""
     md5: str
-    """md5 of the weights; empty if absent."""
+    """md5 of the weights, for GeoCLIP of the md5s of its files; empty if absent."""
 
 
 def known(configured: Iterable[str]) -> list[str]:
     """Names worth listing: those configured, ours, and the papers', each once."""
-    return list(dict.fromkeys([*configured, *OURS, *PRETRAINED]))
+    return list(dict.fromkeys([*configured, *OURS, *PRETRAINED, GEOCLIP]))
 
 
 def status(folder: Path, name: str) -> Status:
-    """What `folder` holds of the encoder `name`; looks at files only."""
+    """What `folder` holds of the encoder `name`, or of GeoCLIP; looks at files only."""
     spec, weights = folder / f"{name}.json", folder / f"{name}.safetensors"
-    if not (spec.is_file() and weights.is_file()):
+    needed = [folder / file for file in GEOCLIP_FILES] if name == GEOCLIP else [spec, weights]
+    if not all(file.is_file() for file in needed):
         how = "vidtag train-encoders" if name in OURS else "vidtag weights fetch"
         return Status(name, f"absent: `{how} {name}` gets them", "", 0.0, "")
+    if name == GEOCLIP:
+        size = sum(file.stat().st_size for file in needed)
+        whole = "".join(stage.digest(file) for file in needed).encode()
+        md5 = hashlib.md5(whole, usedforsecurity=False).hexdigest()
+        return Status(name, "ok", "GPS and image heads, gallery", size / 1e6, md5)
     card = json.loads(spec.read_text())
     model = f"{card['library']} {card['model']}"
     return Status(name, "ok", model, weights.stat().st_size / 1e6, stage.digest(weights))
 
 
 def verify(folder: Path, name: str) -> Status:
-    """Like `status`, after building the encoder and encoding a grey picture with it."""
+    """Like `status`, after trying the weights: on a grey picture, or GeoCLIP's on its gallery."""
     import dataclasses
 
     found = status(folder, name)
     if found.state != "ok":
         return found
-    problem = _problem(folder, name)
+    problem = _geoclip_problem(folder) if name == GEOCLIP else _problem(folder, name)
     return dataclasses.replace(found, state=problem) if problem else found
 
 
@@ -86,13 +99,37 @@ def _problem(folder: Path, name: str) -> str:
     return ""
 
 
+def _geoclip_problem(folder: Path) -> str:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from vidtag_ml import released
+    from vidtag_ml.models.location import GEOCLIP_SIGMAS, load_location
+
+    location_file, image_file, gallery = (folder / file for file in GEOCLIP_FILES)
+    try:
+        location, scale = load_location(location_file, GEOCLIP_SIGMAS)
+        heads = released.Heads(location, GEOCLIP_SIGMAS, load_file(image_file), scale, gallery)
+        locate, see = released.load_heads(heads)
+        points = torch.from_numpy(released.read_gallery(gallery)[:100])
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        return f"unusable: {' '.join(str(error).split())[:200]}"
+    with torch.inference_mode():
+        features = torch.cat([locate(points), see(torch.ones(1, 768))])
+    return "" if features.isfinite().all() else "unusable: features are not finite"
+
+
 def fetch(name: str, folder: Path, source: Path | None = None) -> Path:
-    """Puts a pretrained encoder into `folder` (NAME.json and NAME.safetensors); returns the latter.
+    """Puts published weights into `folder`; returns the file of the weights.
+
+    An encoder becomes NAME.json and NAME.safetensors, float16; GeoCLIP becomes `GEOCLIP_FILES`.
 
     Args:
-        name: a key of `PRETRAINED`.
+        name: a key of `PRETRAINED`, or `GEOCLIP`.
         folder: where encoders live.
-        source: a checkpoint as open_clip or timm publish it; None = download through them.
+        source: a checkpoint or a folder (see `released.encoder`, `released.geoclip`); None =
+            download through open_clip and timm, for GeoCLIP take the installed package's.
 
     Raises:
         ValueError: the name is unknown, or the weights cannot be had.
@@ -101,24 +138,23 @@ def fetch(name: str, folder: Path, source: Path | None = None) -> Path:
         raise ValueError(
             f"{name} comes with the repository; `vidtag train-encoders {name}` makes it anew"
         )
+    if name == GEOCLIP:
+        return _fetch_geoclip(folder, source)
     if name not in PRETRAINED:
-        raise ValueError(
-            f"no pretrained encoder is called {name!r}; known: {', '.join(PRETRAINED)}"
-        )
-    if source is not None and not source.is_file():
-        raise ValueError(f"{source}: no such file")
-    from safetensors.torch import save_file
-
+        known = ", ".join([*PRETRAINED, GEOCLIP])
+        raise ValueError(f"no pretrained encoder is called {name!r}; known: {known}")
+    from vidtag_ml import released
     from vidtag_ml.models.backbones import PAPER_SPECS
 
     spec = PAPER_SPECS[name]
-    try:
-        network = _pretrained(spec, source)
-    # Whatever their clients raise without a network is of no common class.
-    except Exception as error:
-        where = source or f"the network, through {spec.library}"
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{name}: no weights from {where}: {reason}") from error
+    network = released.encoder(spec, source).network if source else _download(name, spec)
+    return store(folder, name, spec, network)
+
+
+def store(folder: Path, name: str, spec: "EncoderSpec", network: "nn.Module") -> Path:
+    """Writes an encoder, in float16, as `backbones.load` reads it; returns the file of weights."""
+    from safetensors.torch import save_file
+
     state = {f"network.{k}": v.half().contiguous() for k, v in network.state_dict().items()}
     weights = folder / f"{name}.safetensors"
     with stage.replacing(weights) as aside:
@@ -128,20 +164,43 @@ def fetch(name: str, folder: Path, source: Path | None = None) -> Path:
     return weights
 
 
-def _pretrained(spec: "EncoderSpec", source: Path | None) -> "nn.Module":
-    if spec.library == "open_clip":
-        import open_clip
+def _download(name: str, spec: "EncoderSpec") -> "nn.Module":
+    try:
+        if spec.library == "open_clip":
+            import open_clip
 
-        clip = open_clip.create_model(
-            spec.model, pretrained=str(source or PRETRAINED["clip_vit_l14"])
+            clip = open_clip.create_model(spec.model, pretrained=PRETRAINED[name])
+            visual: nn.Module = clip.visual
+            return visual
+        import timm
+
+        network: nn.Module = timm.create_model(
+            f"{spec.model}.{PRETRAINED[name]}", pretrained=True, num_classes=0, **spec.options
         )
-        visual: nn.Module = clip.visual
-        return visual
-    import timm
-
-    options: dict[str, Any] = {"pretrained_cfg_overlay": {"file": str(source)}} if source else {}
-    tag = PRETRAINED["dinov2_vit_l14"]
-    network: nn.Module = timm.create_model(
-        f"{spec.model}.{tag}", pretrained=True, num_classes=0, **spec.options, **options
-    )
+    # Whatever their clients raise without a network is of no common class.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{name}: no weights from the network, through {spec.library}: {reason}"
+        ) from error
     return network
+
+
+def _fetch_geoclip(folder: Path, source: Path | None) -> Path:
+    from safetensors.torch import save_file
+
+    from vidtag_ml import released
+
+    heads = released.geoclip(source)
+    location, image, gallery = (folder / file for file in GEOCLIP_FILES)
+    with stage.replacing(image) as aside:
+        save_file(heads.image, aside)
+    with stage.replacing(gallery) as aside:
+        shutil.copyfile(heads.gallery_csv, aside)
+    with stage.replacing(location) as aside:
+        save_file(
+            {**heads.location, "logit_scale": heads.logit_scale},
+            aside,
+            metadata={"sigmas": json.dumps(heads.sigmas)},
+        )
+    return location

@@ -1,0 +1,112 @@
+import dataclasses
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from vidtag_ml import released, weights
+from vidtag_ml.models import backbones
+from vidtag_ml.models.backbones import IMAGENET_MEAN, IMAGENET_STD, EncoderSpec, FrameEncoder
+from vidtag_ml.models.location import GEOCLIP_SIGMAS, load_location
+
+TOWER = {"layers": 1, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 32}
+SPEC = EncoderSpec(
+    library="open_clip",
+    model="own_tower",
+    dim=24,
+    image_size=32,
+    mean=IMAGENET_MEAN,
+    std=IMAGENET_STD,
+    options={"vision_cfg": TOWER},
+)
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory):
+    """A folder with GeoCLIP as the installed package has it; not to be changed."""
+    folder = tmp_path_factory.mktemp("encoders")
+    weights.fetch("geoclip", folder)
+    return folder
+
+
+@pytest.fixture
+def broken(encoders, tmp_path):
+    """A copy of that folder, to be harmed."""
+    for name in weights.GEOCLIP_FILES:
+        (tmp_path / name).write_bytes((encoders / name).read_bytes())
+    return tmp_path
+
+
+def test_a_stored_encoder_is_half_precision_and_works(tmp_path):
+    torch.manual_seed(0)
+    encoder, pictures = FrameEncoder(SPEC).eval(), torch.rand(2, 3, 32, 32)
+    path = weights.store(tmp_path, "small", SPEC, encoder.network)
+    assert {value.dtype for value in load_file(path).values()} == {torch.float16}
+    assert weights.verify(tmp_path, "small").state == "ok"
+    loaded = backbones.load(tmp_path, "small")
+    torch.testing.assert_close(loaded(pictures), encoder(pictures), atol=2e-2, rtol=2e-2)
+
+
+def test_geoclip_is_kept_in_single_precision_with_its_sigmas(encoders):
+    location, image, gallery = (encoders / name for name in weights.GEOCLIP_FILES)
+    stored = {**load_file(location), **load_file(image)}
+    assert {value.dtype for value in stored.values()} == {torch.float32}
+    with safe_open(location, "pt") as file:
+        assert json.loads(file.metadata()["sigmas"]) == [1.0, 16.0, 256.0]
+    assert set(load_file(image)) == {"0.weight", "0.bias", "2.weight", "2.bias"}
+    assert gallery.read_bytes() == released.geoclip().gallery_csv.read_bytes()
+
+
+def test_geoclips_gps_encoder_comes_back_as_it_was_released(encoders):
+    wanted = released.geoclip()
+    found, logit_scale = load_location(encoders / weights.GEOCLIP_FILES[0], GEOCLIP_SIGMAS)
+    assert all(torch.equal(found[key], value) for key, value in wanted.location.items())
+    assert torch.equal(logit_scale, wanted.logit_scale)
+
+
+def test_geoclip_is_listed_and_verified(encoders, tmp_path):
+    assert "geoclip" in weights.known([])
+    found = weights.verify(encoders, "geoclip")
+    assert (found.state, len(found.md5)) == ("ok", 32)
+    assert found.size_mb == pytest.approx(43.8, abs=0.1)
+    assert weights.status(tmp_path, "geoclip").state == (
+        "absent: `vidtag weights fetch geoclip` gets them"
+    )
+
+
+@pytest.mark.parametrize("name", weights.GEOCLIP_FILES)
+def test_a_harmed_file_of_geoclip_is_told(broken, name):
+    before = weights.status(broken, "geoclip")
+    (broken / name).write_bytes(b"rubbish")
+    found = weights.verify(broken, "geoclip")
+    assert found.state.startswith("unusable: ")
+    assert found.md5 != before.md5
+
+
+def test_weights_that_are_not_finite_are_told(broken):
+    path = broken / weights.GEOCLIP_FILES[1]
+    save_file({**load_file(path), "2.bias": torch.full((512,), torch.nan)}, path)
+    assert weights.verify(broken, "geoclip").state == "unusable: features are not finite"
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("flyover_clip", "comes with the repository"),
+        ("clip_vit_b32", "no pretrained encoder is called 'clip_vit_b32'; known: .*geoclip"),
+        ("clip_vit_l14", r"x\.safetensors: holds no CLIP"),
+        ("dinov2_vit_l14", r"x\.safetensors: holds no DINOv2"),
+        ("geoclip", r"x\.safetensors: no such folder"),
+    ],
+)
+def test_what_cannot_be_fetched_is_refused_and_nothing_is_written(tmp_path, name, complaint):
+    save_file({"weight": torch.zeros(1)}, tmp_path / "x.safetensors")
+    with pytest.raises(ValueError, match=complaint):
+        weights.fetch(name, tmp_path / "encoders", tmp_path / "x.safetensors")
+    assert not (tmp_path / "encoders").exists()
+
+
+def test_a_status_can_be_printed_as_json(encoders):
+    assert json.dumps(dataclasses.asdict(weights.status(encoders, "geoclip")))
