@@ -25,7 +25,10 @@ CHEAP = (
 @dg.asset(
     group_name="dataset",
     kinds={"dvc", "parquet"},
-    code_version=code_digest("vidtag_ml.sources.flyover", "vidtag_ml.sources.flyover_dataset"),
+    code_version=code_digest(
+        *(f"vidtag_ml.sources.{name}" for name in ("flyover", "flyover_dataset", "published")),
+        *(f"vidtag_ml.sources.{name}" for name in ("msls", "bdd100k", "cityguessr68k", "images")),
+    ),
     owners=OWNERS,
     pool="dvc",
 )
@@ -34,9 +37,10 @@ def clips(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.Materia
 
     Everything downstream is made from this. Its data version is the DVC md5 of `data/<dataset>/`.
 
-    **When it fails:** a full disk, or a wrong key in section `clips` of params.yaml; the message
-    says which. Materialize again: it goes on at the clip where it stopped. When a check fails, the
-    tables are wrong, and nothing downstream runs: its metadata names clips and rules.
+    **When it fails:** a full disk, recordings that are not laid out as published, or a wrong key in
+    section `clips` of params.yaml; the message says which. Materialize again: it goes on at the
+    clip where it stopped. When a check fails, the tables are wrong, and nothing downstream runs:
+    its metadata names clips and rules.
     """
     from vidtag_ml import clips as tables_of
     from vidtag_ml import plots

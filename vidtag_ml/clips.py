@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from vidtag_ml import stage, track
+from vidtag_ml.hierarchy import LEVELS
 
 SPLITS = ("train", "val", "test")
 KINDS = ("video", "frames")
@@ -176,6 +177,12 @@ def clip_positions(
         return track.positions_at(fix_time, latlon, time, max_gap_s)
     except ValueError as error:
         raise ValueError(f"clip {clip_id}: {error}") from error
+
+
+def train_fixes(tables: Tables) -> pd.DataFrame:
+    """The fixes of the train split, each with its clip's city, state, country and continent."""
+    train = tables.clips[tables.clips["split"] == "train"]
+    return tables.fixes.merge(train[["clip_id", *LEVELS]], on="clip_id")
 
 
 def problems(

