@@ -2,49 +2,78 @@
 
 Belongs here: errors of frames and clips, track distances, their summary over clips and bootstrap
 intervals. Accuracies are fractions from 0 to 1. Does not belong here: running a model
-(evaluate.py).
-Shape legend: T frames of a clip, N clips, P and Q points of two tracks, 2 = (lat, lon) in degrees.
+(evaluate.py), labels of places (labels.py).
+Shape legend: T frames of a clip, N clips, D draws of N clips, P and Q points of two tracks, X
+points, C coordinates, 2 = (lat, lon) in degrees.
 """
 
 import functools
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vidtag_ml import geo
+from vidtag_ml import frechet, geo
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Indices = NDArray[np.int64]
 
 OUTLIER_KM = 25.0
 
 
 def dfd_km(prediction_P2: ArrayLike, truth_Q2: ArrayLike) -> float:
     """Discrete Frechet distance of two tracks in km."""
-    p, q = _track(prediction_P2), _track(truth_Q2)
-    return _discrete_frechet(geo.great_circle_km(p[:, None], q[None]))
+    return float(dfds_km([prediction_P2], [truth_Q2])[0])
 
 
 def dfd_deg(prediction_P2: ArrayLike, truth_Q2: ArrayLike) -> float:
     """Discrete Frechet distance in the plane of degrees, to compare with the paper's tables."""
-    p, q = _track(prediction_P2), _track(truth_Q2)
-    apart = p[:, None] - q[None]
-    return _discrete_frechet(np.hypot(apart[..., 0], geo.wrap_lon(apart[..., 1])))
+    return float(dfds_deg([prediction_P2], [truth_Q2])[0])
 
 
-def _discrete_frechet(distance_PQ: Floats) -> float:
-    """The recursion of metrics.md section 4, one anti-diagonal at a time."""
-    rows, columns = distance_PQ.shape
-    reach = np.full((rows + 1, columns + 1), np.inf)
-    reach[0, 0] = -np.inf
-    for diagonal in range(rows + columns - 1):
-        i = np.arange(max(0, diagonal - columns + 1), min(rows, diagonal + 1))
-        j = diagonal - i
-        before = np.minimum(np.minimum(reach[i, j + 1], reach[i + 1, j]), reach[i, j])
-        reach[i + 1, j + 1] = np.maximum(before, distance_PQ[i, j])
-    return float(reach[rows, columns])
+def dfds_km(predictions: Iterable[ArrayLike], truths: Iterable[ArrayLike]) -> Floats:
+    """Discrete Frechet distances (N,) of many pairs of tracks at once, of any lengths, in km.
+
+    Minima and maxima are taken of chords, which put distances in the same order as arcs do.
+
+    Raises:
+        ValueError: the lists differ in length, or a track is empty or not finite.
+    """
+    chords = _frechet(predictions, truths, geo.unit_vectors, _square)
+    return np.asarray(2 * geo.EARTH_RADIUS_KM * np.arcsin(np.minimum(chords / 2, 1.0)))
+
+
+def dfds_deg(predictions: Iterable[ArrayLike], truths: Iterable[ArrayLike]) -> Floats:
+    """Like `dfds_km`, in the plane of degrees."""
+    return _frechet(predictions, truths, _wrapped, _square_of_wrapped)
+
+
+def _frechet(
+    predictions: Iterable[ArrayLike],
+    truths: Iterable[ArrayLike],
+    place: Callable[[Floats], Floats],
+    square: Callable[[Floats], Floats],
+) -> Floats:
+    p, q = ([_track(track) for track in tracks] for tracks in (predictions, truths))
+    return frechet.distances(p, q, place, square)
+
+
+def _square(apart_C: Floats) -> Floats:
+    return np.asarray(np.square(apart_C, out=apart_C).sum(0))
+
+
+def _wrapped(latlon_X2: Floats) -> Floats:
+    return np.stack([latlon_X2[:, 0], geo.wrap_lon(latlon_X2[:, 1])], -1)
+
+
+def _square_of_wrapped(apart_2: Floats) -> Floats:
+    """Squares of degrees apart, the shorter way round."""
+    across = np.abs(apart_2[1])
+    np.minimum(across, 360.0 - across, out=apart_2[1])
+    return _square(apart_2)
 
 
 def mrd_deg(prediction_P2: ArrayLike, truth_Q2: ArrayLike) -> float:
@@ -138,6 +167,10 @@ class ClipErrors:
 _TRACK_DISTANCES = ("dfd_km", "dfd_deg", "mrd_km", "mrd_deg")
 
 
+Clip = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike | None]
+"""Prediction (T, 2), truth (T, 2), valid (T,) and times (T,) in s, which may be unknown."""
+
+
 def clip_errors(
     prediction_T2: ArrayLike,
     truth_T2: ArrayLike,
@@ -149,23 +182,44 @@ def clip_errors(
     Raises:
         ValueError: shapes disagree, no frame is valid, or a position that counts is not finite.
     """
+    return errors_of_clips([(prediction_T2, truth_T2, valid_T, time_s)])[0]
+
+
+def errors_of_clips(clips: Iterable[Clip]) -> list[ClipErrors]:
+    """`clip_errors` of many clips, whose discrete Frechet distances are computed together.
+
+    Raises:
+        ValueError: `clip_errors` refuses one of the clips.
+    """
+    whole = [(*_agreeing(prediction, truth, valid), t) for prediction, truth, valid, t in clips]
+    ours = [_track(prediction[valid]) for prediction, _, valid, _ in whole]
+    true = [_track(truth[valid]) for _, truth, valid, _ in whole]
+    both = zip(whole, ours, true, dfds_km(ours, true), dfds_deg(ours, true), strict=True)
+    return [
+        ClipErrors(
+            error_km_T=geo.great_circle_km(p, q),
+            speed_error_kmh_T=_speed_errors(*clip),
+            video_error_km=video_error_km(p, q),
+            dfd_km=float(km),
+            dfd_deg=float(deg),
+            mrd_km=mrd_km(p, q),
+            mrd_deg=mrd_deg(p, q),
+            num_skipped=int((~clip[2]).sum()),
+        )
+        for clip, p, q, km, deg in both
+    ]
+
+
+def _agreeing(
+    prediction_T2: ArrayLike, truth_T2: ArrayLike, valid_T: ArrayLike
+) -> tuple[Floats, Floats, Bools]:
     prediction, truth = np.asarray(prediction_T2, float), np.asarray(truth_T2, float)
     valid = np.asarray(valid_T, bool)
     if prediction.shape != truth.shape or valid.shape != truth.shape[:1]:
         raise ValueError(
             f"prediction {prediction.shape}, truth {truth.shape} and valid {valid.shape} disagree"
         )
-    p, q = _track(prediction[valid]), _track(truth[valid])
-    return ClipErrors(
-        error_km_T=geo.great_circle_km(p, q),
-        speed_error_kmh_T=_speed_errors(prediction, truth, valid, time_s),
-        video_error_km=video_error_km(p, q),
-        dfd_km=dfd_km(p, q),
-        dfd_deg=dfd_deg(p, q),
-        mrd_km=mrd_km(p, q),
-        mrd_deg=mrd_deg(p, q),
-        num_skipped=int((~valid).sum()),
-    )
+    return prediction, truth, valid
 
 
 def _speed_errors(p_T2: Floats, q_T2: Floats, valid_T: Bools, time_s: ArrayLike | None) -> Floats:
@@ -187,23 +241,55 @@ def summarise(clips: Sequence[ClipErrors], thresholds_km: Sequence[float]) -> di
     Raises:
         ValueError: there is no clip.
     """
+    once_each = np.arange(len(clips))[None]
+    figures = _figures(clips, thresholds_km, once_each)
+    return {name: float(values[0]) for name, values in figures.items() if len(values)}
+
+
+def _figures(
+    clips: Sequence[ClipErrors], thresholds_km: Sequence[float], drawn_DN: Indices
+) -> dict[str, Floats]:
+    """Figures (D,) of each draw of clips; a draw without a speed has no `speed_error_kmh`."""
     if not clips:
         raise ValueError("no clip has a true position: there is nothing to summarise")
-    frames = np.concatenate([c.error_km_T for c in clips])
-    videos = np.array([c.video_error_km for c in clips])
-    speeds = np.concatenate([c.speed_error_kmh_T for c in clips])
-    figures = _within(frames, thresholds_km)
-    figures |= {f"video_{name}": share for name, share in _within(videos, thresholds_km).items()}
-    figures["median_km"] = float(np.median(frames))
-    figures["p95_km"] = float(np.percentile(frames, 95))
-    figures["video_median_km"] = float(np.median(videos))
-    figures |= {
-        name: float(np.mean([getattr(c, name) for c in clips])) for name in _TRACK_DISTANCES
+    frames = [c.error_km_T for c in clips]
+    videos = [np.array([c.video_error_km]) for c in clips]
+    figures = {
+        f"{prefix}acc_{name_of(r)}": _means([errors <= r for errors in pool], drawn_DN)
+        for prefix, pool in (("", frames), ("video_", videos))
+        for r in thresholds_km
     }
-    figures["outlier_rate"] = float(np.concatenate([c.outliers for c in clips]).mean())
-    if len(speeds):
-        figures["speed_error_kmh"] = float(speeds.mean())
+    figures["median_km"], figures["p95_km"] = _quantiles(frames, drawn_DN, (0.5, 0.95))
+    (figures["video_median_km"],) = _quantiles(videos, drawn_DN, (0.5,))
+    for name in _TRACK_DISTANCES:
+        figures[name] = _means([np.array([getattr(c, name)]) for c in clips], drawn_DN)
+    figures["outlier_rate"] = _means([c.outliers for c in clips], drawn_DN)
+    figures["speed_error_kmh"] = _means([c.speed_error_kmh_T for c in clips], drawn_DN)
     return figures
+
+
+def _means(pool: Sequence[Floats | Bools], drawn_DN: Indices) -> Floats:
+    """Means of the values of each draw of clips; draws without a value are left out."""
+    sums = np.array([float(values.sum()) for values in pool])[drawn_DN].sum(1)
+    sizes = np.array([len(values) for values in pool])[drawn_DN].sum(1)
+    return np.asarray(sums[sizes > 0] / sizes[sizes > 0])
+
+
+def _quantiles(pool: Sequence[Floats], drawn_DN: Indices, shares: Sequence[float]) -> Floats:
+    """Quantiles (shares, D) of the values of each draw, between neighbours by linear interpolation.
+
+    Exact. All values are sorted once: a draw only tells how often each of them occurs.
+    """
+    values, clip = np.concatenate(pool), np.repeat(np.arange(len(pool)), [len(v) for v in pool])
+    order = values.argsort()
+    values, clip = values[order], clip[order]
+    found = np.empty((len(drawn_DN), len(shares)))
+    for row, drawn in zip(found, drawn_DN, strict=True):
+        upto = np.bincount(drawn, minlength=len(pool))[clip].cumsum()
+        place = (upto[-1] - 1) * np.asarray(shares)
+        low, high = values[np.searchsorted(upto, [np.floor(place), np.ceil(place)], side="right")]
+        row[:] = low + (high - low) * (place % 1.0)
+    return found.T
 
 
 class Errors:
@@ -224,12 +310,18 @@ class Errors:
         time_s: ArrayLike | None = None,
     ) -> ClipErrors | None:
         """The errors of one more clip; None, and counted, if no frame of it has a true position."""
-        if not np.any(valid_T):
-            self.num_skipped_clips += 1
-            self.num_skipped_frames += len(np.asarray(valid_T))
-            return None
-        self.clips.append(clip_errors(prediction_T2, truth_T2, valid_T, time_s))
-        return self.clips[-1]
+        return self.extend([(prediction_T2, truth_T2, valid_T, time_s)])[0]
+
+    def extend(self, clips: Iterable[Clip]) -> list[ClipErrors | None]:
+        """What `add` says of each of many clips; their Frechet distances are computed together."""
+        clips = list(clips)
+        known = [bool(np.any(valid)) for _, _, valid, _ in clips]
+        found = errors_of_clips(itertools.compress(clips, known))
+        self.clips += found
+        self.num_skipped_clips += known.count(False)
+        self.num_skipped_frames += sum(np.size(c[2]) for c in clips if not np.any(c[2]))
+        each = iter(found)
+        return [next(each) if k else None for k in known]
 
     def counts(self) -> dict[str, int]:
         """How many clips and frames count, and how many have no true position."""
@@ -248,15 +340,13 @@ class Errors:
         """95 % bootstrap intervals over clips: {name}_lo and {name}_hi for each of the summary."""
         names = self.summary()
         rng = np.random.default_rng(seed)
-        values: dict[str, list[float]] = {name: [] for name in names}
-        for drawn in rng.integers(len(self.clips), size=(draws, len(self.clips))):
-            figures = summarise([self.clips[k] for k in drawn], self.thresholds_km)
-            for name, value in figures.items():
-                values[name].append(value)
+        drawn_DN = rng.integers(len(self.clips), size=(draws, len(self.clips)))
+        figures = _figures(self.clips, self.thresholds_km, drawn_DN)
+        bounds = {name: np.percentile(figures[name], _INTERVAL) for name in names}
         return {
             f"{name}_{end}": float(bound)
-            for name in names
-            for end, bound in zip(("lo", "hi"), np.percentile(values[name], _INTERVAL), strict=True)
+            for name, ends in bounds.items()
+            for end, bound in zip(("lo", "hi"), ends, strict=True)
         }
 
 
@@ -275,8 +365,7 @@ def summary(
         ValueError: the lists differ in length, or no frame has a true position.
     """
     errors = Errors(thresholds_km)
-    for clip in zip(predictions, truths, valid, strict=True):
-        errors.add(*clip)
+    errors.extend((*clip, None) for clip in zip(predictions, truths, valid, strict=True))
     return errors.summary()
 
 
