@@ -17,7 +17,7 @@ from vidtag_ml.stage import code_digest
     deps=[clips],
     group_name="features",
     kinds={"torch", "safetensors"},
-    code_version=code_digest("vidtag_ml.features"),
+    code_version=code_digest("vidtag_ml.features", "vidtag_ml.pieces", "vidtag_ml.views"),
     owners=OWNERS,
     pool="gpu",
 )
