@@ -32,7 +32,14 @@ def evaluation_asset(name: str, model: dg.AssetsDefinition) -> dg.AssetsDefiniti
         deps=[model],
         group_name="evaluation",
         kinds={"torch", "parquet"},
-        code_version=code_digest("vidtag_ml.evaluate", "vidtag_ml.metrics", "vidtag_ml.decoding"),
+        code_version=code_digest(
+            "vidtag_ml.evaluate",
+            "vidtag_ml.metrics",
+            "vidtag_ml.frechet",
+            "vidtag_ml.decoding",
+            "vidtag_ml.locate",
+            "vidtag_ml.retrieval",
+        ),
         owners=OWNERS,
         pool="gpu",
         description=(

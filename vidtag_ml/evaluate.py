@@ -15,16 +15,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vidtag_ml import clips, config, gallery, geo, metrics
+from vidtag_ml import clips, config, gallery, geo, hierarchy, labels, metrics
+from vidtag_ml.hierarchy import LEVELS
 from vidtag_ml.track import Track
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from vidtag_ml.features import FeatureStore
-    from vidtag_ml.models.base import GeoModel
+    from vidtag_ml.models.base import GeoModel, Prediction
 
-LABELS = ["clip_id", "mode", "city", "state", "country", "continent"]
+LABELS = ["clip_id", "mode", *LEVELS]
 SEED = 0
 _FILES = ("summary.json", "per_clip.parquet", "frames.parquet")
 
@@ -37,7 +38,8 @@ class Report:
     """Figures (metrics.md section 10) with intervals, model, split, decoding and gallery protocol;
     JSON-safe. Figures named initial_... are those before refinement and decoding."""
     per_clip: pd.DataFrame
-    """One row a clip: labels and the clip's own figures."""
+    """One row a clip: labels and the clip's own figures; with a gallery of cities also those that
+    were predicted, as predicted_city ..., and which are right (acc_city ..., consistency)."""
     frames: pd.DataFrame
     """One row a frame: the track's columns, true_lat, true_lon and error_km (NaN without truth)."""
 
@@ -100,17 +102,23 @@ def evaluate(
     Args:
         model: in evaluation mode.
         entries: the gallery that is searched.
-        features: cached features of the split's clips.
+        features: cached features of the split's clips, by this model's encoders and perhaps others.
         tables: clips and true positions.
         split: train, val or test.
-        evaluation: decoding, thresholds, speed limits and bootstrap draws.
+        evaluation: search, decoding, thresholds, speed limits and bootstrap draws.
         model_name: how the report calls the model.
         max_gap_s: true positions are not interpolated across longer gaps.
-        gallery_embedding_GE: embeddings of the gallery if they are at hand; made here otherwise.
+        gallery_embedding_GE: embeddings of the gallery if they are at hand, perhaps as a mapped
+            file (embeddings.py); made here otherwise.
+
+    With a gallery of cities each frame has the label of its point, and a video that of most frames.
 
     Raises:
-        ValueError: the split is empty, no frame has a true position, or a mode has no speed limit.
+        ValueError: the split is empty, features of an encoder are missing, no frame has a true
+            position, or a mode has no speed limit.
     """
+    from vidtag_ml import retrieval
+    from vidtag_ml.locate import locate
     from vidtag_ml.models import base
 
     chosen = tables.clips[tables.clips["split"] == split].sort_values("clip_id")
@@ -118,38 +126,75 @@ def evaluate(
         raise ValueError(f"no clip is in split {split!r}")
     if gallery_embedding_GE is None:
         gallery_embedding_GE = base.embed_gallery(model, entries.latlon_G2)
+    features = features.select(tuple(model.widths))
+    index = retrieval.build_index(model, entries, gallery_embedding_GE, evaluation.search)
+    tracks, truths, places = [], [], []
+    for clip_id, mode in zip(chosen["clip_id"], chosen["mode"], strict=True):
+        clip, limit = features.clip(clip_id), _speed_limit(evaluation, mode)
+        found = locate(model, clip.stored, clip.time_s, index, evaluation, limit)
+        latlon = (found.latlon_T2, found.initial_latlon_T2)
+        tracks.append(Track(str(clip_id), clip.time_s, *latlon, found.score_T))
+        truths.append(clips.clip_positions(tables, str(clip_id), clip.time_s, max_gap_s))
+        if entries.labels is not None:
+            places.append(_place(entries, found))
     final, initial = (metrics.Errors(evaluation.accuracy_km) for _ in range(2))
-    rows, frames = [], []
-    for _, labels in chosen[LABELS].iterrows():
-        clip_id, clip = str(labels["clip_id"]), features.clip(labels["clip_id"])
-        prediction = base.locate(
-            model,
-            clip.features_TD,
-            clip.time_s,
-            entries.latlon_G2,
-            gallery_embedding_GE,
-            evaluation,
-            _speed_limit(evaluation, labels["mode"]),
-        )
-        places = (prediction.latlon_T2, prediction.initial_latlon_T2)
-        truth, valid = clips.clip_positions(tables, clip_id, clip.time_s, max_gap_s)
-        errors = final.add(places[0], truth, valid, clip.time_s)
-        initial.add(places[1], truth, valid, clip.time_s)
-        if errors is not None:
-            rows.append({**labels, **errors.row(evaluation.accuracy_km)})
-        frames.append(_frames(Track(clip_id, clip.time_s, *places, prediction.score_T), truth))
-    table = pd.concat(frames, ignore_index=True)
+    errors = final.extend(
+        (t.latlon_T2, *truth, t.time_s) for t, truth in zip(tracks, truths, strict=True)
+    )
+    initial.extend(
+        (t.initial_latlon_T2, *truth, t.time_s) for t, truth in zip(tracks, truths, strict=True)
+    )
+    per_clip = pd.DataFrame([e.row(evaluation.accuracy_km) if e else {} for e in errors])
+    per_clip = pd.concat([chosen[LABELS].reset_index(drop=True), per_clip], axis=1)
+    if places:
+        per_clip = _with_places(per_clip, pd.DataFrame(places), tables)
+    table = pd.concat(
+        [_frames(t, truth) for t, (truth, _) in zip(tracks, truths, strict=True)],
+        ignore_index=True,
+    )
     summary = {
         "model": model_name,
         "split": split,
         "decoding": evaluation.decoding,
+        "windows": evaluation.windows,
         **_protocol(entries, table),
+        **_search(index.protocol, entries, table),
         **final.counts(),
         **final.summary(),
         **final.intervals(evaluation.bootstrap_draws, SEED),
         **{f"initial_{name}": value for name, value in initial.summary().items()},
+        **_place_figures(per_clip, evaluation),
     }
-    return Report(summary, pd.DataFrame(rows), table)
+    counted = [e is not None for e in errors]
+    return Report(summary, per_clip[counted].reset_index(drop=True), table)
+
+
+def _place(entries: gallery.Gallery, found: "Prediction") -> dict[str, str]:
+    """The city that most frames of a clip are in, with its state, country and continent."""
+    assert entries.labels is not None
+    apart_TG = geo.great_circle_km(found.latlon_T2[:, None], entries.latlon_G2)
+    rows = apart_TG.argmin(1)
+    row = labels.majority(rows.tolist(), found.candidate_score_TK[:, 0])
+    return {str(k): v for k, v in entries.labels.iloc[row].items()}
+
+
+def _with_places(
+    per_clip: pd.DataFrame, places: pd.DataFrame, tables: clips.Tables
+) -> pd.DataFrame:
+    """The clips with their predicted labels, and which of them are right."""
+    right = labels.correct(places, per_clip, hierarchy.build(tables.clips))
+    return pd.concat([per_clip, places.add_prefix("predicted_"), right.astype(float)], axis=1)
+
+
+def _place_figures(per_clip: pd.DataFrame, evaluation: config.Evaluation) -> dict[str, float]:
+    """Shares of clips whose labels are right, with intervals, where labels were predicted."""
+    figures: dict[str, float] = {}
+    for name in (*(f"acc_{level}" for level in LEVELS), "consistency"):
+        if name in per_clip:
+            low, high = metrics.bootstrap(per_clip[name], evaluation.bootstrap_draws, SEED)
+            mean = float(per_clip[name].mean())
+            figures |= {name: mean, f"{name}_lo": low, f"{name}_hi": high}
+    return figures
 
 
 def _speed_limit(evaluation: config.Evaluation, mode: str) -> float:
@@ -178,3 +223,17 @@ def _protocol(entries: gallery.Gallery, frames: pd.DataFrame) -> dict[str, Any]:
         **settings,
         **(gallery.coverage(entries.latlon_G2, truth) if len(truth) else {}),
     }
+
+
+def _search(
+    protocol: dict[str, Any], entries: gallery.Gallery, frames: pd.DataFrame
+) -> dict[str, Any]:
+    """How points were found; if cells were divided, the ceiling of the finest points."""
+    truth = frames[["true_lat", "true_lon"]].dropna().to_numpy(float)
+    if "search_finest_km" not in protocol or not len(truth):
+        return protocol
+    distance = gallery.finest_oracle_km(
+        entries.latlon_G2, entries.protocol["spacing_km"], protocol["search_finest_km"], truth
+    )
+    finest = {f"finest_{name}": value for name, value in gallery.ceiling(distance).items()}
+    return {**protocol, **finest}

@@ -1,25 +1,24 @@
 """The GPS gallery: the coordinates among which a model searches.
 
-Belongs here: building, saving and loading a gallery, its ceiling and leaks, and exact search among
-embeddings. Does not belong here: what embeds a coordinate (models/location.py), tracks
-(decoding.py), the mask of land (land.py).
-Shape legend: N queries, G gallery entries, D embedding, k best entries, 2 = (lat, lon) in degrees.
+Belongs here: building, saving and loading a gallery, the finer points into which its own can be
+divided, ceilings and leaks. Does not belong here: what embeds a coordinate (models/location.py),
+search among embeddings (retrieval.py), the mask of land (land.py).
+Shape legend: N points, G gallery entries, F finer points, C nearest entries, 2 = (lat, lon) in
+degrees.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from vidtag_ml import config, geo, land
-
-if TYPE_CHECKING:
-    import torch
+from vidtag_ml.hierarchy import LEVELS
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +27,9 @@ REGION_DEG = 0.5
 KEPT_PERCENT = (0.5, 99.5)
 """grid: fixes of a region beyond these percentiles of lat or lon do not widen its box."""
 MOST_POINTS = 20_000_000
-"""A gallery that would be larger is refused: its embeddings would not fit in memory."""
+"""A gallery that would be larger is refused: its embeddings would not fit on a disk."""
+_CANDIDATES = 16
+"""Entries near a point among which the ancestor of its nearest finer point is."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Gallery:
     """How it was built: source, spacing and whatever else the builder recorded."""
     digest: str
     """md5 of gallery.parquet, the same that DVC lists for the file."""
+    labels: pd.DataFrame | None = None
+    """City, state, country and continent of each point, where the points are cities."""
 
     def __post_init__(self) -> None:
         """Checks shape and content once.
@@ -58,35 +61,72 @@ class Gallery:
             )
 
 
-def build(settings: config.Gallery, train_fixes: pd.DataFrame | None) -> pd.DataFrame:
-    """Table lat, lon of the gallery that the settings describe.
+def build(
+    settings: config.Gallery, train_fixes: pd.DataFrame | None = None, file: Path | None = None
+) -> pd.DataFrame:
+    """Table lat, lon of the gallery that the settings describe; `cities` adds the cities' labels.
 
     Args:
-        settings: source "lattice" reads no fixes and is blind to every split; "grid" covers boxes
-            around the train fixes (vidtag.md section 7).
+        settings: sources "lattice" and "file" read no fixes and are blind to every split; "grid"
+            covers boxes around the train fixes, "cities" is their cities' centres (vidtag.md
+            sections 7 and 8).
         train_fixes: fixes of the train split alone, columns lat, lon and perhaps status (those
-            that are dropped do not count); for "grid" only.
+            that are dropped do not count); "cities" also reads fix_source and the labels of the
+            fixes' clips: city, state, country, continent.
+        file: where `settings.file` lies; for "file" only.
 
     Raises:
-        ValueError: spacing is not positive, the gallery would be too large, or fixes are missing.
+        ValueError: spacing is not positive, the gallery would be too large, or what the source
+            needs is missing or not as it should be.
     """
     if not settings.spacing_km > 0:
         raise ValueError(f"gallery.spacing_km is {settings.spacing_km}; it must be positive")
+    if settings.source == "file":
+        if file is None:
+            raise ValueError("gallery.source is file, but gallery.file names none")
+        return _released(file)
     if settings.source == "lattice":
-        points = _lattice(settings)
-    elif train_fixes is None:
-        raise ValueError("gallery.source is grid, which needs the fixes of the train split")
-    else:
-        if "status" in train_fixes:
-            train_fixes = train_fixes[train_fixes["status"].ne("dropped").fillna(value=True)]
-        points = _grid(settings, train_fixes[["lat", "lon"]].dropna().to_numpy(float))
+        return pd.DataFrame(_lattice(settings), columns=["lat", "lon"])
+    if train_fixes is None:
+        raise ValueError(
+            f"gallery.source is {settings.source}, which needs the fixes of the train split"
+        )
+    if "status" in train_fixes:
+        train_fixes = train_fixes[train_fixes["status"].ne("dropped").fillna(value=True)]
+    if settings.source == "cities":
+        return _cities(train_fixes)
+    points = _grid(settings, train_fixes[["lat", "lon"]].dropna().to_numpy(float))
     return pd.DataFrame(points, columns=["lat", "lon"])
+
+
+def _released(file: Path) -> pd.DataFrame:
+    """Points of a CSV in GeoCLIP's form, in its order; points that recur are kept, as released."""
+    try:
+        points = pd.read_csv(file, usecols=["LAT", "LON"], dtype=float)[["LAT", "LON"]]
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: not a gallery with columns LAT and LON: {error}") from error
+    return points.set_axis(["lat", "lon"], axis=1)
+
+
+def _cities(fixes: pd.DataFrame) -> pd.DataFrame:
+    """The centre of each city that a fix stands for, with its labels, in order of label."""
+    places = [level for level in LEVELS if level != "continent"]
+    centres = fixes.loc[fixes["fix_source"] == "city_centre", ["lat", "lon", *LEVELS]].dropna()
+    if centres.empty:
+        raise ValueError(
+            "gallery.source is cities, but no fix of the train split is a city's centre"
+        )
+    distinct = centres.drop_duplicates()
+    twice = distinct[distinct.duplicated(places)]
+    if len(twice):
+        raise ValueError(f"{twice['city'].iloc[0]} has more than one centre among the train fixes")
+    return distinct.sort_values(places, ignore_index=True)
 
 
 def _lattice(settings: config.Gallery) -> Floats:
     """Points of the equal-area lattice over land, lakes and the sea near land."""
     size = round(4 * np.pi * (geo.EARTH_RADIUS_KM / settings.spacing_km) ** 2)
-    _refuse_above(MOST_POINTS, size, settings.spacing_km)
+    _refuse_above(size, settings.spacing_km)
     points = geo.equal_area_lattice(size)
     return points[land.within_km(points, settings.coast_km)]
 
@@ -97,7 +137,7 @@ def _grid(settings: config.Gallery, fixes_N2: Floats) -> Floats:
         raise ValueError("gallery.source is grid, but the train split has no fix")
     boxes = [_box(fixes_N2[r], settings.padding_deg) for r in _regions(fixes_N2)]
     shapes = [_grid_shape(low, high, settings.spacing_km) for low, high in boxes]
-    _refuse_above(MOST_POINTS, sum(rows * columns for rows, columns in shapes), settings.spacing_km)
+    _refuse_above(sum(rows * columns for rows, columns in shapes), settings.spacing_km)
     pieces = []
     for (low, high), shape in zip(boxes, shapes, strict=True):
         at = [low[k] + (np.arange(n) + 0.5) / n * (high[k] - low[k]) for k, n in enumerate(shape)]
@@ -137,17 +177,23 @@ def _grid_shape(low: Floats, high: Floats, spacing_km: float) -> tuple[int, int]
     return max(1, round(lat_km / spacing_km)), max(1, round(lon_km / spacing_km))
 
 
-def _refuse_above(most: int, size: int, spacing_km: float) -> None:
-    if size > most:
+def _refuse_above(size: int, spacing_km: float) -> None:
+    if size > MOST_POINTS:
         raise ValueError(
-            f"gallery.spacing_km of {spacing_km} makes {size:,} points; {most:,} are searchable"
+            f"gallery.spacing_km of {spacing_km} makes {size:,} points; {MOST_POINTS:,} are "
+            "searchable"
         )
 
 
 def write(folder: Path, points: pd.DataFrame, protocol: dict[str, Any]) -> None:
-    """Writes gallery.parquet (lat, lon) and gallery.json (protocol, size); same in, same bytes."""
+    """Writes gallery.parquet (lat, lon, labels if there are any) and gallery.json (protocol, size).
+
+    Same in, same bytes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    points[["lat", "lon"]].astype("float64").to_parquet(folder / "gallery.parquet", index=False)
+    labels = [level for level in LEVELS if level in points]
+    table = points[["lat", "lon", *labels]].astype({"lat": "float64", "lon": "float64"})
+    table.to_parquet(folder / "gallery.parquet", index=False)
     record = {**protocol, "size": len(points)}
     (folder / "gallery.json").write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
 
@@ -161,14 +207,16 @@ def read(folder: Path) -> Gallery:
     table, record = folder / "gallery.parquet", folder / "gallery.json"
     try:
         content = table.read_bytes()
-        points = pd.read_parquet(table, columns=["lat", "lon"]).to_numpy(float)
+        stored = pd.read_parquet(table)
+        points = stored[["lat", "lon"]].to_numpy(float)
         protocol = json.loads(record.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"{folder} holds no gallery; `vidtag gallery` makes one: {error}"
         ) from error
     digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    return Gallery(latlon_G2=points, protocol=protocol, digest=digest)
+    labels = stored[list(LEVELS)] if set(LEVELS) <= set(stored) else None
+    return Gallery(latlon_G2=points, protocol=protocol, digest=digest, labels=labels)
 
 
 def oracle_km(gallery_latlon_G2: ArrayLike, points_N2: ArrayLike) -> Floats:
@@ -190,10 +238,17 @@ def coverage(gallery_latlon_G2: ArrayLike, points_N2: ArrayLike) -> dict[str, fl
     """Median, 95th percentile and maximum of `oracle_km`, and the number of leaked points."""
     distance = oracle_km(gallery_latlon_G2, points_N2)
     return {
-        "oracle_median_km": float(np.median(distance)),
-        "oracle_p95_km": float(np.percentile(distance, 95)),
-        "oracle_max_km": float(distance.max()),
+        **ceiling(distance),
         "leak_frames": int((distance <= 0.001).sum()),
+    }
+
+
+def ceiling(oracle_km_N: Floats) -> dict[str, float]:
+    """Median, 95th percentile and maximum of the distances of the best possible answers."""
+    return {
+        "oracle_median_km": float(np.median(oracle_km_N)),
+        "oracle_p95_km": float(np.percentile(oracle_km_N, 95)),
+        "oracle_max_km": float(oracle_km_N.max()),
     }
 
 
@@ -206,61 +261,40 @@ def _nearest_km(gallery_G2: ArrayLike, points_N2: ArrayLike, rank: int) -> Float
     return np.asarray(2 * geo.EARTH_RADIUS_KM * np.arcsin(np.clip(chord[:, 0] / 2, 0, 1)))
 
 
-QUERY_ROWS, GALLERY_ROWS, BLOCK = 512, 65_536, 64
-"""Rows of a score matrix in `search`; columns; columns that are first judged by their best."""
+def halvings(spacing_km: float, finest_km: float) -> list[float]:
+    """Sides of the cells that are divided, level by level, until a side is at most `finest_km`.
 
-
-def search(
-    queries_ND: "torch.Tensor", gallery_GD: "torch.Tensor", k: int
-) -> "tuple[torch.Tensor, torch.Tensor]":
-    """The k greatest inner products (N, k) of each query, best first, and their entries (N, k).
-
-    Exact, and the cosine where rows have unit norm. Memory stays near 200 MB whatever the gallery's
-    size: scores are made in pieces. Within a piece, the k best are in the k blocks with the best
-    maxima, so that only those are sorted. Queries and gallery must be on one device; a float16
-    gallery is compared in the queries' precision.
+    >>> halvings(46.0, 12.0)
+    [46.0, 23.0]
 
     Raises:
-        ValueError: k is not between 1 and the gallery's size, or widths disagree.
+        ValueError: a length is not positive.
     """
-    import torch
-
-    size = len(gallery_GD)
-    if not 1 <= k <= size:
-        raise ValueError(f"k is {k}; the gallery has {size} entries")
-    if queries_ND.shape[1:] != gallery_GD.shape[1:]:
-        raise ValueError(f"queries {queries_ND.shape} do not fit the gallery {gallery_GD.shape}")
-    scores = queries_ND.new_full((len(queries_ND), k), -torch.inf)
-    index = torch.zeros_like(scores, dtype=torch.int64)
-    buffer = queries_ND.new_empty(min(len(queries_ND), QUERY_ROWS) * min(size, GALLERY_ROWS))
-    with torch.no_grad():
-        for start in range(0, size, GALLERY_ROWS):
-            piece_DP = gallery_GD[start : start + GALLERY_ROWS].to(queries_ND.dtype).T
-            for row in range(0, len(queries_ND), QUERY_ROWS):
-                rows = slice(row, row + QUERY_ROWS)
-                queries = queries_ND[rows]
-                out = buffer[: len(queries) * piece_DP.shape[1]].view(len(queries), -1)
-                best, where = _top(torch.mm(queries, piece_DP, out=out), k)
-                both = torch.cat([scores[rows], best], 1)
-                scores[rows], order = both.topk(k, 1)
-                index[rows] = torch.cat([index[rows], where + start], 1).gather(1, order)
-    return scores, index
+    if not (spacing_km > 0 and finest_km > 0):
+        raise ValueError(f"from {spacing_km} km to {finest_km} km: both must be positive")
+    sides = [spacing_km]
+    while sides[-1] > finest_km:
+        sides.append(sides[-1] / 2)
+    return sides[:-1]
 
 
-def _top(scores_NP: "torch.Tensor", k: int) -> "tuple[torch.Tensor, torch.Tensor]":
-    """The best min(k, P) scores of each row, and their columns."""
-    rows, columns = scores_NP.shape
-    num_blocks = columns // BLOCK
-    if num_blocks <= 2 * k:
-        best, where = scores_NP.topk(min(k, columns), 1)
-        return best, where
-    import torch
+def finest_oracle_km(
+    gallery_latlon_G2: Floats, spacing_km: float, finest_km: float, points_N2: ArrayLike
+) -> Floats:
+    """Distance (N,) of each point from the finest grid's nearest: no search there can do better.
 
-    whole = scores_NP[:, : num_blocks * BLOCK].view(rows, num_blocks, BLOCK)
-    block = whole.amax(2).topk(k, 1, sorted=False).indices
-    inside = torch.arange(BLOCK, device=block.device)
-    column = (block[:, :, None] * BLOCK + inside).flatten(1)
-    rest = torch.arange(num_blocks * BLOCK, columns, device=block.device).expand(rows, -1)
-    column = torch.cat([column, rest], 1)
-    best, order = scores_NP.gather(1, column).topk(k, 1)
-    return best, column.gather(1, order)
+    The grid (see `retrieval.finest_grid`) is not built: the descendants of the nearest
+    `_CANDIDATES` are followed; no other entry's cell is near enough.
+    """
+    from scipy.spatial import cKDTree
+
+    points = np.asarray(points_N2, float)
+    tree = cKDTree(geo.unit_vectors(gallery_latlon_G2))
+    num = min(_CANDIDATES, len(gallery_latlon_G2))
+    _, nearest_NC = tree.query(geo.unit_vectors(points), k=np.arange(1, num + 1))
+    near_NC2 = gallery_latlon_G2[nearest_NC]
+    for side in halvings(spacing_km, finest_km):
+        finer = geo.quarters(near_NC2, side).reshape(len(points), -1, 2)
+        order = geo.great_circle_km(finer, points[:, None]).argsort(1)[:, :_CANDIDATES]
+        near_NC2 = np.take_along_axis(finer, order[..., None], 1)
+    return np.asarray(geo.great_circle_km(near_NC2, points[:, None]).min(1))

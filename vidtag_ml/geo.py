@@ -71,6 +71,20 @@ def destination(latlon_2: ArrayLike, bearing_deg: ArrayLike, distance_km: ArrayL
     return from_unit_vectors(np.cos(angle) * start + np.sin(angle) * forward)
 
 
+def quarters(latlon_2: ArrayLike, side_km: ArrayLike) -> Floats:
+    """Centres (..., 4, 2) of the quarters of the square cells around points (..., 2).
+
+    A quarter of the side to the north or south and to the east or west; at the poles, and where
+    the date line is crossed, as anywhere.
+
+    >>> quarters((0, 0), 4 * 111.19508).round(2).tolist()
+    [[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]]
+    """
+    points = np.asarray(latlon_2, float)[..., None, :]
+    away_km = np.asarray(side_km, float)[..., None] * np.sqrt(2) / 4
+    return destination(np.repeat(points, 4, -2), np.array([45.0, 135.0, 225.0, 315.0]), away_km)
+
+
 def heading_frame(latlon_2: ArrayLike, bearing_deg: ArrayLike) -> tuple[Floats, Floats]:
     """Unit vectors (..., 3) pointing forward and to the right of a bearing at each point."""
     lat, lon = np.moveaxis(np.radians(np.asarray(latlon_2, float)), -1, 0)

@@ -4,29 +4,30 @@ A bundle holds the model, the gallery with its embeddings, and the frozen encode
 a workspace nor a registry. `vidtag locate` and the model in MLflow both are this module.
 
 Belongs here: writing and reading bundles, locating a video. Does not belong here: decoding videos
-(video.py), the way from features to positions (models/base.py), track files (track.py).
-Shape legend: T frames, D features, G gallery entries, E common space, 2 = (lat, lon) in degrees.
+(video.py), the way from features to positions (locate.py), track files (track.py).
+Shape legend: T frames, V views, D features, G gallery entries, E common space, 2 = (lat, lon) in
+degrees.
 """
 
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from vidtag_ml import config, features, gallery, stage, video
+from vidtag_ml import config, embeddings, features, gallery, retrieval, stage, video
+from vidtag_ml.locate import locate
 from vidtag_ml.models import base
 from vidtag_ml.models.backbones import FrameEncoder
 from vidtag_ml.track import Track, write_csv, write_geojson, write_gpx, write_kml
 
-FORMAT = 1
+FORMAT = 2
 """Stored in each bundle; another number means that this code cannot read it."""
 _EMBEDDINGS = "gallery.safetensors"
 
@@ -46,7 +47,7 @@ def write_bundle(
     Args:
         model_folder: what `base.save` wrote.
         gallery_folder: what `gallery.write` wrote.
-        encoders_dir: holds NAME.json and NAME.safetensors of each encoder.
+        encoders_dir: holds NAME.json and NAME.safetensors of each encoder that the model reads.
         params: its sections `features` and `evaluation` go into the bundle.
         folder: the bundle; made if need be.
         mode: how the clips moved (decision 5); its speed limit is used for videos of unknown mode.
@@ -56,12 +57,12 @@ def write_bundle(
     for source, target in ((model_folder, "model"), (gallery_folder, "gallery")):
         shutil.copytree(source, folder / target, dirs_exist_ok=True, ignore=_not_weights)
     (folder / "encoders").mkdir(exist_ok=True)
-    for name in params.features.encoders:
+    model = base.load(folder / "model")
+    for name in model.widths:
         for kind in ("json", "safetensors"):
             shutil.copy(encoders_dir / f"{name}.{kind}", folder / "encoders")
     points = gallery.read(folder / "gallery")
-    embedding_GE = base.embed_gallery(base.load(folder / "model"), points.latlon_G2)
-    save_file({"embedding_GE": embedding_GE.half().contiguous()}, folder / _EMBEDDINGS)
+    embeddings.write(model, points.latlon_G2, folder / _EMBEDDINGS)
     card = {
         "format": FORMAT,
         "features": config.as_dict(params.features),
@@ -141,14 +142,13 @@ class Predictor:
             ValueError: `frames_per_second` is not positive.
         """
         time_s = video.sample_times(
-            video.probe(video_path), frames_per_second or self.settings.frames_per_second
+            video_path, frames_per_second or self.settings.frames_per_second
         )
-        located = base.locate(
+        located = locate(
             self.model,
             self._features(video_path, time_s),
             time_s,
-            self.points.latlon_G2,
-            self.embedding_GE,
+            self.index,
             self.evaluation,
             self.evaluation.max_speed_kmh[self.mode],
         )
@@ -161,10 +161,10 @@ class Predictor:
         )
 
     def _features(self, path: Path, time_s: np.ndarray) -> Tensor:
-        """Features (T, D); holds only a batch of frames at a time, for a video may be long."""
+        """Features (T, D), or (T, V, D) of several views; holds but a batch of frames at a time."""
         size = self.settings.batch_size
         parts = [
-            features.encode(self.encoders, frames, size)
+            features.encode(self.encoders, frames, size, self.settings.views)
             for frames, _ in video.batches_at(path, time_s, size)
         ]
         return torch.cat(parts)
@@ -176,8 +176,9 @@ class Predictor:
 
     @cached_property
     def encoders(self) -> dict[str, FrameEncoder]:
-        """The frozen frame encoders, in the order of their features."""
-        return features.load_encoders(self.settings, self.folder / "encoders")
+        """The frozen frame encoders that the model reads, in the order of their features."""
+        read = replace(self.settings, encoders=tuple(self.model.widths))
+        return features.load_encoders(read, self.folder / "encoders")
 
     @cached_property
     def points(self) -> gallery.Gallery:
@@ -185,6 +186,7 @@ class Predictor:
         return gallery.read(self.folder / "gallery")
 
     @cached_property
-    def embedding_GE(self) -> Tensor:  # noqa: N802
-        """Their embeddings, as stored."""
-        return load_file(self.folder / _EMBEDDINGS)["embedding_GE"].to(self.model.device)
+    def index(self) -> retrieval.Index:
+        """What finds the points; on the CPU the gallery's embeddings stay on disk."""
+        embedding_GE = embeddings.read(self.folder / _EMBEDDINGS).to(self.model.device)
+        return retrieval.build_index(self.model, self.points, embedding_GE, self.evaluation.search)

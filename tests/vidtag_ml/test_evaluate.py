@@ -14,7 +14,10 @@ from vidtag_ml.features import ClipFeatures
 from vidtag_ml.models import base
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
-EVALUATION = config.Evaluation("initial", 8, {"flyover": 160_000.0}, (25.0, 300.0), 20)
+EVALUATION = dataclasses.replace(
+    config.load(PARAMS).evaluation,
+    decoding="initial", num_candidates=8, accuracy_km=(25.0, 300.0), bootstrap_draws=20,
+)  # fmt: skip
 TIME_S = np.arange(5.0)
 
 
@@ -33,6 +36,10 @@ class Knowing(base.GeoModel):
 class Store:
     def __init__(self, latlon_of):
         self.latlon_of = latlon_of
+
+    def select(self, encoders):
+        assert encoders == ("eyes",)
+        return self
 
     def clip(self, clip_id):
         return ClipFeatures(torch.from_numpy(geo.unit_vectors(self.latlon_of[clip_id])), TIME_S)
@@ -66,7 +73,8 @@ def report():
 def run(evaluation, split="val"):
     sizes = config.load(PARAMS).model
     location = dataclasses.replace(sizes.location, hidden=4, num_frequencies=4)
-    model = Knowing(dataclasses.replace(sizes, embed_dim=3, location=location), 3).eval()
+    sizes = dataclasses.replace(sizes, embed_dim=3, location=location)
+    model = Knowing(sizes, {"eyes": 3}).eval()
     points = gallery.Gallery(geo.equal_area_lattice(20_000), {"source": "lattice"}, "md5 of it")
     return evaluate.evaluate(
         model, points, Store(FLIGHTS), tables(), split, evaluation, "knowing", max_gap_s=2.0

@@ -1,21 +1,20 @@
-"""Galleries: the lattice, the grid, their files, their audit, and search against plain top-k."""
+"""Galleries: lattice, grid, cities, released files; their own files, audit and finer points."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from vidtag_ml import config, gallery, geo
+from vidtag_ml import config, gallery, geo, retrieval
 
-LATTICE = config.Gallery(source="lattice", spacing_km=150.0, coast_km=300.0, padding_deg=0.0)
-GRID = config.Gallery(source="grid", spacing_km=0.5, coast_km=0.0, padding_deg=0.02)
-
-
-def unit_rows(num, width=16, seed=0):
-    rows = torch.randn(num, width, generator=torch.Generator().manual_seed(seed))
-    return torch.nn.functional.normalize(rows, dim=1)
+LATTICE = config.Gallery(
+    source="lattice", file=None, spacing_km=150.0, coast_km=300.0, padding_deg=0.0
+)
+GRID = dataclasses.replace(LATTICE, source="grid", spacing_km=0.5, padding_deg=0.02)
+CITIES = dataclasses.replace(LATTICE, source="cities")
+FILE = dataclasses.replace(LATTICE, source="file")
 
 
 def fixes(*latlon):
@@ -41,7 +40,7 @@ def test_lattice_covers_land_and_coast_and_leaves_out_the_ocean(lattice):
 
 
 def test_lattice_shrinks_with_the_coast():
-    narrow = config.Gallery(source="lattice", spacing_km=150.0, coast_km=0.0, padding_deg=0.0)
+    narrow = dataclasses.replace(LATTICE, coast_km=0.0)
     every = round(4 * np.pi * (geo.EARTH_RADIUS_KM / 150.0) ** 2)
     assert 0.27 < len(gallery.build(narrow, None)) / every < 0.33
 
@@ -72,10 +71,12 @@ def test_grid_is_not_widened_by_an_outlier():
 @pytest.mark.parametrize(
     ("settings", "train", "says"),
     [
-        (config.Gallery("lattice", 0.0, 1.0, 0.0), None, "must be positive"),
-        (config.Gallery("lattice", 0.1, 1.0, 0.0), None, "51,006"),
-        (GRID, None, "fixes of the train split"),
+        (dataclasses.replace(LATTICE, spacing_km=0.0), None, "must be positive"),
+        (dataclasses.replace(LATTICE, spacing_km=0.1), None, "51,006"),
+        (GRID, None, "grid, which needs the fixes of the train split"),
+        (CITIES, None, "cities, which needs the fixes of the train split"),
         (GRID, fixes(), "no fix"),
+        (FILE, None, "gallery.file names none"),
     ],
 )
 def test_settings_that_make_no_gallery_are_named(settings, train, says):
@@ -116,34 +117,80 @@ def test_leaks_count_points_within_a_metre(lattice):
     json.dumps(gallery.coverage(lattice, at), allow_nan=False)
 
 
-@pytest.mark.parametrize(
-    ("queries", "size", "k"), [(7, 500, 3), (9, 3000, 5), (3, 40, 40), (0, 9, 2)]
-)
-def test_search_equals_plain_top_k(queries, size, k, monkeypatch):
-    monkeypatch.setattr(gallery, "QUERY_ROWS", 4)
-    monkeypatch.setattr(gallery, "GALLERY_ROWS", 1031)
-    ours, bank = unit_rows(queries, seed=1), unit_rows(size, seed=2)
-    scores, index = gallery.search(ours, bank, k)
-    wanted = (ours @ bank.T).topk(k, 1)
-    torch.testing.assert_close(scores, wanted.values)
-    assert torch.equal(index, wanted.indices)
-
-
-def test_search_finds_itself_in_a_float16_gallery():
-    bank = unit_rows(2000)
-    scores, index = gallery.search(bank[::100], bank.half(), 2)
-    assert index[:, 0].tolist() == list(range(0, 2000, 100))
-    assert scores.dtype == torch.float32
-
-
-@pytest.mark.parametrize("k", [0, 11])
-def test_more_neighbours_than_entries_are_refused(k):
-    with pytest.raises(ValueError, match="the gallery has 10 entries"):
-        gallery.search(unit_rows(2), unit_rows(10), k)
-
-
 def test_grid_ignores_dropped_and_unknown_fixes():
     good = fixes((48.80, 2.30), (48.90, 2.40)).assign(status="measured")
     bad = fixes((10.0, 10.0), (np.nan, np.nan)).assign(status=["dropped", "measured"])
     grid = gallery.build(GRID, pd.concat([good, bad]))
     pd.testing.assert_frame_equal(grid, gallery.build(GRID, good))
+
+
+def centres(*rows, fix_source="city_centre"):
+    table = pd.DataFrame(rows, columns=["city", "country", "lat", "lon"])
+    return table.assign(state="x", continent="y", fix_source=fix_source, status="measured")
+
+
+def test_cities_are_the_distinct_centres_with_their_labels(tmp_path):
+    train = centres(
+        ("Rome", "IT", 41.9, 12.5), ("Bern", "CH", 46.9, 7.4), ("Rome", "IT", 41.9, 12.5)
+    )
+    gallery.write(tmp_path, gallery.build(CITIES, train), {"source": "cities"})
+    points = gallery.read(tmp_path)
+    np.testing.assert_array_equal(points.latlon_G2, [[46.9, 7.4], [41.9, 12.5]])
+    assert points.labels.to_dict("list") == {
+        "city": ["Bern", "Rome"], "state": ["x", "x"],
+        "country": ["CH", "IT"], "continent": ["y", "y"],
+    }  # fmt: skip
+
+
+def test_cities_are_told_apart_by_country():
+    train = centres(("Paris", "FR", 48.9, 2.4), ("Paris", "US", 33.7, -95.6))
+    assert len(gallery.build(CITIES, train)) == 2
+
+
+@pytest.mark.parametrize(
+    ("train", "says"),
+    [
+        (centres(("Rome", "IT", 41.9, 12.5), fix_source="gpx"), "no fix of the train split"),
+        (centres(("Rome", "IT", 41.9, 12.5), ("Rome", "IT", 42.0, 12.5)), "Rome has more than one"),
+    ],
+)
+def test_fixes_that_give_no_cities_are_named(train, says):
+    with pytest.raises(ValueError, match=says):
+        gallery.build(CITIES, train)
+
+
+def test_a_released_gallery_keeps_its_points_and_their_order(tmp_path):
+    (tmp_path / "released.csv").write_text("LAT,LON\n-55.94,179.98\n79.52,-179.74\n-55.94,179.98\n")
+    points = gallery.build(FILE, file=tmp_path / "released.csv")
+    wanted = [[-55.94, 179.98], [79.52, -179.74], [-55.94, 179.98]]
+    np.testing.assert_array_equal(points[["lat", "lon"]], wanted)
+
+
+@pytest.mark.parametrize("text", ["lat,lon\n1,2\n", "LAT,LON\nnorth,2\n", ""])
+def test_a_file_that_is_no_released_gallery_is_named(text, tmp_path):
+    (tmp_path / "other.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"other\.csv: not a gallery with columns LAT and LON"):
+        gallery.build(FILE, file=tmp_path / "other.csv")
+
+
+@pytest.mark.parametrize(
+    ("finest_km", "sides"), [(150.0, []), (100.0, [150.0]), (37.5, [150.0, 75.0])]
+)
+def test_cells_are_divided_until_they_are_fine_enough(finest_km, sides):
+    assert gallery.halvings(150.0, finest_km) == sides
+
+
+@pytest.mark.parametrize("lengths", [(0.0, 1.0), (1.0, 0.0)])
+def test_lengths_that_divide_nothing_are_refused(lengths):
+    with pytest.raises(ValueError, match="both must be positive"):
+        gallery.halvings(*lengths)
+
+
+def test_ceiling_of_the_finest_grid_is_that_of_all_its_points(lattice):
+    entries = gallery.Gallery(lattice, {"spacing_km": 150.0}, "")
+    inland = lattice[np.random.default_rng(0).choice(len(lattice), 200)]
+    points = geo.destination(inland, np.arange(200.0), np.linspace(0, 300, 200))
+    every = retrieval.finest_grid(entries, 40.0).latlon_G2
+    found = gallery.finest_oracle_km(lattice, 150.0, 40.0, points)
+    np.testing.assert_allclose(found, gallery.oracle_km(every, points), atol=1e-6)
+    assert np.median(found) < 20

@@ -1,0 +1,205 @@
+"""Locating: an oracle whose embeddings are places, so that every answer is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from tests.vidtag_ml.models.test_base import SIZES
+from vidtag_ml import config, geo
+from vidtag_ml.locate import COMB_FRAMES, locate
+from vidtag_ml.models import build
+from vidtag_ml.models.base import GeoModel, embed_gallery
+from vidtag_ml.retrieval import Exact
+
+EVALUATION = config.Evaluation(
+    search=config.Search("exact", finest_km=12.0, beam=8, num_lists=1, num_probes=1),
+    windows="whole",
+    decoding="initial",
+    num_candidates=16,
+    max_speed_kmh={"car": 200.0},
+    accuracy_km=(1.0,),
+    bootstrap_draws=10,
+)
+EYES = {"eyes": 3}
+DECODINGS = ["initial", "refined", "viterbi", "refined_viterbi"]
+
+
+class Oracle(GeoModel):
+    """Features are unit vectors of places, and so are embeddings: the nearest point is right."""
+
+    name = "oracle"
+    decodings = ("initial", "refined", "viterbi", "refined_viterbi")
+    longest = 0
+
+    def embed_frames(self, features_BTD, *_):
+        self.longest = max(self.longest, features_BTD.shape[1])
+        return functional.normalize(features_BTD.float(), dim=-1)
+
+    def embed_locations(self, latlon_N2):
+        return torch.from_numpy(geo.unit_vectors(latlon_N2)).float()
+
+    def refine(self, gps_BTE, *_):
+        return functional.normalize(gps_BTE + torch.tensor([0.0, 0.0, 1.0]), dim=-1)
+
+    def scale(self):
+        return torch.tensor(1e5)  # a standard deviation of 20 km
+
+
+def _world(num_frames=6):
+    """A gallery of 0.25 degree squares, a track north-east at 40 km a minute, and an oracle."""
+    lat, lon = np.meshgrid(np.arange(-2, 6, 0.25), np.arange(-2, 6, 0.25), indexing="ij")
+    gallery = np.stack([lat.ravel(), lon.ravel()], -1)
+    track = np.linspace((0.1, 0.1), (0.1 + 0.25 * num_frames,) * 2, num_frames)
+    return gallery, track, np.arange(num_frames) * 60.0, Oracle(SIZES, EYES).eval()
+
+
+def _locate(decoding, features, time_s, gallery, model, max_speed_kmh=2500.0):
+    evaluation = replace(EVALUATION, decoding=decoding)
+    index = Exact(gallery, embed_gallery(model, gallery))
+    return locate(model, features, time_s, index, evaluation, max_speed_kmh)
+
+
+def test_initial_is_each_frames_nearest_gallery_point():
+    gallery, track, time_s, model = _world()
+    found = _locate("initial", geo.unit_vectors(track), time_s, gallery, model)
+    distance = geo.great_circle_km(track[:, None], gallery[None])
+    np.testing.assert_array_equal(found.latlon_T2, gallery[distance.argmin(1)])
+    np.testing.assert_array_equal(found.latlon_T2, found.initial_latlon_T2)
+    np.testing.assert_array_equal(found.candidate_latlon_TK2[:, 0], found.latlon_T2)
+    assert found.candidate_latlon_TK2.shape == (6, 16, 2)
+
+
+def test_refined_searches_again_with_what_the_refiner_returns():
+    gallery, track, time_s, model = _world()
+    found = _locate("refined", geo.unit_vectors(track), time_s, gallery, model)
+    assert (found.latlon_T2[:, 0] == gallery[:, 0].max()).all()
+    np.testing.assert_allclose(found.initial_latlon_T2, track, atol=0.2)
+
+
+def test_viterbi_brings_a_stray_frame_back_to_the_track():
+    gallery, track, time_s, model = _world()
+    seen = geo.unit_vectors(track)
+    seen[3] = geo.unit_vectors((-1.9, 5.0))
+    strayed = _locate("initial", seen, time_s, gallery, model)
+    found = _locate("viterbi", seen, time_s, gallery, model)
+    assert geo.great_circle_km(strayed.latlon_T2, track).max() > 400
+    assert geo.great_circle_km(found.latlon_T2, track).max() < 80
+
+
+def test_viterbi_goes_below_the_spacing_of_the_gallery():
+    gallery, track, time_s, model = _world()
+    errors = [
+        geo.great_circle_km(
+            _locate(how, geo.unit_vectors(track), time_s, gallery, model).latlon_T2, track
+        ).mean()
+        for how in ("initial", "viterbi")
+    ]
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_refined_viterbi_weighs_both_embeddings():
+    gallery, track, time_s, model = _world()
+    found = _locate("refined_viterbi", geo.unit_vectors(track), time_s, gallery, model)
+    model.refine = lambda *given: given[1]
+    agreeing = _locate("refined_viterbi", geo.unit_vectors(track), time_s, gallery, model)
+    alone = _locate("viterbi", geo.unit_vectors(track), time_s, gallery, model)
+    np.testing.assert_allclose(agreeing.latlon_T2, alone.latlon_T2, atol=1e-4)
+    assert (found.latlon_T2[:, 0] > alone.latlon_T2[:, 0]).all()
+
+
+@pytest.mark.parametrize("decoding", DECODINGS)
+def test_scores_are_probabilities_whatever_the_decoding(decoding):
+    gallery, track, time_s, model = _world()
+    found = _locate(decoding, geo.unit_vectors(track), time_s, gallery, model)
+    assert ((found.score_T >= 0) & (found.score_T <= 1)).all()
+
+
+@pytest.mark.parametrize("decoding", ["initial", "viterbi"])
+def test_long_videos_are_seen_in_windows(decoding):
+    gallery, _, _, model = _world()
+    track = np.stack([np.linspace(0, 4, 1100)] * 2, -1)
+    seen = geo.unit_vectors(track).astype(np.float32)
+    found = _locate(decoding, seen, np.arange(1100.0), gallery, model, 6000.0)
+    assert model.longest == 512
+    assert geo.great_circle_km(found.latlon_T2, track).max() < 25
+
+
+def test_locating_makes_no_pass_over_the_gallery():
+    gallery, track, time_s, model = _world()
+    index = Exact(gallery, embed_gallery(model, gallery).half())
+    model.embed_locations = None
+    for decoding in DECODINGS:
+        evaluation = replace(EVALUATION, decoding=decoding)
+        seen = geo.unit_vectors(track).astype(np.float16)
+        found = locate(model, seen, time_s, index, evaluation, 2500.0)
+        assert found.latlon_T2.shape == (6, 2)
+
+
+def test_vidtag_locates_by_every_decoding():
+    torch.manual_seed(0)
+    model, gallery = build("vidtag", SIZES, {"eyes": 16}).eval(), _world()[0]
+    features = np.random.default_rng(0).normal(size=(5, 16)).astype(np.float16)
+    found = [_locate(how, features, np.arange(5.0), gallery, model) for how in DECODINGS]
+    np.testing.assert_array_equal(found[0].latlon_T2, found[1].latlon_T2)
+    assert all(np.isfinite(each.latlon_T2).all() for each in found)
+
+
+def test_one_frame_and_one_gallery_point_are_enough():
+    _, _, _, model = _world()
+    for decoding in DECODINGS:
+        found = _locate(decoding, np.eye(3)[:1], np.zeros(1), np.array([[10.0, 20.0]]), model)
+        np.testing.assert_allclose(found.latlon_T2, [[10.0, 20.0]])
+        np.testing.assert_allclose(found.score_T, [1.0])
+
+
+def test_missing_times_are_frame_numbers_unless_speed_is_asked_for():
+    gallery, track, _, model = _world()
+    none = np.full(6, np.nan)
+    found = _locate("initial", geo.unit_vectors(track), none, gallery, model)
+    np.testing.assert_allclose(found.latlon_T2, track, atol=0.2)
+    with pytest.raises(ValueError, match="frames without times have no speed"):
+        _locate("viterbi", geo.unit_vectors(track), none, gallery, model)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"time_s": np.zeros(3)}, "6 frames but times of shape"),
+        ({"features": np.zeros((0, 3))}, r"features of shape \(0, 3\)"),
+        (
+            {"model": build("geoclip", SIZES, EYES).eval()},
+            "geoclip cannot decode by refined",
+        ),
+        ({"model": build("vidtag", SIZES, {"eyes": 4}).train()}, "in training mode"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change, message):
+    gallery, track, time_s, model = _world()
+    given = {"features": geo.unit_vectors(track), "time_s": time_s, "model": model, **change}
+    with pytest.raises(ValueError, match=message):
+        _locate("refined", gallery=gallery, **given)
+
+
+def test_similarities_of_several_views_are_averaged():
+    gallery, track, time_s, model = _world()
+    seen = geo.unit_vectors(track)
+    left, right = (seen + np.array([0.0, 0.0, z]) for z in (0.1, -0.1))
+    views = np.stack([left, right], 1)
+    found = _locate("initial", views, time_s, gallery, model)
+    units = functional.normalize(torch.from_numpy(views).float(), dim=-1)
+    scores = torch.einsum("tve,ge->tvg", units, embed_gallery(model, gallery)).mean(1)
+    np.testing.assert_array_equal(found.initial_latlon_T2, gallery[scores.argmax(1)])
+
+
+def test_interleaved_parts_show_the_network_no_more_frames_than_training_does():
+    gallery, _, _, model = _world()
+    track = np.stack([np.linspace(0, 4, 200)] * 2, -1)
+    evaluation = replace(EVALUATION, windows="interleaved")
+    index = Exact(gallery, embed_gallery(model, gallery))
+    seen, time_s = geo.unit_vectors(track), np.arange(200.0)
+    found = locate(model, seen, time_s, index, evaluation, 6000.0)
+    assert model.longest <= COMB_FRAMES < 200
+    assert geo.great_circle_km(found.latlon_T2, track).max() < 25
