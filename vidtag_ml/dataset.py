@@ -148,32 +148,43 @@ class Batch:
         moved: list[Any] = [p.to(device) if isinstance(p, Tensor) else p for p in parts]
         return Batch(*moved)
 
-    def generator(self) -> torch.Generator:
-        """A fresh CPU generator at the batch's seed."""
-        return torch.Generator().manual_seed(self.seed)
+    def generator(self, rank: int = 0) -> torch.Generator:
+        """A fresh CPU generator at the batch's seed; another for each process that asks by rank."""
+        return torch.Generator().manual_seed(self.seed + rank)
 
 
 @dataclass(frozen=True)
 class Step:
-    """Clips of one step of an epoch, and the seed of all its draws."""
+    """Clips of one step of an epoch, the seed of all its draws, and this process's share of them.
+
+    Frames are drawn for all clips, so that several processes together see what one would see.
+    """
 
     clips_B: Indices
     seed: int
+    rank: int = 0
+    world_size: int = 1
 
 
 class StepSampler(Sampler[Step]):
     """The steps of an epoch, a function of (seed, epoch): the clips shuffled and cut in batches.
 
     The last, smaller batch is left out, if it is not the only one. Of several processes, each takes
-    every `world_size`-th clip of each batch.
+    every `world_size`-th clip of each batch, as many as every other.
     """
 
     def __init__(
         self, num_clips: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1
     ) -> None:
-        """`batch_size` counts the clips of all processes together."""
+        """`batch_size` counts the clips of all processes together.
+
+        Raises:
+            ValueError: a batch cannot be shared equally among the processes.
+        """
         self.num_clips, self.batch_size, self.seed = num_clips, min(batch_size, num_clips), seed
         self.rank, self.world_size, self.epoch = rank, world_size, 0
+        if self.batch_size % world_size:
+            raise ValueError(f"batches of {self.batch_size} clips for {world_size} processes")
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the epoch; Lightning calls this."""
@@ -188,9 +199,9 @@ class StepSampler(Sampler[Step]):
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.num_clips)
         for step in range(len(self)):
             batch = order[step * self.batch_size : (step + 1) * self.batch_size]
-            state = np.random.SeedSequence([self.seed, self.epoch, step, self.rank])
+            state = np.random.SeedSequence([self.seed, self.epoch, step, 0])
             seed = int(state.generate_state(1, np.uint32)[0])
-            yield Step(batch[self.rank :: self.world_size], seed)
+            yield Step(batch, seed, self.rank, self.world_size)
 
 
 class ClipDataset(Dataset[Batch]):
@@ -204,7 +215,8 @@ class ClipDataset(Dataset[Batch]):
         """The batch of a step."""
         rng = np.random.default_rng(step.seed) if self.random else None
         rows, valid = self.frames.chosen(step.clips_B, self.frames_per_clip, rng)
-        return self.frames.batch(rows, valid, step.seed)
+        mine = slice(step.rank, None, step.world_size)
+        return self.frames.batch(rows[mine], valid[mine], step.seed)
 
 
 class ClipDataModule(pl.LightningDataModule):

@@ -5,6 +5,7 @@ B clips, T frames, N real frames of a batch, M other coordinates, E common space
 degrees. Embeddings are unit vectors.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -27,6 +28,10 @@ def distance_km(latlon_N2: Tensor, other_M2: Tensor) -> Tensor:
     return 2 * geo.EARTH_RADIUS_KM * half_chord_NM.asin()
 
 
+_NEVER = -1e5
+"""A logit whose probability is 0; finite, so that a target of 0 there costs nothing."""
+
+
 def contrastive(
     frames_NE: Tensor,
     gps_NE: Tensor,
@@ -34,6 +39,7 @@ def contrastive(
     *,
     direction: Literal["frames_to_gps", "symmetric"] = "frames_to_gps",
     negatives_ME: Tensor | None = None,
+    masked_NX: Tensor | None = None,
     distance_NX: Tensor | None = None,
     soft_targets_km: float | None = None,
 ) -> Tensor:
@@ -45,7 +51,8 @@ def contrastive(
         scale: factor on the cosines, `model.scale()`.
         direction: symmetric averages this with finding each coordinate's frame.
         negatives_ME: further coordinates to choose from; no frame belongs to them.
-        distance_NX: km from each frame's place to all X = N + M coordinates, in that order.
+        masked_NX: True at coordinates, of all X = N + M in that order, that a frame does not see.
+        distance_NX: km from each frame's place to all X coordinates.
         soft_targets_km: targets proportional to exp(-distance / this); None = one-hot (published).
 
     Raises:
@@ -58,6 +65,9 @@ def contrastive(
     closeness_NX = None
     if distance_NX is not None and soft_targets_km is not None:
         closeness_NX = -distance_NX / soft_targets_km
+    if masked_NX is not None:
+        logits_NX = logits_NX.masked_fill(masked_NX, _NEVER)
+        closeness_NX = None if closeness_NX is None else closeness_NX.masked_fill(masked_NX, _NEVER)
     loss = _cross_entropy(logits_NX, closeness_NX)
     if direction == "frames_to_gps":
         return loss
@@ -83,6 +93,7 @@ def identity(
     off_diagonal_weight: float,
     diagonal_weight: float,
     same_place_km: float,
+    video_unit: Literal["mean", "concatenation"] = "mean",
 ) -> Tensor:
     """Squared error to the identity of frame and of video similarities (vidtag.md 4.2, Eq. 2-5).
 
@@ -94,13 +105,15 @@ def identity(
         off_diagonal_weight: the paper's alpha, 10.
         diagonal_weight: the paper's beta, 1.
         same_place_km: off-diagonal pairs closer than this are left out; 0 keeps all, as printed.
+        video_unit: mean of a clip's embeddings, or all of them side by side (clips of one length).
     """
+    video = video_mean if video_unit == "mean" else _video_concatenation
     vectors_BT3 = unit_vectors(torch.where(valid_BT[..., None], latlon_BT2, 0.0))
     frames = (refined_BTE[valid_BT], true_BTE[valid_BT], vectors_BT3[valid_BT])
     videos = (
-        _video_mean(refined_BTE, valid_BT),
-        _video_mean(true_BTE, valid_BT),
-        _video_mean(vectors_BT3, valid_BT),
+        video(refined_BTE, valid_BT),
+        video(true_BTE, valid_BT),
+        video_mean(vectors_BT3, valid_BT),
     )
     total = refined_BTE.new_zeros(())
     for refined_NE, true_NE, vectors_N3 in (frames, videos):
@@ -132,9 +145,44 @@ def to_identity(
     return off_diagonal_weight * off + diagonal_weight * error_NN.diagonal().mean()
 
 
-def _video_mean(values_BTX: Tensor, valid_BT: Tensor) -> Tensor:
+def video_mean(values_BTX: Tensor, valid_BT: Tensor) -> Tensor:
     """Unit vector (B, X) of the sum over real frames."""
     return functional.normalize(torch.where(valid_BT[..., None], values_BTX, 0.0).sum(1), dim=-1)
+
+
+def _video_concatenation(values_BTX: Tensor, valid_BT: Tensor) -> Tensor:
+    """Unit vectors (B, T X) of all real frames side by side."""
+    kept_BTX = torch.where(valid_BT[..., None], values_BTX, 0.0)
+    return functional.normalize(kept_BTX.flatten(1), dim=-1)
+
+
+def centroid(latlon_BT2: Tensor, valid_BT: Tensor) -> Tensor:
+    """Mean place (B, 2) in degrees of each clip's real frames; geo.centroid for tensors."""
+    x, y, z = video_mean(
+        unit_vectors(torch.where(valid_BT[..., None], latlon_BT2, 0.0)), valid_BT
+    ).unbind(-1)
+    lat, lon = torch.atan2(z, torch.hypot(x, y)), torch.atan2(y, x)
+    return torch.rad2deg(torch.stack([lat, lon], -1))
+
+
+def jitter(latlon_N2: Tensor, std_m: float, generator: torch.Generator) -> Tensor:
+    """Points (..., 2) moved by Gaussian noise of so many metres in both directions (geoclip.md 5).
+
+    A degree of longitude is as long as it is at the point, but no shorter than at 89 degrees.
+    """
+    if std_m == 0:
+        return latlon_N2
+    drawn = torch.randn(latlon_N2.shape, generator=generator, device=generator.device)
+    step = drawn.to(latlon_N2) * (std_m / 1000 / geo.KM_PER_DEGREE)
+    shrink = torch.deg2rad(latlon_N2[..., 0]).cos().clamp(min=math.cos(math.radians(89)))
+    return on_globe(latlon_N2 + step / torch.stack([torch.ones_like(shrink), shrink], -1))
+
+
+def on_globe(latlon_N2: Tensor) -> Tensor:
+    """Points (..., 2) with latitudes clamped and longitudes wrapped into [-180, 180)."""
+    lat, lon = latlon_N2.unbind(-1)
+    lon = lon - 360 * ((lon + 180) / 360).floor()  # leaves longitudes in range as they are
+    return torch.stack([lat.clamp(-90, 90), lon], -1)
 
 
 def corrupt(
@@ -142,8 +190,10 @@ def corrupt(
 ) -> Tensor:
     """True tracks made wrong the way Phase I is wrong: jitter and shift, or collapse to a point.
 
-    Offsets are in degrees of latitude and longitude alike, as published. Latitudes are clamped,
-    longitudes wrapped into [-180, 180). Padding comes back as (0, 0).
+    With `collapse_after` a collapsed track lies at one of its moved points, else at a true one;
+    with `drift` the shift grows along the track. Offsets are in degrees of latitude and longitude
+    alike, as published. Latitudes are clamped, longitudes wrapped into [-180, 180). Padding comes
+    back as (0, 0).
 
     Args:
         latlon_BT2: true coordinates.
@@ -159,16 +209,19 @@ def corrupt(
     num, length = valid_BT.shape
     true = torch.where(valid_BT[..., None], latlon_BT2, 0.0)
     low, high = noise.jitter_deg
-    jitter = low + (high - low) * uniform(num, length, 2)
-    jitter = torch.where(uniform(num, length, 2) < 0.5, -jitter, jitter)
+    jittered = low + (high - low) * uniform(num, length, 2)
+    jittered = torch.where(uniform(num, length, 2) < 0.5, -jittered, jittered)
     shift = noise.shift_deg * (2 * uniform(num, 1, 2) - 1)
-    moved = true + jitter + shift
+    if noise.drift:
+        step = (valid_BT.cumsum(1) - 1).clamp(min=0)
+        shift = shift * (step / step.amax(1, keepdim=True).clamp(min=1))[..., None].to(shift)
+    moved = true + jittered + shift
     # The k-th smallest of random numbers at real frames: each real frame is as likely as any other.
     chosen = (uniform(num, length) + valid_BT).argmax(1)
-    collapsed = true[torch.arange(num, device=true.device), chosen][:, None].expand_as(true)
+    falls_on = moved if noise.collapse_after else true
+    collapsed = falls_on[torch.arange(num, device=true.device), chosen][:, None].expand_as(true)
     collapse = uniform(num, 1, 1) < noise.collapse_probability
-    wrong = torch.where(collapse, collapsed, moved)
-    lat, lon = wrong.unbind(-1)
-    lon = lon - 360 * ((lon + 180) / 360).floor()  # leaves longitudes in range as they are
-    on_globe = torch.stack([lat.clamp(-90, 90), lon], -1)
-    return torch.where(valid_BT[..., None], on_globe, 0.0)
+    wrong = on_globe(torch.where(collapse, collapsed, moved))
+    if noise.clean_probability:
+        wrong = torch.where(uniform(num, 1, 1) < noise.clean_probability, true, wrong)
+    return torch.where(valid_BT[..., None], wrong, 0.0)

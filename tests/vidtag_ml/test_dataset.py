@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vidtag_ml.clips import Tables
-from vidtag_ml.dataset import ClipDataModule, Frames, StepSampler
+from vidtag_ml.dataset import ClipDataModule, ClipDataset, Frames, StepSampler
 from vidtag_ml.features import ClipFeatures
 
 
@@ -119,12 +119,18 @@ def test_the_last_smaller_batch_is_left_out_unless_it_is_the_only_one():
     assert [len(s.clips_B) for s in StepSampler(3, 4, seed=1)] == [3]
 
 
-def test_processes_share_each_batch():
-    parts = [list(StepSampler(8, 4, 1, rank, 2)) for rank in (0, 1)]
-    whole = list(StepSampler(8, 4, 1))
-    for both, alone in zip(zip(*parts, strict=True), whole, strict=True):
-        assert sorted(np.concatenate([s.clips_B for s in both])) == sorted(alone.clips_B)
-        assert both[0].seed != both[1].seed
+def test_processes_together_see_what_one_would_see():
+    frames = frames_of(9, 8, 7, 9)
+    data = ClipDataset(frames, 4, random=True)
+    (alone,) = StepSampler(4, 4, seed=1)
+    parts = [data[step] for rank in (0, 1) for step in StepSampler(4, 4, 1, rank, 2)]
+    both = torch.stack([part.features_BTD for part in parts], 1).flatten(0, 1)
+    assert torch.equal(both, data[alone].features_BTD)
+
+
+def test_batches_that_cannot_be_shared_are_refused():
+    with pytest.raises(ValueError, match="batches of 4 clips for 3 processes"):
+        StepSampler(8, 4, 1, 0, 3)
 
 
 def test_train_batches_repeat_for_the_same_epoch_and_differ_for_another():

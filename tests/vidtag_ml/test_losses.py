@@ -13,7 +13,9 @@ SCALE = torch.tensor(14.0)
 
 def _noise(**changed):
     values = {"collapse_probability": 0.0, "jitter_deg": (0.001, 0.02), "shift_deg": 0.2}
-    return config.Noise(**{**values, "predicted_probability": 0.0, **changed})
+    chances = {"clean_probability": 0.0, "predicted_probability": 0.0}
+    kinds = {"collapse_after": False, "drift": False}
+    return config.Noise(**{**values, **chances, **kinds, **changed})
 
 
 def _unit(*shape, seed=0):
@@ -181,3 +183,64 @@ def test_the_same_generator_gives_the_same_noise():
     latlon = torch.rand(3, 4, 2, dtype=torch.float64)
     assert torch.equal(_corrupt(latlon), _corrupt(latlon))
     assert not torch.equal(_corrupt(latlon), _corrupt(latlon, seed=1))
+
+
+def test_a_track_may_collapse_after_it_was_moved():
+    latlon = torch.rand(50, 4, 2)
+    wrong = _corrupt(latlon, collapse_probability=1.0, collapse_after=True)
+    assert torch.equal(wrong, wrong[:, :1].expand_as(wrong))
+    assert not (wrong[:, :1] == latlon).all(-1).any()
+
+
+def test_drift_grows_from_nothing_to_the_shift():
+    latlon, valid = torch.zeros(20, 5, 2), torch.ones(20, 5, dtype=torch.bool)
+    valid[:, 4] = False
+    offset = _corrupt(latlon, valid, jitter_deg=(0.0, 0.0), drift=True)
+    assert (offset[:, 0] == 0).all()
+    torch.testing.assert_close(offset[:, 1], offset[:, 3] / 3)
+    assert offset[:, 3].abs().max() > 0.15
+
+
+def test_clean_tracks_are_left_as_they_are():
+    latlon = torch.rand(1000, 3, 2)
+    same = (_corrupt(latlon, clean_probability=0.25) == latlon).all(-1).all(-1)
+    assert same.float().mean().item() == pytest.approx(0.25, abs=0.05)
+
+
+@pytest.mark.parametrize("lat", [0.0, 60.0, 89.99])
+def test_jitter_is_given_in_metres_at_every_latitude(lat):
+    points = torch.tensor([[lat, 179.9999]], dtype=torch.float64).expand(4000, 2)
+    moved = losses.jitter(points, 150.0, torch.Generator().manual_seed(0))
+    apart = geo.great_circle_km(points.numpy(), moved.numpy())
+    assert np.sqrt((apart**2).mean() / 2) == pytest.approx(0.150, rel=0.05 if lat < 89 else 0.5)
+    assert moved[:, 1].min() < 0 < moved[:, 1].max()
+
+
+def test_masked_coordinates_are_as_if_they_were_not_there():
+    frames, gps, others = _unit(6, 8), _unit(6, 8, seed=1), _unit(2, 8, seed=2)
+    masked = torch.zeros(6, 8, dtype=torch.bool)
+    masked[:, 6:] = True
+    loss = losses.contrastive(frames, gps, SCALE, negatives_ME=others, masked_NX=masked)
+    torch.testing.assert_close(loss, losses.contrastive(frames, gps, SCALE))
+
+
+def test_videos_may_be_concatenations_of_their_frames():
+    refined, true = _unit(3, 4, 8), _unit(3, 4, 8, seed=1)
+    valid, latlon = torch.ones(3, 4, dtype=torch.bool), torch.rand(3, 4, 2) * 80
+    both = [
+        losses.identity(
+            refined, true, latlon, valid, **WEIGHTS, same_place_km=0.001, video_unit=unit
+        )
+        for unit in ("mean", "concatenation")
+    ]
+    means, rows = (x.mean(1) / x.mean(1).norm(dim=-1, keepdim=True) for x in (refined, true))
+    flat = refined.flatten(1) @ true.flatten(1).T / 4
+    parts = [losses.to_identity(s, NONE_SAME, 10.0, 1.0) for s in (means @ rows.T, flat)]
+    torch.testing.assert_close(both[0] - both[1], parts[0] - parts[1])
+
+
+def test_centroids_agree_with_geo():
+    latlon = torch.tensor([[(10.0, 179.0), (12.0, -179.0), (0.0, 0.0)]], dtype=torch.float64)
+    valid = torch.tensor([[True, True, False]])
+    wanted = geo.centroid(latlon[0, :2].numpy())
+    assert losses.centroid(latlon, valid)[0].tolist() == pytest.approx(wanted.tolist())

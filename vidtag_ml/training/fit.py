@@ -14,14 +14,14 @@ import time
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import pandas as pd
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.loggers import Logger
-from torch import nn
+from torch import Tensor, distributed, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from vidtag_ml import stage
@@ -31,8 +31,12 @@ CHECKPOINT = "last.ckpt"
 LOSSES = "losses.csv"
 
 
-class Schedule(Protocol):
-    """The fields of both phases' sections that say how fast to learn."""
+class Settings(Protocol):
+    """The fields of all sections that say how something is trained."""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the train clips."""
 
     @property
     def learning_rate(self) -> float:
@@ -46,16 +50,31 @@ class Schedule(Protocol):
     def warmup_steps(self) -> int:
         """Steps of linear warm-up from zero."""
 
+    @property
+    def weight_decay(self) -> float:
+        """Of Adam."""
+
+    @property
+    def precision(self) -> Literal["float32", "bfloat16"]:
+        """Of matrix products."""
+
+    @property
+    def clip_gradients(self) -> float | None:
+        """Largest gradient norm; None = no clipping."""
+
 
 def adam(
-    parameters: Iterable[nn.Parameter], schedule: Schedule, steps_per_epoch: int
+    parameters: Iterable[nn.Parameter], settings: Settings, steps_per_epoch: int
 ) -> dict[str, Any]:
     """Adam with linear warm-up times decay by epoch, as `configure_optimizers` returns it."""
-    optimizer = torch.optim.Adam(parameters, lr=schedule.learning_rate, fused=True)
+    # Lightning does not clip gradients for a fused optimiser in mixed precision.
+    fused = settings.precision == "float32" or settings.clip_gradients is None
+    rate, weight_decay = settings.learning_rate, settings.weight_decay
+    optimizer = torch.optim.Adam(parameters, lr=rate, weight_decay=weight_decay, fused=fused)
 
     def factor(step: int) -> float:
-        warm = min(1.0, (step + 1) / max(1, schedule.warmup_steps))
-        return warm * float(schedule.decay ** (step // steps_per_epoch))
+        warm = min(1.0, (step + 1) / max(1, settings.warmup_steps))
+        return warm * float(settings.decay ** (step // steps_per_epoch))
 
     scheduler = {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
     return {"optimizer": optimizer, "lr_scheduler": scheduler}
@@ -64,12 +83,10 @@ def adam(
 def fit(
     module: pl.LightningModule,
     data: ClipDataModule,
-    *,
-    epochs: int,
+    settings: Settings,
     out: Path,
     logger: Logger | None = None,
     progress: bool = True,
-    clip_gradients: float | None = None,
     save_every_s: float = 20.0,
 ) -> Path:
     """Trains `module` in place and returns the checkpoint; `out/losses.csv` tells how it went.
@@ -80,11 +97,10 @@ def fit(
     Args:
         module: `training_step` returns the loss, `validation_step` logs `val_loss`.
         data: batches whose randomness is a function of seed, epoch and step.
-        epochs: passes over the train clips, those before a resumed checkpoint included.
+        settings: epochs (those before a resumed checkpoint included), precision, clipping.
         out: folder for last.ckpt and losses.csv (step, loss, lr, val_loss).
         logger: receives the mean loss, val_loss and lr of each epoch.
         progress: a bar on a terminal, else a line an epoch on standard error.
-        clip_gradients: largest gradient norm; None = no clipping.
         save_every_s: shorter epochs share a checkpoint, because writing one costs about a step.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -103,8 +119,9 @@ def fit(
             devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
             num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", "1")),
             strategy="ddp" if processes > 1 else "auto",
-            max_epochs=epochs,
-            gradient_clip_val=clip_gradients,
+            precision="32-true" if settings.precision == "float32" else "bf16-mixed",
+            max_epochs=settings.epochs,
+            gradient_clip_val=settings.clip_gradients,
             callbacks=callbacks,
             logger=logger or False,
             default_root_dir=out,
@@ -117,6 +134,34 @@ def fit(
         )
         trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
     return last
+
+
+def joined(values_BX: Tensor) -> Tensor:
+    """Rows of all processes, in order of rank (W B, X); of one process, the same tensor.
+
+    Gradients flow back to the process that a row came from, summed over all. Each process then has
+    the loss of the joint batch, and DDP's mean over processes is the gradient of that loss.
+    """
+    if not distributed.is_initialized() or distributed.get_world_size() == 1:
+        return values_BX
+    gathered: Tensor = _Gather.apply(values_BX)
+    return gathered
+
+
+class _Gather(torch.autograd.Function):
+    """All processes' tensors of one shape, one behind the other."""
+
+    @staticmethod
+    def forward(_context: Any, values_BX: Tensor) -> Tensor:
+        parts = [torch.empty_like(values_BX) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(parts, values_BX.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(_context: Any, gradient_YX: Tensor) -> Tensor:
+        total = gradient_YX.contiguous()
+        distributed.all_reduce(total)
+        return total.chunk(distributed.get_world_size())[distributed.get_rank()]
 
 
 _EXPECTED_WARNINGS = (

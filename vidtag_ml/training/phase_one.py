@@ -2,12 +2,14 @@
 
 Belongs here: the contrastive step, shared by VidTAG and by the fine-tuning of GeoCLIP, and `train`.
 Does not belong here: the loss itself (losses.py), the loop (fit.py). Shape legend: B clips, T
-frames, N frames of a batch, M random coordinates, X all N + M, G gallery entries, E embedding,
-2 = (lat, lon) in degrees.
+frames, U units of a clip (its frames, or itself), N units of a batch, Q the queue, M random
+coordinates and the queue, X all N + M, G gallery entries, E embedding, 2 = (lat, lon) in degrees.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -15,60 +17,107 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning.loggers import Logger
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from vidtag_ml import config, losses, models
+from vidtag_ml import config, losses, stage
 from vidtag_ml.clips import Tables
 from vidtag_ml.dataset import Batch, ClipDataModule, Frames
 from vidtag_ml.features import FeatureStore
 from vidtag_ml.gallery import Gallery
 from vidtag_ml.models import base
-from vidtag_ml.models.base import GeoModel
+from vidtag_ml.models.base import AlignedModel, GeoModel
+from vidtag_ml.models.geoclip import GeoCLIP
+from vidtag_ml.models.location import load_location
+from vidtag_ml.models.vidtag import VidTAG
 from vidtag_ml.training import fit
 
 
 class PhaseOne(pl.LightningModule):
     """Trains all but the refiner to place a frame's embedding at its coordinate's."""
 
+    queue_Q2: Tensor
+
     def __init__(
         self,
-        model: GeoModel,
+        model: AlignedModel,
         settings: config.PhaseOne,
         gallery_latlon_G2: NDArray[np.float64],
         steps_per_epoch: int,
     ) -> None:
-        """The gallery gives the random negatives; it knows no clip's position."""
+        """The gallery gives the random negatives and the first queue; it knows no clip's place."""
         super().__init__()
         self.model, self.settings, self.steps_per_epoch = model, settings, steps_per_epoch
         self.gallery_latlon_G2 = torch.from_numpy(np.ascontiguousarray(gallery_latlon_G2))
-        if hasattr(model, "refiner"):
+        first = torch.Generator().manual_seed(settings.seed)
+        rows = torch.randint(len(gallery_latlon_G2), (settings.queue_size,), generator=first)
+        self.register_buffer("queue_Q2", self.gallery_latlon_G2[rows])
+        if isinstance(model, VidTAG):
             model.refiner.requires_grad_(False)
 
     def training_step(self, batch: Batch, _batch_idx: int) -> Tensor:
-        """The loss of a batch; dropout and negatives follow from the batch's seed."""
-        torch.manual_seed(batch.seed)
-        return self._loss(batch)
+        """The loss of a batch; dropout, noise and negatives follow from the batch's seed."""
+        torch.manual_seed(batch.seed + self.global_rank)
+        generator = batch.generator(self.global_rank)
+        moved_BT2 = losses.jitter(batch.latlon_BT2, self.settings.gps_noise_m, generator)
+        loss = self.loss(replace(batch, latlon_BT2=moved_BT2), fit.joined)
+        self._enqueue(batch)
+        return loss
 
     def validation_step(self, batch: Batch, _batch_idx: int) -> None:
-        """Logs the loss of a val batch."""
-        self.log("val_loss", self._loss(batch), batch_size=len(batch.valid_BT), logger=False)
+        """Logs the loss of a val batch, which every process sees in full."""
+        loss = self.loss(batch, lambda values_BX: values_BX)
+        self.log("val_loss", loss, batch_size=len(batch.valid_BT), logger=False)
 
     def configure_optimizers(self) -> Any:
         """Adam over what is trained."""
         trained = [p for p in self.model.parameters() if p.requires_grad]
         return fit.adam(trained, self.settings, self.steps_per_epoch)
 
-    def _loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: Batch, joined: Callable[[Tensor], Tensor]) -> Tensor:
+        """The loss over the units of a batch, and of those of all processes if `joined` joins."""
         frames_BTE = self.model.embed_frames(batch.features_BTD, batch.valid_BT, batch.time_BT)
-        latlon_N2 = batch.latlon_BT2[batch.valid_BT]
-        others_M2 = self.gallery_latlon_G2[
-            negatives(batch, len(self.gallery_latlon_G2), self.settings.num_random_negatives)
-        ]
-        all_X2 = torch.cat([latlon_N2, others_M2.to(latlon_N2)])
-        all_XE = self.model.embed_locations(all_X2.float())
-        return contrastive(
-            frames_BTE[batch.valid_BT], all_XE, all_X2, self.model.scale(), self.settings
+        latlon_BU2, valid_BU = units(batch, self.settings.unit)
+        if self.settings.unit == "clip":
+            frames_BTE = losses.video_mean(frames_BTE, batch.valid_BT)[:, None]
+        others_M2 = self._others(batch).to(latlon_BU2)
+        all_2 = torch.cat([latlon_BU2.flatten(0, 1), others_M2])
+        all_E = self.model.embed_locations(all_2.float())
+        num = valid_BU.numel()
+        gps_BUE = all_E[:num].view(*valid_BU.shape, -1)
+        frames_BUE, gps_BUE, latlon_BU2, valid_BU = (
+            joined(part) for part in (frames_BTE, gps_BUE, latlon_BU2, valid_BU)
         )
+        return contrastive(
+            frames_BUE[valid_BU],
+            torch.cat([gps_BUE[valid_BU], all_E[num:]]),
+            torch.cat([latlon_BU2[valid_BU], others_M2]),
+            self.model.scale(),
+            self.settings,
+        )
+
+    def _enqueue(self, batch: Batch) -> None:
+        """Puts the coordinates of a batch, of all processes, before those of earlier ones."""
+        if not self.settings.queue_size:
+            return
+        latlon_BU2, valid_BU = (fit.joined(part) for part in units(batch, self.settings.unit))
+        seen_Q2 = torch.cat([latlon_BU2[valid_BU], self.queue_Q2])
+        self.queue_Q2 = seen_Q2[: self.settings.queue_size]
+
+    def _others(self, batch: Batch) -> Tensor:
+        """Random negatives and then the queue (M, 2): equal in all processes."""
+        settings, gallery_G2 = self.settings, self.gallery_latlon_G2
+        random_M2 = gallery_G2[negatives(batch, len(gallery_G2), settings.num_random_negatives)]
+        generator = batch.generator()
+        queue_Q2 = losses.jitter(self.queue_Q2, settings.queue_noise_m, generator)
+        return torch.cat([random_M2.to(queue_Q2), queue_Q2])
+
+
+def units(batch: Batch, unit: Literal["frame", "clip"]) -> tuple[Tensor, Tensor]:
+    """Places (B, U, 2) of what is aligned, and which are real (B, U): frames, or clips (U = 1)."""
+    if unit == "frame":
+        return batch.latlon_BT2, batch.valid_BT
+    latlon_B12 = losses.centroid(batch.latlon_BT2, batch.valid_BT)[:, None]
+    return latlon_B12, batch.valid_BT.any(1, keepdim=True)
 
 
 def negatives(batch: Batch, gallery_size: int, num: int) -> Tensor:
@@ -79,17 +128,29 @@ def negatives(batch: Batch, gallery_size: int, num: int) -> Tensor:
 def contrastive(
     frames_NE: Tensor, all_XE: Tensor, all_X2: Tensor, scale: Tensor, settings: config.PhaseOne
 ) -> Tensor:
-    """The contrastive loss; the first N of all coordinates are the frames' own, row for row."""
-    num, soft = len(frames_NE), settings.soft_targets_km
-    return losses.contrastive(
-        frames_NE,
-        all_XE[:num],
-        scale,
-        direction=settings.direction,
-        negatives_ME=all_XE[num:],
-        distance_NX=None if soft is None else losses.distance_km(all_X2[:num], all_X2),
-        soft_targets_km=soft,
-    )
+    """The contrastive loss in float32, whatever the models' precision.
+
+    The first N of all coordinates are the frames' own, row for row; the last are the queue.
+    """
+    num, soft, size = len(frames_NE), settings.soft_targets_km, settings.queue_size
+    masked = size > 0 and settings.queue_mask_km > 0
+    distance_NX = masked_NX = None
+    if masked or soft is not None:
+        distance_NX = losses.distance_km(all_X2[:num], all_X2)
+        masked_NX = distance_NX < settings.queue_mask_km if masked else None
+        if masked_NX is not None:
+            masked_NX[:, : len(all_X2) - size] = False
+    with torch.autocast(frames_NE.device.type, enabled=False):
+        return losses.contrastive(
+            frames_NE.float(),
+            all_XE[:num].float(),
+            scale.float(),
+            direction=settings.direction,
+            negatives_ME=all_XE[num:].float(),
+            masked_NX=masked_NX,
+            distance_NX=None if soft is None else distance_NX,
+            soft_targets_km=soft,
+        )
 
 
 def train_phase_one(
@@ -97,7 +158,7 @@ def train_phase_one(
     features: FeatureStore,
     tables: Tables,
     gallery: Gallery,
-    encoders_dir: Path,
+    start: Path | None,
     out: Path,
     logger: Logger | None = None,
     progress: bool = True,
@@ -109,17 +170,18 @@ def train_phase_one(
         features: cached features of all train and val clips.
         tables: the clips and their fixes.
         gallery: points from which random negatives are drawn.
-        encoders_dir: where the GPS encoder to start from lies.
+        start: file with the GPS encoder to start from; None = random weights.
         out: folder; an interrupted training in it is resumed.
         logger: receives the losses of each epoch.
         progress: whether to tell a person how far it is.
     """
-    train, val = frames_of(params, features, tables)
     settings = params.phase_one
+    store = features.select(settings.encoders)
+    train, val = frames_of(params, store, tables)
     torch.manual_seed(settings.seed)
-    model = models.build("vidtag", params.model, features.num_features)
-    if settings.location_start:
-        start_from(model, encoders_dir, settings.location_start)
+    model = VidTAG(params.model, store.widths)
+    if start is not None:
+        start_from(model, start)
     return align(model, settings, train, val, gallery, out, logger, progress)
 
 
@@ -128,37 +190,56 @@ def train_geoclip(
     features: FeatureStore,
     tables: Tables,
     gallery: Gallery,
-    encoders_dir: Path,
+    starts: tuple[Path | None, Path | None],
     out: Path,
     logger: Logger | None = None,
     progress: bool = True,
 ) -> GeoModel:
-    """GeoCLIP fine-tuned on the features of the first encoder; see `train_phase_one`."""
-    train, val = frames_of(params, features, tables)
-    first_width = next(iter(features.widths.values()))
+    """GeoCLIP on the features of one encoder; see `train_phase_one`.
+
+    Args:
+        params: sections model, geoclip and clips are read.
+        features: cached features of all train and val clips.
+        tables: the clips and their fixes.
+        gallery: points from which random negatives are drawn.
+        starts: files with the GPS encoder and the image perceptron to start from; None = random
+            weights. With both and no epochs this is the released model: zero-shot.
+        out: folder; an interrupted training in it is resumed.
+        logger: receives the losses of each epoch.
+        progress: whether to tell a person how far it is.
+    """
     settings = params.geoclip
+    store = features.select(settings.encoders)
     torch.manual_seed(settings.seed)
-    model = models.build("geoclip", params.model, first_width)
-    if settings.location_start:
-        start_from(model, encoders_dir, settings.location_start)
+    location = replace(params.model.location, sigmas=settings.sigmas)
+    model = GeoCLIP(replace(params.model, location=location), store.widths)
+    location_start, image_start = starts
+    if location_start is not None:
+        start_from(model, location_start)
+    if image_start is not None:
+        _load(model.image, load_file(image_start), image_start)
+    if settings.epochs == 0:
+        return untrained(model, out)
+    train, val = frames_of(params, store, tables)
     return align(model, settings, train, val, gallery, out, logger, progress)
 
 
-def start_from(model: base.GeoModel, folder: Path, name: str) -> None:
-    """Gives `model` the GPS encoder and temperature in `folder`/NAME.safetensors.
+def start_from(model: AlignedModel, path: Path) -> None:
+    """Gives `model` the GPS encoder and temperature in a file.
 
     Raises:
         ValueError: there is no such file, or it has other sizes; names it.
     """
-    path = folder / f"{name}.safetensors"
-    if not path.is_file():
-        raise ValueError(f"{path}: no such weights; `vidtag train-encoders {name}` makes them")
-    weights = {key: value.float() for key, value in load_file(path).items()}
-    model.logit_scale.data.copy_(weights.pop("logit_scale"))
+    weights, logit_scale = load_location(path, model.sizes.location.sigmas)
+    model.logit_scale.data.copy_(logit_scale)
+    _load(model.location, weights, path)
+
+
+def _load(part: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     try:
-        model.location.load_state_dict(weights)
+        part.load_state_dict({key: value.float() for key, value in weights.items()})
     except RuntimeError as error:
-        raise ValueError(f"{path}: has other sizes than params model.location: {error}") from error
+        raise ValueError(f"{path}: has other sizes than the params' model: {error}") from error
 
 
 def frames_of(
@@ -171,7 +252,7 @@ def frames_of(
 
 
 def align(
-    model: GeoModel,
+    model: AlignedModel,
     settings: config.PhaseOne,
     train: Frames,
     val: Frames,
@@ -183,20 +264,11 @@ def align(
     """`model` after contrastive training, in evaluation mode, also written to `out`."""
     data = clip_data(train, val, settings)
     module = PhaseOne(model, settings, gallery.latlon_G2, data.steps_per_epoch)
-    last = fit.fit(
-        module,
-        data,
-        epochs=settings.epochs,
-        out=out,
-        logger=logger,
-        progress=progress,
-        clip_gradients=settings.clip_gradients,
-    )
-    return finish(model, last)
+    return finish(model, fit.fit(module, data, settings, out, logger, progress))
 
 
 def clip_data(
-    train: Frames, val: Frames, settings: config.PhaseOne | config.PhaseTwo
+    train: Frames, val: Frames, settings: config.PhaseOne | config.PhaseTwo | config.Classifier
 ) -> ClipDataModule:
     """Batches as a phase's settings ask for them."""
     return ClipDataModule(
@@ -214,4 +286,11 @@ def finish(model: GeoModel, last: Path) -> GeoModel:
     if not (torch.distributed.is_initialized() and torch.distributed.get_rank()):
         base.save(model, last.parent)
         last.unlink()
+    return model
+
+
+def untrained(model: GeoModel, out: Path) -> GeoModel:
+    """The model as it starts, in evaluation mode, also written to `out` with no losses."""
+    base.save(model.eval(), out)
+    stage.write_text(out / fit.LOSSES, "step,loss,lr,val_loss\n")
     return model

@@ -10,6 +10,7 @@ frames of a batch, F frames of a split, M random coordinates, X all N + M, G gal
 E embedding, 2 = (lat, lon) in degrees.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import torch
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
-from vidtag_ml import config, gallery, losses
+from vidtag_ml import config, gallery, losses, retrieval
 from vidtag_ml.clips import Tables
 from vidtag_ml.dataset import Batch, Frames
 from vidtag_ml.features import FeatureStore
@@ -42,7 +43,7 @@ class PhaseTwo(pl.LightningModule):
         gallery_GE: Tensor,
         steps_per_epoch: int,
     ) -> None:
-        """`alignment` is Phase I's section: loss `retrieval` is its loss on refined embeddings."""
+        """`alignment` is Phase I's section, without a queue: loss `retrieval` is its loss."""
         super().__init__()
         self.model, self.settings, self.alignment = model, settings, alignment
         self.gallery_latlon_G2, self.gallery_GE = gallery_latlon_G2, gallery_GE
@@ -52,13 +53,13 @@ class PhaseTwo(pl.LightningModule):
 
     def training_step(self, batch: Batch, _batch_idx: int) -> Tensor:
         """The loss of a batch; dropout, noise and negatives follow from the batch's seed."""
-        torch.manual_seed(batch.seed)
-        return self._loss(batch, self._queries(batch))
+        torch.manual_seed(batch.seed + self.global_rank)
+        return self.loss(batch, self._queries(batch), fit.joined)
 
     def validation_step(self, batch: Batch, _batch_idx: int) -> None:
         """Logs the loss of a val batch with Phase I's predictions as queries, as in use."""
         assert batch.predicted_BTE is not None
-        loss = self._loss(batch, batch.predicted_BTE)
+        loss = self.loss(batch, batch.predicted_BTE, lambda values_BX: values_BX)
         self.log("val_loss", loss, batch_size=len(batch.valid_BT), logger=False)
 
     def configure_optimizers(self) -> Any:
@@ -67,7 +68,7 @@ class PhaseTwo(pl.LightningModule):
 
     def _queries(self, batch: Batch) -> Tensor:
         """Embeddings (B, T, E): of corrupted true tracks, or in some clips of predicted ones."""
-        noise, generator = self.settings.noise, batch.generator()
+        noise, generator = self.settings.noise, batch.generator(self.global_rank)
         chance_B = torch.rand(len(batch.valid_BT), generator=generator)
         predicted_B = (chance_B < noise.predicted_probability).to(self.device)
         assert batch.predicted_BTE is not None
@@ -81,30 +82,38 @@ class PhaseTwo(pl.LightningModule):
             queries_BTE[true_B] = wrong_NE.view(*wrong_BT2.shape[:2], -1)
         return queries_BTE
 
-    def _loss(self, batch: Batch, queries_BTE: Tensor) -> Tensor:
+    def loss(self, batch: Batch, queries_BTE: Tensor, joined: Callable[[Tensor], Tensor]) -> Tensor:
+        """The loss of the refined queries, over all processes' clips if `joined` joins them."""
         refined_BTE = self.model.refine(
             queries_BTE, batch.features_BTD, batch.valid_BT, batch.time_BT
         )
         assert batch.truth_BTE is not None
-        if self.settings.loss == "retrieval":
-            return self._retrieval(batch, refined_BTE[batch.valid_BT], batch.truth_BTE)
-        return losses.identity(
-            refined_BTE,
-            batch.truth_BTE,
-            batch.latlon_BT2,
-            batch.valid_BT,
-            off_diagonal_weight=self.settings.off_diagonal_weight,
-            diagonal_weight=self.settings.diagonal_weight,
-            same_place_km=self.settings.same_place_km,
+        refined_BTE, truth_BTE, latlon_BT2, valid_BT = (
+            joined(part)
+            for part in (refined_BTE, batch.truth_BTE, batch.latlon_BT2, batch.valid_BT)
         )
-
-    def _retrieval(self, batch: Batch, refined_NE: Tensor, truth_BTE: Tensor) -> Tensor:
-        """Phase I's loss, with refined embeddings in the place of frames."""
-        rows_M = negatives(batch, len(self.gallery_GE), self.alignment.num_random_negatives)
-        all_XE = torch.cat([truth_BTE[batch.valid_BT], self.gallery_GE[rows_M].to(refined_NE)])
-        others_M2 = self.gallery_latlon_G2[rows_M].to(batch.latlon_BT2)
-        all_X2 = torch.cat([batch.latlon_BT2[batch.valid_BT], others_M2])
-        return contrastive(refined_NE, all_XE, all_X2, self.model.scale(), self.alignment)
+        if self.settings.loss == "retrieval":
+            rows_M = negatives(batch, len(self.gallery_GE), self.alignment.num_random_negatives)
+            others_ME = self.gallery_GE[rows_M].to(refined_BTE)
+            others_M2 = self.gallery_latlon_G2[rows_M].to(latlon_BT2)
+            return contrastive(
+                refined_BTE[valid_BT],
+                torch.cat([truth_BTE[valid_BT], others_ME]),
+                torch.cat([latlon_BT2[valid_BT], others_M2]),
+                self.model.scale(),
+                self.alignment,
+            )
+        with torch.autocast(refined_BTE.device.type, enabled=False):
+            return losses.identity(
+                refined_BTE.float(),
+                truth_BTE,
+                latlon_BT2,
+                valid_BT,
+                off_diagonal_weight=self.settings.off_diagonal_weight,
+                diagonal_weight=self.settings.diagonal_weight,
+                same_place_km=self.settings.same_place_km,
+                video_unit=self.settings.video_unit,
+            )
 
 
 @torch.no_grad()
@@ -120,7 +129,7 @@ def embedded(model: base.GeoModel, frames: Frames, gallery_GE: Tensor, batch_siz
         frames_BTE = model.embed_frames(batch.features_BTD, batch.valid_BT, batch.time_BT)
         embeddings.append(frames_BTE[batch.valid_BT])
     frames_FE = torch.cat(embeddings)
-    _, nearest_F1 = gallery.search(frames_FE, gallery_GE, 1)
+    _, nearest_F1 = retrieval.search(frames_FE, gallery_GE, 1)
     truth_FE = base.embed_gallery(model, frames.latlon_F2.numpy())
     predicted_FE = gallery_GE[nearest_F1[:, 0]]
     return replace(
@@ -165,20 +174,10 @@ def train_phase_two(
     gallery_GE = base.embed_gallery(model, points.latlon_G2)
     train, val = (
         embedded(model, frames, gallery_GE, settings.batch_size)
-        for frames in frames_of(params, features, tables)
+        for frames in frames_of(params, features.select(tuple(model.widths)), tables)
     )
     data = clip_data(train, val, settings)
+    alignment = replace(params.phase_one, queue_size=0)
     latlon_G2 = torch.from_numpy(np.ascontiguousarray(points.latlon_G2))
-    module = PhaseTwo(
-        model, settings, params.phase_one, latlon_G2, gallery_GE.cpu(), data.steps_per_epoch
-    )
-    last = fit.fit(
-        module,
-        data,
-        epochs=settings.epochs,
-        out=out,
-        logger=logger,
-        progress=progress,
-        clip_gradients=settings.clip_gradients,
-    )
-    return finish(model, last)
+    module = PhaseTwo(model, settings, alignment, latlon_G2, gallery_GE.cpu(), data.steps_per_epoch)
+    return finish(model, fit.fit(module, data, settings, out, logger, progress))

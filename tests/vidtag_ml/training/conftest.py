@@ -11,6 +11,15 @@ from vidtag_ml.dataset import Frames
 from vidtag_ml.gallery import Gallery
 
 WIDTH = 16
+NOISE = config.Noise(
+    collapse_probability=0.1,
+    collapse_after=False,
+    drift=False,
+    clean_probability=0.0,
+    jitter_deg=(0.1, 2.0),
+    shift_deg=2.0,
+    predicted_probability=0.5,
+)
 
 
 @pytest.fixture
@@ -21,19 +30,24 @@ def sizes() -> config.Model:
         temporal_heads=2,
         temporal_ffn=16,
         head_widths=(16,),
+        temporal_norm=False,
         positions="sinusoidal",
+        num_positions=16,
         dropout=0.1,
         location=config.Location(sigmas=(1.0, 4.0), num_frequencies=16, hidden=32),
         refiner_encoder_layers=1,
         refiner_decoder_layers=1,
         refiner_heads=2,
         refiner_ffn=16,
+        refiner_width=None,
+        refiner_positions="sinusoidal",
     )
 
 
 @pytest.fixture
 def phase_one() -> config.PhaseOne:
     return config.PhaseOne(
+        encoders=("clip", "dino"),
         location_start=None,
         seed=1,
         epochs=3,
@@ -42,9 +56,16 @@ def phase_one() -> config.PhaseOne:
         learning_rate=1e-2,
         decay=0.5,
         warmup_steps=3,
+        weight_decay=0.0,
+        precision="float32",
+        unit="frame",
         direction="frames_to_gps",
         soft_targets_km=60.0,
         num_random_negatives=8,
+        queue_size=0,
+        queue_mask_km=0.0,
+        gps_noise_m=0.0,
+        queue_noise_m=0.0,
         clip_gradients=1.0,
     )
 
@@ -67,11 +88,14 @@ def phase_two() -> config.PhaseTwo:
         learning_rate=1e-2,
         decay=0.5,
         warmup_steps=3,
+        weight_decay=0.0,
+        precision="float32",
         loss="identity",
         off_diagonal_weight=10.0,
         diagonal_weight=1.0,
         same_place_km=0.001,
-        noise=config.Noise(0.1, (0.1, 2.0), 2.0, 0.5),
+        video_unit="mean",
+        noise=NOISE,
         clip_gradients=1.0,
     )
 

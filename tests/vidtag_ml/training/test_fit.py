@@ -1,5 +1,7 @@
 """Claims about the loop: it resumes exactly, records what happened, and leaves nothing else."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
@@ -44,34 +46,35 @@ class Recorder(Logger):
 def run(sizes, phase_one, train, val, points):
     """Trains in a folder, if asked only to a step, and returns the weights."""
 
-    def run(out, dies_at=-1, epochs=3, **options):
+    def run(out, dies_at=-1, changes=None, **options):
         torch.manual_seed(0)
-        data = clip_data(train, val, phase_one)
-        model = models.build("vidtag", sizes, 16)
-        module = Mortal(model, phase_one, points.latlon_G2, data.steps_per_epoch)
+        settings = replace(phase_one, **(changes or {}))
+        data = clip_data(train, val, settings)
+        model = models.build("vidtag", sizes, {"clip": 10, "dino": 6})
+        module = Mortal(model, settings, points.latlon_G2, data.steps_per_epoch)
         module.dies_at = dies_at
-        options = {"progress": False, "save_every_s": 0.0, "clip_gradients": 1.0, **options}
-        fit(module, data, epochs=epochs, out=out, **options)
+        fit(module, data, settings, out, **{"progress": False, "save_every_s": 0.0, **options})
         return torch.cat([p.detach().flatten() for p in model.parameters()])
 
     return run
 
 
 @pytest.mark.parametrize("step", [0, 1, 2, 3, 5])
-def test_stopped_at_any_step_and_resumed_equals_the_straight_run(run, tmp_path, step):
-    straight = run(tmp_path / "straight")
+@pytest.mark.parametrize("changes", [{}, {"queue_size": 7, "queue_noise_m": 1000.0}])
+def test_stopped_at_any_step_and_resumed_equals_the_straight_run(run, tmp_path, step, changes):
+    straight = run(tmp_path / "straight", changes=changes)
     with pytest.raises(KilledError):
-        run(tmp_path / "resumed", dies_at=step)
+        run(tmp_path / "resumed", step, changes)
     torch.rand(7)
-    assert torch.equal(run(tmp_path / "resumed"), straight)
+    assert torch.equal(run(tmp_path / "resumed", changes=changes), straight)
     texts = [(tmp_path / name / "losses.csv").read_text() for name in ("straight", "resumed")]
     assert texts[0] == texts[1]
 
 
 def test_a_finished_training_goes_on_when_more_epochs_are_wanted(run, tmp_path):
-    straight = run(tmp_path / "straight", epochs=3)
-    run(tmp_path / "longer", epochs=1)
-    assert torch.equal(run(tmp_path / "longer", epochs=3), straight)
+    straight = run(tmp_path / "straight")
+    run(tmp_path / "longer", changes={"epochs": 1})
+    assert torch.equal(run(tmp_path / "longer"), straight)
 
 
 def test_losses_tell_every_step_and_val_loss_once_an_epoch(run, tmp_path):

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from vidtag_ml import models
+from vidtag_ml import geo, models
 from vidtag_ml.models import base
 from vidtag_ml.training import phase_one as phase
 from vidtag_ml.training.phase_one import PhaseOne, align, clip_data, start_from
@@ -14,7 +15,12 @@ from vidtag_ml.training.phase_one import PhaseOne, align, clip_data, start_from
 
 def build(name, sizes):
     torch.manual_seed(0)
-    return models.build(name, sizes, 16)
+    return models.build(name, sizes, {"clip": 10, "dino": 6})
+
+
+def alone(values_BX):
+    """What `joined` is to one process."""
+    return values_BX
 
 
 def first_batch(train, settings):
@@ -68,12 +74,14 @@ def test_equal_seeds_give_equal_losses(sizes, phase_one, train, val, points, tmp
         {"direction": "symmetric"},
         {"num_random_negatives": 0},
         {"soft_targets_km": 1000.0},
+        {"unit": "clip"},
+        {"queue_size": 16},
     ],
 )
 def test_every_setting_of_the_loss_changes_it(change, sizes, phase_one, train, points):
     model, batch = build("vidtag", sizes).eval(), first_batch(train, phase_one)
     values = [
-        PhaseOne(model, settings, points.latlon_G2, 2)._loss(batch).item()
+        PhaseOne(model, settings, points.latlon_G2, 2).loss(batch, alone).item()
         for settings in (phase_one, replace(phase_one, **change))
     ]
     assert abs(values[0] - values[1]) > 1e-4
@@ -94,8 +102,8 @@ def test_padding_takes_no_part_in_the_loss(sizes, phase_one, train, points):
     batch = train.batch(rows, valid, seed=0)
     spoiled = batch.features_BTD.masked_fill(~batch.valid_BT[..., None], 7.0)
     assert not batch.valid_BT.all()
-    loss = module._loss(replace(batch, features_BTD=spoiled))
-    assert loss.item() == pytest.approx(module._loss(batch).item(), abs=1e-5)
+    loss = module.loss(replace(batch, features_BTD=spoiled), alone)
+    assert loss.item() == pytest.approx(module.loss(batch, alone).item(), abs=1e-5)
 
 
 def test_val_loss_falls(sizes, phase_one, train, points, tmp_path):
@@ -110,17 +118,17 @@ def test_negatives_are_rows_of_the_gallery(phase_one, train):
     assert set(rows.tolist()) == {0, 1, 2, 3, 4}
 
 
-def write_location(model, folder):
+def write_location(model, path):
     from safetensors.torch import save_file
 
     weights = {k: v.half() for k, v in model.location.state_dict().items()}
-    save_file({**weights, "logit_scale": torch.tensor(3.5)}, folder / "start.safetensors")
+    save_file({**weights, "logit_scale": torch.tensor(3.5)}, path)
 
 
 def test_training_can_start_from_a_pretrained_gps_encoder(sizes, tmp_path):
     released, fresh = (build("vidtag", sizes) for _ in range(2))
-    write_location(released, tmp_path)
-    start_from(fresh, tmp_path, "start")
+    write_location(released, tmp_path / "start.safetensors")
+    start_from(fresh, tmp_path / "start.safetensors")
     points = torch.tensor([[48.86, 2.35], [-33.87, 151.21]])
     torch.testing.assert_close(
         fresh.embed_locations(points), released.embed_locations(points), atol=1e-2, rtol=0
@@ -128,13 +136,80 @@ def test_training_can_start_from_a_pretrained_gps_encoder(sizes, tmp_path):
     assert fresh.logit_scale.item() == 3.5
 
 
-def test_an_absent_gps_encoder_names_the_command_that_makes_it(sizes, tmp_path):
-    with pytest.raises(ValueError, match="vidtag train-encoders start"):
-        start_from(build("geoclip", sizes), tmp_path, "start")
+def test_training_can_start_from_a_fine_tuned_geoclip(sizes, tmp_path):
+    tuned, fresh = build("geoclip", sizes), build("vidtag", sizes)
+    tuned.logit_scale.data.fill_(3.25)
+    base.save(tuned, tmp_path)
+    start_from(fresh, tmp_path / "model.safetensors")
+    for name, value in tuned.location.state_dict().items():
+        torch.testing.assert_close(fresh.location.state_dict()[name], value)
+    assert fresh.logit_scale.item() == 3.25
 
 
 def test_a_gps_encoder_of_another_size_is_refused(sizes, tmp_path):
     larger = replace(sizes, embed_dim=32)
-    write_location(build("geoclip", larger), tmp_path)
-    with pytest.raises(ValueError, match="other sizes"):
-        start_from(build("geoclip", sizes), tmp_path, "start")
+    write_location(build("geoclip", larger), tmp_path / "start.safetensors")
+    with pytest.raises(ValueError, match=r"start\.safetensors: .*other sizes"):
+        start_from(build("geoclip", sizes), tmp_path / "start.safetensors")
+
+
+def test_the_queue_holds_the_newest_coordinates_first(sizes, phase_one, train, points):
+    settings = replace(phase_one, queue_size=20, gps_noise_m=100.0)
+    module = PhaseOne(build("vidtag", sizes), settings, points.latlon_G2, 2)
+    start = module.queue_Q2.clone()
+    batch = first_batch(train, phase_one)
+    module.training_step(batch, 0)
+    seen = batch.latlon_BT2[batch.valid_BT]
+    assert torch.equal(module.queue_Q2[: len(seen)], seen)
+    assert torch.equal(module.queue_Q2[len(seen) :], start[: 20 - len(seen)])
+    assert {tuple(p) for p in start.tolist()} <= {tuple(p) for p in points.latlon_G2.tolist()}
+
+
+def test_near_entries_of_the_queue_are_no_negatives(sizes, phase_one, train, points):
+    settings = replace(phase_one, queue_size=4, soft_targets_km=None)
+    batch = first_batch(train, phase_one)
+    values = []
+    for mask_km in (0.0, 1.0):
+        settings = replace(settings, queue_mask_km=mask_km)
+        module = PhaseOne(build("vidtag", sizes).eval(), settings, points.latlon_G2, 2)
+        near = batch.latlon_BT2[batch.valid_BT][:4] + 1e-4
+        module.queue_Q2 = near
+        values.append(module.loss(batch, alone).item())
+    assert values[0] > values[1] + 0.01
+
+
+def test_gps_noise_moves_only_what_is_trained_on(sizes, phase_one, train, points):
+    batch, losses_of = first_batch(train, phase_one), []
+    for noise_m in (0.0, 500_000.0):
+        settings = replace(phase_one, gps_noise_m=noise_m)
+        module = PhaseOne(build("vidtag", sizes).eval(), settings, points.latlon_G2, 2)
+        losses_of.append((module.training_step(batch, 0).item(), module.loss(batch, alone).item()))
+    (still, quiet), (moved, again) = losses_of
+    assert abs(still - moved) > 1e-3
+    assert quiet == again
+
+
+def test_a_clips_unit_is_its_mean_embedding_at_its_mean_place(sizes, phase_one, train, points):
+    settings = replace(phase_one, unit="clip", num_random_negatives=0, soft_targets_km=None)
+    module = PhaseOne(build("vidtag", sizes).eval(), settings, points.latlon_G2, 2)
+    batch = first_batch(train, phase_one)
+    frames = module.model.embed_frames(batch.features_BTD, batch.valid_BT, batch.time_BT)
+    means = [
+        f[v].mean(0) / f[v].mean(0).norm() for f, v in zip(frames, batch.valid_BT, strict=True)
+    ]
+    places = [
+        geo.centroid(p[v].numpy()) for p, v in zip(batch.latlon_BT2, batch.valid_BT, strict=True)
+    ]
+    gps = module.model.embed_locations(torch.tensor(np.array(places)).float())
+    logits = module.model.scale() * torch.stack(means) @ gps.T
+    wanted = torch.nn.functional.cross_entropy(logits, torch.arange(len(logits)))
+    torch.testing.assert_close(module.loss(batch, alone), wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_bfloat16_trains_and_keeps_weights_in_float32(
+    sizes, phase_one, train, val, points, tmp_path
+):
+    settings = replace(phase_one, precision="bfloat16", epochs=1)
+    model = align(build("vidtag", sizes), settings, train, val, points, tmp_path, progress=False)
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert pd.read_csv(tmp_path / "losses.csv")["loss"].notna().all()

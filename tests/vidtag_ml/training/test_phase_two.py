@@ -6,17 +6,31 @@ import numpy as np
 import pytest
 import torch
 
-from vidtag_ml import config, gallery, losses, models
+from vidtag_ml import config, losses, models, retrieval
 from vidtag_ml.models import base
 from vidtag_ml.training.fit import fit
 from vidtag_ml.training.phase_one import align, clip_data
 from vidtag_ml.training.phase_two import PhaseTwo, embedded
 
 
+def noise_of(**changes):
+    values = {"collapse_probability": 0.0, "collapse_after": False, "drift": False}
+    return config.Noise(
+        **{
+            **values,
+            "clean_probability": 0.0,
+            "jitter_deg": (0.1, 2.0),
+            "shift_deg": 2.0,
+            "predicted_probability": 0.0,
+            **changes,
+        }
+    )
+
+
 @pytest.fixture
 def model(sizes):
     torch.manual_seed(0)
-    return models.build("vidtag", sizes, 16).eval()
+    return models.build("vidtag", sizes, {"clip": 10, "dino": 6}).eval()
 
 
 @pytest.fixture
@@ -44,7 +58,7 @@ def test_clips_are_embedded_as_if_each_were_alone(model, train, points):
         with torch.no_grad():
             alone = model.embed_frames(features, torch.ones(1, num, dtype=torch.bool), time)[0]
         assert torch.allclose(frames.features_FD[part], alone, atol=1e-5)
-        nearest = gallery.search(alone, gallery_GE, 1)[1][:, 0]
+        nearest = retrieval.search(alone, gallery_GE, 1)[1][:, 0]
         assert torch.equal(frames.predicted_FE[part], gallery_GE[nearest])
 
 
@@ -56,10 +70,10 @@ def test_true_positions_are_embedded_in_place(model, train, points):
 
 
 @pytest.mark.parametrize("loss", ["identity", "retrieval"])
-def test_only_the_refiner_learns(loss, module_of, tmp_path):
+def test_only_the_refiner_learns(loss, module_of, phase_two, tmp_path):
     module, data = module_of(loss=loss)
     before = {k: v.clone() for k, v in module.model.state_dict().items()}
-    fit(module, data, epochs=2, out=tmp_path, progress=False)
+    fit(module, data, replace(phase_two, epochs=2), tmp_path, progress=False)
     moved = {k for k, v in module.model.state_dict().items() if not torch.equal(v, before[k])}
     assert moved
     assert all(name.startswith("refiner.") for name in moved)
@@ -67,7 +81,7 @@ def test_only_the_refiner_learns(loss, module_of, tmp_path):
 
 @pytest.mark.parametrize("probability", [0.0, 1.0])
 def test_queries_are_predicted_or_corrupted_tracks(probability, module_of):
-    noise = config.Noise(0.0, (0.1, 2.0), 2.0, probability)
+    noise = noise_of(predicted_probability=probability)
     module, data = module_of(noise=noise)
     batch = next(iter(data.train_dataloader()))
     queries = module._queries(batch)
@@ -97,12 +111,12 @@ def test_noise_and_dropout_follow_from_the_batch_alone(module_of):
 
 @pytest.mark.parametrize("loss", ["identity", "retrieval"])
 def test_refined_tracks_are_nearer_to_the_truth_than_their_queries(
-    loss, model, thorough, module_of, train, points, tmp_path
+    loss, model, thorough, module_of, phase_two, train, points, tmp_path
 ):
     align(model, thorough, train, train, points, tmp_path / "first", progress=False)
-    noise = config.Noise(0.0, (1.0, 8.0), 8.0, 0.0)
+    noise = noise_of(jitter_deg=(1.0, 8.0), shift_deg=8.0)
     module, data = module_of(loss=loss, noise=noise, decay=0.98, off_diagonal_weight=0.1)
-    fit(module, data, epochs=40, out=tmp_path, progress=False)
+    fit(module, data, replace(phase_two, epochs=40), tmp_path, progress=False)
     frames, model = data.train.frames, module.model.eval()
     batch = frames.batch(*frames.whole(np.arange(9)), seed=99)
     wrong = losses.corrupt(batch.latlon_BT2, batch.valid_BT, noise, batch.generator())
