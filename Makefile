@@ -1,6 +1,6 @@
 # vidtag: `make help` lists what there is. Every target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check dev mlflow clean
+.PHONY: help setup demo test check bench dev mlflow clean
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
@@ -20,6 +20,9 @@ check: setup ## lint, format and types
 
 test: check ## check, then the whole test suite
 	pytest
+
+bench: setup ## train and measure every model and ablation on Flyover: one table in out/benchmark
+	vidtag benchmark
 
 dev: setup ## open the asset graph: Dagster's UI on http://127.0.0.1:3000
 	dagster dev

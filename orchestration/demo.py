@@ -21,7 +21,7 @@ from orchestration.definitions import ROOT, defs
 from vidtag_assets import registry
 from vidtag_assets.resources import Tracking
 from vidtag_ml import cli as ml
-from vidtag_ml import clips, config, stage, stages
+from vidtag_ml import clips, config, progress, stage, stages
 
 FIGURES = (
     "median_km",
@@ -41,7 +41,7 @@ def main(root: Path = ROOT, defs: dg.Definitions = defs) -> None:
     began = time.monotonic()
     load_dotenv(root / ".env")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    with _terminal() as terminal, ml.showing_progress(terminal):
+    with _terminal() as terminal, progress.showing(terminal):
         failure = materialize(defs, terminal)
     if failure:
         sys.exit(f"vidtag: {failure}")

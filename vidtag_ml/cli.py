@@ -1,26 +1,24 @@
 """The machine-learning commands: parse, call one function, print.
 
 Belongs here: commands that need neither a registry nor DVC (those are in vidtag_assets.cli), how
-errors and progress look. Does not belong here: what commands do (stages.py, predict.py ...).
+errors look. Does not belong here: what commands do (stages.py, predict.py ...).
 Nothing heavy is imported before a command needs it: `--help` answers at once.
 """
 
-import contextlib
 import errno
 import json
-import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from vidtag_ml import progress
 
+if TYPE_CHECKING:
     from vidtag_ml import config
     from vidtag_ml.weights import Status
 
@@ -58,7 +56,7 @@ PARAMS = Path("params.yaml")
 
 def ingest(
     params: ParamsPath = PARAMS,
-    source: Annotated[str | None, typer.Option(help="Where clips come from: flyover.")] = None,
+    source: Annotated[str | None, typer.Option(help="Where clips come from.")] = None,
 ) -> None:
     """Make the dataset of the params: tables and videos."""
     import dataclasses
@@ -130,11 +128,40 @@ def evaluate(
     from vidtag_ml.evaluate import Report
 
     values = _load(params)
-    with showing_progress():
+    with progress.showing():
         stages.evaluate_model(Path(), values, model.value, split.value)
     folder = stages.layout(Path(), values).evaluation(model.value, split.value)
     summary = Report.read(folder).summary
     print_json(summary) if as_json else print_figures({model.value: summary})
+
+
+def benchmark(
+    split: Annotated[Split, typer.Option(help="Clips to evaluate on.")] = Split.TEST,
+    only: Annotated[str, typer.Option(help="Rows whose names contain this.")] = "",
+    out: Annotated[Path, typer.Option(help="Receives the table and pictures.")] = Path(
+        "out/benchmark"
+    ),
+    params: ParamsPath = PARAMS,
+    as_json: AsJson = False,
+) -> None:
+    """Train and measure every model and ablation on one split and gallery: one table."""
+    from vidtag_ml import benchmark as rows
+    from vidtag_ml import benchmark_table
+
+    values = _load(params)
+    with progress.showing():
+        table = rows.run(
+            Path(), values, split.value, lambda row: only.lower() in row.name.lower(), _row
+        )
+    files = benchmark_table.write(Path(), table, out)
+    print_json(rows.as_json(table)) if as_json else print_line(benchmark_table.markdown(table))
+    for file in files if not as_json else ():
+        print_line(str(file))
+
+
+def _row(done: int, total: int, name: str) -> None:
+    if name:
+        sys.stderr.write(f"row {done + 1} of {total}: {name}\n")
 
 
 def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., None]:
@@ -184,7 +211,7 @@ def folder_only(name: str) -> Path:
     return Path(name)
 
 
-weights_app = typer.Typer(no_args_is_help=True, help="Weights of the frozen frame encoders.")
+weights_app = typer.Typer(no_args_is_help=True, help="Weights of frame encoders, and GeoCLIP's.")
 EncodersDir = Annotated[Path | None, typer.Option("--dir", help="Instead of encoders_dir.")]
 
 
@@ -192,7 +219,7 @@ EncodersDir = Annotated[Path | None, typer.Option("--dir", help="Instead of enco
 def list_weights(
     params: ParamsPath = PARAMS, folder: EncodersDir = None, as_json: AsJson = False
 ) -> None:
-    """Show which encoders are here."""
+    """Show which weights are here."""
     from vidtag_ml import weights
 
     values = _load(params)
@@ -203,14 +230,17 @@ def list_weights(
 
 @weights_app.command("verify")
 def verify_weights(
-    params: ParamsPath = PARAMS, folder: EncodersDir = None, as_json: AsJson = False
+    names: Encoders = None,
+    params: ParamsPath = PARAMS,
+    folder: EncodersDir = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Build each encoder that the params name and try it; fails if one is absent or unusable."""
+    """Build each encoder (default: of the params) and try it; fails if one is absent or bad."""
     from vidtag_ml import weights
 
     values = _load(params)
     place = folder or Path(values.features.encoders_dir)
-    found = [weights.verify(place, name) for name in values.features.encoders]
+    found = [weights.verify(place, name) for name in names or values.features.encoders]
     _print_weights(found, as_json)
     for bad in (w for w in found if w.state != "ok"):
         raise ValueError(f"{place / bad.name}: {bad.state}")
@@ -219,18 +249,18 @@ def verify_weights(
 @weights_app.command("fetch")
 def fetch_weights(
     names: Encoders = None,
-    source: Annotated[Path | None, typer.Option("--from", help="A local file; no network.")] = None,
+    source: Annotated[Path | None, typer.Option("--from", help="A local file or folder.")] = None,
     params: ParamsPath = PARAMS,
     folder: EncodersDir = None,
 ) -> None:
-    """Download pretrained encoders through open_clip and timm, or take them from a file."""
+    """Download pretrained encoders, or take them and GeoCLIP's heads from files."""
     from vidtag_ml import weights
 
     values = _load(params)
     place = folder or Path(values.features.encoders_dir)
     absent = [n for n in values.features.encoders if weights.status(place, n).state != "ok"]
     if source is not None and len(names or absent) != 1:
-        raise ValueError(f"--from {source}: say which one encoder the file is for")
+        raise ValueError(f"--from {source}: say which one name it is for")
     for name in names or absent:
         print_line(f"{name}: {weights.fetch(name, place, source)}")
 
@@ -249,6 +279,7 @@ def build_app(locate: Callable[..., None], about: str) -> typer.Typer:
         app.command(rich_help_panel="Data")(step)
     app.command(rich_help_panel="Make a model")(train)
     app.command(rich_help_panel="Make a model")(evaluate)
+    app.command(rich_help_panel="Make a model")(benchmark)
     app.command("train-encoders", rich_help_panel="Make a model")(train_encoders)
     app.add_typer(weights_app, name="weights", rich_help_panel="Make a model")
     return app
@@ -383,7 +414,7 @@ def _stage(name: str, out: str, params: "config.Params") -> None:
     from vidtag_ml import stages
 
     began = time.monotonic()
-    with showing_progress():
+    with progress.showing():
         worked = getattr(stages, name)(Path(), params)
     spent = f"made in {time.monotonic() - began:.0f} s" if worked else "unchanged, nothing to do"
     print_line(f"{out}: {spent}")
@@ -406,73 +437,3 @@ def _steps(name: str, total: int) -> Callable[[int, str], None]:
         print_line(f"{name}: step {step} of {total}, {text}")
 
     return say
-
-
-@contextlib.contextmanager
-def showing_progress(stream: TextIO | None = None) -> Iterator[None]:
-    """Shows what stages log to `vidtag_ml.progress`: bars on a terminal, else a line at times.
-
-    Args:
-        stream: where to; standard error if not given.
-    """
-    log = logging.getLogger("vidtag_ml.progress")
-    stream = stream or sys.stderr
-    handler = _Bars(stream) if stream.isatty() else _Lines(stream)
-    level, propagate = log.level, log.propagate
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
-        log.propagate = propagate
-        handler.close()
-
-
-class _Lines(logging.Handler):
-    """A line every ten seconds, and at the end."""
-
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__()
-        self.stream, self.last = stream, 0.0
-
-    def emit(self, record: logging.LogRecord) -> None:
-        _, done, total = record.__dict__["progress"]
-        if done >= total or time.monotonic() - self.last > 10:
-            self.last = time.monotonic()
-            self.stream.write(f"{record.getMessage()}\n")
-            self.stream.flush()
-
-
-class _Bars(logging.Handler):
-    """A bar for each piece of work, one at a time."""
-
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__()
-        self.stream = stream
-        self.bars: Progress | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        from rich.console import Console
-        from rich.progress import MofNCompleteColumn, Progress
-
-        what, done, total = record.__dict__["progress"]
-        if self.bars is None:
-            columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-            self.bars = Progress(*columns, console=Console(file=self.stream))
-            self.bars.start()
-            self.task = self.bars.add_task(what, total=total)
-        self.bars.update(self.task, completed=done, total=total)
-        if done >= total:
-            self._stop()
-
-    def close(self) -> None:
-        self._stop()
-        super().close()
-
-    def _stop(self) -> None:
-        if self.bars is not None:
-            self.bars.stop()
-            self.bars = None

