@@ -98,7 +98,5 @@ def _fixes(
 ) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
     from vidtag_ml import clips as tables_of
 
-    tables = tables_of.read(workspace.layout(params).dataset)
-    ids = tables.clips.loc[tables.clips["split"].isin(splits), "clip_id"]
-    chosen = tables.fixes[tables.fixes["clip_id"].isin(ids)]
+    chosen = tables_of.read(workspace.layout(params).dataset).fixes_in(*splits)
     return chosen[["lat", "lon"]].to_numpy(float)

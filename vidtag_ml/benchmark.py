@@ -23,12 +23,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from vidtag_ml.evaluate import Report
+    from vidtag_ml.gallery import Gallery
 
 Maker = Literal["phase_one", "phase_two", "geoclip", "classifier"]
 
 TIMED_CLIPS = 20
 """Clips on which seconds per frame are measured."""
 SEED = 0
+LEVELS = 2
+"""Divisions after which coarse-to-fine search is compared with exact search."""
+ZERO_SHOT = "clip_vit_l14"
+"""Encoder of the released GeoCLIP."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,9 @@ class Row:
     """Of a classifier: whose features it reads."""
     against: str | None = None
     """Row whose clips it is compared with, one by one."""
-    gallery: Literal["params", "cells", "descendants"] = "params"
-    """What is searched: the params' gallery, a classifier's cells, or the finest grid in full."""
+    gallery: Literal["params", "cells", "coarse", "finest"] = "params"
+    """What is searched: the params' gallery, a classifier's cells, a lattice so coarse that its
+    cells, divided `LEVELS` times, are just below `retrieval.MOST_FINEST`, or all of these."""
 
 
 def slug(name: str) -> str:
@@ -92,8 +98,11 @@ def rows(params: config.Params) -> list[Row]:
     """The rows of issue and papers, for a params file whose features come from two encoders.
 
     Raises:
-        ValueError: `phase_one.encoders` are not two.
+        ValueError: `phase_one.encoders` are not two, or the gallery is no lattice.
     """
+    if params.gallery.source != "lattice":
+        found = params.gallery.source
+        raise ValueError(f"gallery.source is {found}: the benchmark needs a lattice")
     if len(params.phase_one.encoders) != 2:
         raise ValueError(
             f"phase_one.encoders are {', '.join(params.phase_one.encoders)}: the benchmark "
@@ -112,11 +121,25 @@ def rows(params: config.Params) -> list[Row]:
 TEMPGEO = "both encoders + TempGeo"
 REFINED = "+ GeoRefiner (VidTAG)"
 COARSE = "coarse to fine"
+COARSER = "coarse to fine from a coarser gallery"
+FINEST = "exact over all of its finest points"
 
 
 def _baselines(table: _Rows) -> None:
     table.group = "Baselines"
     first, second = table.params.phase_one.encoders
+    if ZERO_SHOT in table.params.features.encoders:
+        from vidtag_ml.models.location import GEOCLIP_SIGMAS
+
+        location = config.Location(GEOCLIP_SIGMAS, num_frequencies=256, hidden=1024)
+        released: dict[str, dict[str, Any]] = {
+            "model": {"embed_dim": 512, "location": location},
+            "geoclip": {
+                "encoders": (ZERO_SHOT,), "sigmas": GEOCLIP_SIGMAS, "epochs": 0,
+                "location_start": "geoclip_location", "image_start": "geoclip_image",
+            },
+        }  # fmt: skip
+        table.add("GeoCLIP zero-shot", "geoclip", "initial", released, variant="zero-shot")
     table.add("GeoCLIP fine-tuned", "geoclip", "initial", against=TEMPGEO)
     table.add("GeoCLIP fine-tuned + Viterbi", "geoclip", "viterbi")
     for role, encoder in (("CLIP", first), ("DINOv2", second)):
@@ -133,7 +156,6 @@ def _ablation(table: _Rows) -> None:
     for name, encoders, sizes, variant in (
         ("CLIP-role encoder", (first,), alone, "clip"),
         ("DINOv2-role encoder", (second,), alone, "dino"),
-        ("DINOv2-role encoder + TempGeo", (second,), {}, "dino-tempgeo"),
         ("both encoders", (first, second), alone, "both"),
     ):
         changes: dict[str, dict[str, Any]] = {
@@ -160,7 +182,8 @@ def _searches(table: _Rows) -> None:
         table.add(name, "phase_one", decoding, changes, **more)
 
     add(f"{COARSE}", "initial", "coarse_to_fine", against=TEMPGEO)
-    add("exact over the finest grid", "initial", "exact", gallery="descendants", against=COARSE)
+    add(COARSER, "initial", "coarse_to_fine", gallery="coarse")
+    add(FINEST, "initial", "exact", gallery="finest", against=COARSER)
     add(f"{COARSE} + Viterbi", "viterbi", "coarse_to_fine", against="TempGeo + Viterbi")
     add("FAISS flat", "initial", "faiss_flat", against=TEMPGEO)
     add("FAISS inverted lists", "initial", "faiss_ivf", against=TEMPGEO)
@@ -175,7 +198,6 @@ def _alignments(table: _Rows) -> None:
         ("no extra negatives", none),
         ("queue of 4,096", {**none, "queue_size": 4096, "queue_mask_km": 1.0}),
         ("one-hot targets, no extra negatives (as published)", {**none, "soft_targets_km": None}),
-        ("random GPS encoder at the start", {"location_start": None}),
     ):
         variant = name.split(" (")[0].replace(" ", "-").replace(",", "")
         table.add(
@@ -192,7 +214,6 @@ def _refiners(table: _Rows) -> None:
         ("off-diagonal 10, Phase I predictions", {"noise": predicted}),
         ("off-diagonal 0.01, synthetic noise", {"noise": synthetic, "off_diagonal_weight": 0.01}),
         ("off-diagonal 0.01, predictions", {"noise": predicted, "off_diagonal_weight": 0.01}),
-        ("retrieval loss, predictions", {"noise": predicted, "loss": "retrieval"}),
     ):
         variant = "refiner-" + name.split(" (")[0].replace(" ", "-").replace(",", "")
         table.add(
@@ -221,16 +242,21 @@ def run(
     for make in (stages.ingest, stages.gallery, stages.features):
         make(root, params)
     chosen = [row for row in rows(params) if only(row)]
-    records, reports = [], {}
+    folders = {}
     for done, row in enumerate(chosen):
         tell(done, len(chosen), row.name)
         train(root, row)
-        folder = measure(root, row, split)
-        reports[row.name] = _report(folder)
-        cost = json.loads((folder / "cost.json").read_text())
-        records.append(_record(row, reports[row.name], reports.get(row.against or ""), cost))
+        folders[row.name] = measure(root, row, split)
     tell(len(chosen), len(chosen), "")
-    return pd.DataFrame(records)
+    reports = {name: _report(folder) for name, folder in folders.items()}
+    costs = {name: json.loads((f / "cost.json").read_text()) for name, f in folders.items()}
+    audit = _audit(root, params, split)
+    return pd.DataFrame(
+        [
+            _record(row, reports[row.name], reports.get(row.against or ""), costs[row.name]) | audit
+            for row in chosen
+        ]
+    )
 
 
 def train(root: Path, row: Row) -> None:
@@ -274,14 +300,17 @@ def _measure(root: Path, row: Row, split: str, folder: Path) -> None:
 
     at = stages.layout(root, row.params, row.variant)
     model = base.load(at.model(row.made_by))
-    entries = gallery.read(at.gallery)
+    entries, settings = gallery.read(at.gallery), row.params.evaluation
     if isinstance(model, CellClassifier):
         entries = gallery.Gallery(model.cells_K2.numpy(), {"source": "cells"}, "")
-    elif row.gallery == "descendants":
-        entries = retrieval.finest_grid(entries, row.params.evaluation.search.finest_km)
+    elif row.gallery in ("coarse", "finest"):
+        entries = _coarse(row.params, len(entries.latlon_G2))
+        finest_km = entries.protocol["spacing_km"] / 2**LEVELS
+        settings = replace(settings, search=replace(settings.search, finest_km=finest_km))
+        if row.gallery == "finest":
+            entries = retrieval.finest_grid(entries, finest_km)
     store = features.FeatureStore.open(at.features).select(tuple(model.widths))
     tables = clips.read(at.dataset)
-    settings = row.params.evaluation
     embedding_GE = base.embed_gallery(model, entries.latlon_G2)
     report = evaluate.evaluate(
         model, entries, store, tables, split, settings, row.name,
@@ -307,6 +336,24 @@ def _measure(root: Path, row: Row, split: str, folder: Path) -> None:
         "trained_parameters": _used(model, row.decoding),
     }
     (folder / "cost.json").write_text(json.dumps(cost, indent=1) + "\n")
+
+
+def _coarse(params: config.Params, size: int) -> "Gallery":
+    """The params' gallery, of so many points, at the spacing that `Row.gallery` says."""
+    from vidtag_ml import gallery, retrieval
+
+    wider = 1.01 * (size * 4**LEVELS / retrieval.MOST_FINEST) ** 0.5
+    spacing_km = params.gallery.spacing_km * max(1.0, wider)
+    settings = replace(params.gallery, spacing_km=spacing_km)
+    points = gallery.build(settings)[["lat", "lon"]].to_numpy(float)
+    return gallery.Gallery(points, config.as_dict(settings), "")
+
+
+def _audit(root: Path, params: config.Params, split: str) -> dict[str, float]:
+    """What the split shares with the others."""
+    from vidtag_ml import clips, evaluate
+
+    return evaluate.leakage(clips.read(stages.layout(root, params).dataset), split)
 
 
 def _used(model: Any, decoding: str) -> int:

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from vidtag_ml import benchmark, stage
-from vidtag_ml.evaluate import Report
+from vidtag_ml import benchmark, clips, config, stage, stages
+from vidtag_ml.evaluate import Report, train_distance_km
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ DRAWN = ("GeoCLIP fine-tuned", benchmark.TEMPGEO, benchmark.REFINED, "TempGeo + 
 """Rows in the pictures."""
 
 
-def write(root: Path, table: pd.DataFrame, out: Path) -> list[Path]:
+def write(root: Path, params: config.Params, table: pd.DataFrame, out: Path) -> list[Path]:
     """Writes benchmark.json, .csv, .md and, where rows allow, pictures; returns the paths."""
     paths = [out / f"benchmark.{kind}" for kind in ("json", "csv", "md")]
     records = benchmark.as_json(table)
@@ -34,14 +35,24 @@ def write(root: Path, table: pd.DataFrame, out: Path) -> list[Path]:
     names = [name for name in DRAWN if name in set(table["row"])]
     folders = root / "out" / "benchmark" / "rows" / split
     reports = {name: Report.read(folders / benchmark.slug(name)) for name in names}
-    return paths + (_pictures(reports, out) if reports else [])
+    tables = clips.read(stages.layout(root, params).dataset)
+    return paths + (_pictures(reports, tables, params, out) if reports else [])
 
 
-def _pictures(reports: dict[str, Report], out: Path) -> list[Path]:
+def _pictures(
+    reports: dict[str, Report], tables: clips.Tables, params: config.Params, out: Path
+) -> list[Path]:
     from vidtag_ml import plots
 
-    errors = {name: report.frames["error_km"].dropna() for name, report in reports.items()}
+    frames = {name: report.frames.dropna(subset="error_km") for name, report in reports.items()}
+    errors = {name: table["error_km"] for name, table in frames.items()}
     paths = [plots.error_cdf(errors, out / "errors.png")]
+    truth_N2 = next(iter(frames.values()))[["true_lat", "true_lon"]].to_numpy(float)
+    distance = train_distance_km(tables, truth_N2)
+    within_km = sorted(params.evaluation.accuracy_km)[len(params.evaluation.accuracy_km) // 2]
+    if np.isfinite(distance).all():
+        path = out / "distance.png"
+        paths.append(plots.accuracy_by_distance(distance, errors, within_km, path))
     last = list(reports.values())[-1]
     order = last.per_clip.sort_values("median_km")["clip_id"].tolist()
     chosen = [order[round(share * (len(order) - 1))] for share in (0.25, 0.6, 0.95)]
@@ -64,7 +75,10 @@ def markdown(table: pd.DataFrame) -> str:
         f"Dataset {first['dataset']}, split {first['split']}: {first['num_clips']} clips, "
         f"{first['num_frames']} frames. Gallery of the params: {_gallery(table)}. In brackets: "
         "95 % bootstrap intervals over clips. ▲ ▼: better or worse than the row that it is "
-        "compared with, clip by clip, by more than chance (95 %)."
+        "compared with, clip by clip, by more than chance (95 %). Leakage audit: "
+        f"{first['shared_groups']:.0f} groups and {first['shared_contents']:.0f} videos are in two "
+        f"splits; {first['near_train_25km']:.0%} of the fixes lie within 25 km of a train fix, "
+        f"{first['near_train_1km']:.1%} within 1 km."
     )
     lines = [about]
     for group, rows in table.groupby("group", sort=False):

@@ -90,6 +90,11 @@ class Tables:
         """The fixes of one clip, in order of time; without those whose status is dropped."""
         return self.fixes.iloc[self._fix_rows.get(clip_id, np.empty(0, np.intp))]
 
+    def fixes_in(self, *splits: str) -> pd.DataFrame:
+        """The fixes of some splits, each with its clip's city, state, country and continent."""
+        chosen = self.clips[self.clips["split"].isin(splits)]
+        return self.fixes.merge(chosen[["clip_id", *LEVELS]], on="clip_id")
+
     @functools.cached_property
     def _fix_rows(self) -> dict[str, NDArray[np.intp]]:
         kept = np.flatnonzero(self.fixes["status"].ne("dropped").fillna(value=True).to_numpy(bool))
@@ -177,12 +182,6 @@ def clip_positions(
         return track.positions_at(fix_time, latlon, time, max_gap_s)
     except ValueError as error:
         raise ValueError(f"clip {clip_id}: {error}") from error
-
-
-def train_fixes(tables: Tables) -> pd.DataFrame:
-    """The fixes of the train split, each with its clip's city, state, country and continent."""
-    train = tables.clips[tables.clips["split"] == "train"]
-    return tables.fixes.merge(train[["clip_id", *LEVELS]], on="clip_id")
 
 
 def problems(

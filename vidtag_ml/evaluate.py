@@ -197,6 +197,32 @@ def _place_figures(per_clip: pd.DataFrame, evaluation: config.Evaluation) -> dic
     return figures
 
 
+def leakage(tables: clips.Tables, split: str) -> dict[str, float]:
+    """What a split shares with the others, by which figures would flatter.
+
+    shared_groups, shared_contents: groups of clips and video contents of the split that another
+    split has too. near_train_1km, near_train_25km: share of the split's fixes that are so near to a
+    train fix.
+    """
+    mine = tables.clips["split"] == split
+    shared = {
+        f"shared_{name}": len(set(tables.clips.loc[mine, key]) & set(tables.clips.loc[~mine, key]))
+        for name, key in (("groups", "group_id"), ("contents", "content_md5"))
+    }
+    fixes = tables.fixes_in(split)[["lat", "lon"]].dropna().to_numpy(float)
+    distance = train_distance_km(tables, fixes)
+    near = {f"near_train_{km}km": float((distance <= km).mean()) for km in (1, 25)}
+    return {**shared, **near}
+
+
+def train_distance_km(tables: clips.Tables, latlon_N2: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance (N,) of each point from the nearest fix of the train split; infinite without one."""
+    train = tables.fixes_in("train")[["lat", "lon"]].dropna().to_numpy(float)
+    if not len(train):
+        return np.full(len(latlon_N2), np.inf)
+    return gallery.oracle_km(train, latlon_N2)
+
+
 def _speed_limit(evaluation: config.Evaluation, mode: str) -> float:
     if mode not in evaluation.max_speed_kmh:
         raise ValueError(f"evaluation.max_speed_kmh has no limit for mode {mode!r}")

@@ -30,6 +30,7 @@ TRUE, PREDICTED, INITIAL = "#ffffff", "#ffb454", "#5ccfe6"
 WIDTH_PX, DPI = 1200, 100
 LEAST_SPAN_DEG = 0.02
 PANEL_SHAPE = 1.25
+_BINS = 8
 
 
 def clips_map(
@@ -112,6 +113,33 @@ def error_cdf(errors_km: Mapping[str, ArrayLike], path: Path, title: str = "Fram
     axes.set_ylim(0, 100)
     axes.axhline(50, color=FAINT, lw=0.8, ls=(0, (2, 4)))
     _legend(axes, "lower right")
+    return _save(figure, path)
+
+
+def accuracy_by_distance(
+    distance_km: ArrayLike, errors_km: Mapping[str, ArrayLike], within_km: float, path: Path
+) -> Path:
+    """Share of frames within `within_km` against their distance from what training has seen.
+
+    Args:
+        distance_km: of each frame from the nearest train fix.
+        errors_km: errors of the same frames, by row.
+        within_km: what counts as right.
+        path: the picture.
+    """
+    distance = np.asarray(distance_km, float)
+    edges = np.unique(np.quantile(distance, np.linspace(0, 1, _BINS + 1)))
+    part = np.searchsorted(edges[1:-1], distance, "right")
+    title = f"Frames within {within_km:g} km of the truth"
+    figure, axes = _chart(title, "distance from the nearest train fix, km", "frames, %")
+    held = np.unique(part)
+    middle = [np.median(distance[part == k]) for k in held]
+    for k, (name, values) in enumerate(errors_km.items()):
+        right = np.asarray(values, float) <= within_km
+        share = [right[part == b].mean() * 100 for b in held]
+        axes.plot(middle, share, "o-", color=PALETTE[k % len(PALETTE)], lw=1.8, label=name)
+    axes.set_ylim(0, 100)
+    _legend(axes, "lower left")
     return _save(figure, path)
 
 

@@ -197,7 +197,7 @@ def gallery(root: Path, params: config.Params) -> bool:
         key["file"] = _digest(file, "vidtag weights fetch geoclip")
 
     def build(aside: Path) -> None:
-        fixes = clips.train_fixes(clips.read(at.dataset)) if reads_fixes else None
+        fixes = clips.read(at.dataset).fixes_in("train") if reads_fixes else None
         points = galleries.build(settings, fixes, file)
         galleries.write(aside, points, config.as_dict(settings))
 

@@ -9,7 +9,14 @@ import pytest
 
 from vidtag_ml import benchmark, benchmark_table
 
-CHOSEN = ("GeoCLIP fine-tuned", "CLIP classifier", "coarse to fine", benchmark.TEMPGEO)
+CHOSEN = (
+    "GeoCLIP fine-tuned",
+    "CLIP classifier",
+    benchmark.TEMPGEO,
+    benchmark.COARSE,
+    benchmark.COARSER,
+    benchmark.FINEST,
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +72,33 @@ def test_a_classifier_searches_its_own_cells(table):
 
 def test_rows_are_compared_clip_by_clip(table):
     rows = table.set_index("row")
-    row = rows.loc["coarse to fine"]
+    row = rows.loc[benchmark.COARSE]
     assert row["diff_acc_200km_lo"] <= row["diff_acc_200km"] <= row["diff_acc_200km_hi"]
     difference = row["acc_200km"] - rows.loc[benchmark.TEMPGEO, "acc_200km"]
     assert row["diff_acc_200km"] == pytest.approx(difference, abs=1e-9)
+
+
+def test_coarse_to_fine_is_held_against_all_points_it_could_reach(table):
+    rows = table.set_index("row")
+    coarse, finest = rows.loc[benchmark.COARSER], rows.loc[benchmark.FINEST]
+    assert finest["gallery_size"] == coarse["gallery_size"] * 4**benchmark.LEVELS
+    assert finest["gallery_spacing_km"] == pytest.approx(coarse["search_finest_km"])
+    assert 0.5 < finest["same_answer"] <= 1.0
+
+
+def test_the_split_is_audited(table):
+    assert set(table["shared_groups"]) == set(table["shared_contents"]) == {0}
+    assert table["near_train_1km"].between(0, 1).all()
+
+
+def test_released_geoclip_has_a_row_where_its_encoder_is(params):
+    encoders = (*params.features.encoders, benchmark.ZERO_SHOT)
+    more = replace(params, features=replace(params.features, encoders=encoders))
+    (row,) = [row for row in benchmark.rows(more) if row.name == "GeoCLIP zero-shot"]
+    assert row.params.geoclip.epochs == 0
+    assert row.params.geoclip.image_start == "geoclip_image"
+    assert row.params.model.embed_dim == 512
+    assert "GeoCLIP zero-shot" not in {row.name for row in benchmark.rows(params)}
 
 
 def test_what_is_finished_is_not_made_again(root, params, table):
@@ -79,10 +109,11 @@ def test_what_is_finished_is_not_made_again(root, params, table):
     pd.testing.assert_frame_equal(again, table)
 
 
-def test_the_table_is_written_for_people_and_programs(root, table, tmp_path):
-    paths = benchmark_table.write(root, table, tmp_path)
+def test_the_table_is_written_for_people_and_programs(root, params, table, tmp_path):
+    paths = benchmark_table.write(root, params, table, tmp_path)
     names = {path.name for path in paths}
-    assert names >= {"benchmark.json", "benchmark.csv", "benchmark.md", "errors.png", "tracks.png"}
+    assert names >= {f"benchmark.{kind}" for kind in ("json", "csv", "md")}
+    assert names >= {"errors.png", "distance.png", "tracks.png"}
     records = json.loads((tmp_path / "benchmark.json").read_text())
     assert [record["row"] for record in records] == table["row"].tolist()
     assert 0 <= records[0]["acc_200km"] <= 1
