@@ -156,6 +156,7 @@ def _ablation(table: _Rows) -> None:
     for name, encoders, sizes, variant in (
         ("CLIP-role encoder", (first,), alone, "clip"),
         ("DINOv2-role encoder", (second,), alone, "dino"),
+        ("DINOv2-role encoder + TempGeo", (second,), {}, "dino-tempgeo"),
         ("both encoders", (first, second), alone, "both"),
     ):
         changes: dict[str, dict[str, Any]] = {

@@ -51,6 +51,7 @@ _HF_CLIP = {
 _HF_DINOV2 = {
     "embeddings.cls_token": "cls_token",
     "embeddings.mask_token": "mask_token",
+    "embeddings.register_tokens": "register_tokens",
     "embeddings.position_embeddings": "pos_embed",
     "embeddings.patch_embeddings.projection.": "patch_embed.proj.",
     "layernorm.": "norm.",
@@ -79,7 +80,7 @@ def encoder(spec: EncoderSpec, source: Path) -> FrameEncoder:
 
     For open_clip: open_clip's or OpenAI's own names, or those of transformers' CLIPModel and
     CLIPVisionModelWithProjection. For timm: timm's or facebook's names, or those of transformers'
-    Dinov2Model. A position table of another grid is resampled by timm.
+    Dinov2Model and Dinov2WithRegistersModel. A position table of another grid is resampled by timm.
 
     Args:
         spec: what to build.
@@ -257,7 +258,7 @@ def _to_open_clip(published: Weights, file: Path) -> Weights:
 
 
 def _to_timm(published: Weights, file: Path) -> Weights:
-    plain = _below("dinov2.", published) or published
+    plain = _below("dinov2.", published) or _below("dinov2_with_registers.", published) or published
     if "embeddings.cls_token" in plain:
         return _renamed(plain, _HF_DINOV2, "attn.qkv.")
     if "cls_token" not in plain:

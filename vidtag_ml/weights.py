@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 OURS = ("flyover_clip", "flyover_dino")
 """Encoders that `vidtag train-encoders` makes; they come with the repository."""
-PRETRAINED = {"clip_vit_l14": "openai", "dinov2_vit_l14": "lvd142m"}
+PRETRAINED = {
+    "clip_vit_l14": "openai",
+    "dinov2_vit_l14": "lvd142m",
+    "dinov2_reg_vit_l14": "lvd142m",
+}
 """The papers' encoders, and the tag under which open_clip and timm know their weights."""
 GEOCLIP = "geoclip"
 """GeoCLIP's released heads and gallery."""

@@ -40,6 +40,7 @@ DINO = EncoderSpec(
     std=IMAGENET_STD,
     options={"img_size": SIZE, "depth": 2, "embed_dim": 32, "num_heads": 2},
 )
+REGISTERS = dataclasses.replace(DINO, model="vit_small_patch14_reg4_dinov2")
 HF_SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 14}
 TEXT = {**HF_SIZES, "vocab_size": 8, "intermediate_size": 32, "max_position_embeddings": 4}
 
@@ -113,6 +114,19 @@ def test_a_hugging_face_clip_gives_its_own_image_features(tmp_path, publish):
 def test_a_hugging_face_dinov2_gives_its_own_class_token(tmp_path, publish):
     theirs, pictures = _dinov2(), torch.randn(2, 3, SIZE, SIZE)
     ours = released.encoder(DINO, publish(theirs, tmp_path))
+    with torch.inference_mode():
+        wanted = theirs(pictures).last_hidden_state[:, 0]
+        torch.testing.assert_close(ours(pictures), wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("publish", [_as_folder, _as_pickle])
+def test_a_hugging_face_dinov2_with_registers_gives_its_own_class_token(tmp_path, publish):
+    from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
+
+    sizes = {**HF_SIZES, "image_size": SIZE, "mlp_ratio": 4, "num_register_tokens": 4}
+    theirs = _randomised(Dinov2WithRegistersModel(Dinov2WithRegistersConfig(**sizes)))
+    pictures = torch.randn(2, 3, SIZE, SIZE)
+    ours = released.encoder(REGISTERS, publish(theirs, tmp_path))
     with torch.inference_mode():
         wanted = theirs(pictures).last_hidden_state[:, 0]
         torch.testing.assert_close(ours(pictures), wanted, atol=1e-5, rtol=1e-5)

@@ -173,5 +173,15 @@ PAPER_SPECS = {
         std=IMAGENET_STD,
         options={"img_size": 224},
     ),
+    "dinov2_reg_vit_l14": EncoderSpec(
+        library="timm",
+        model="vit_large_patch14_reg4_dinov2",
+        dim=1024,
+        image_size=224,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        options={"img_size": 224},
+    ),
 }
-"""The papers' encoders (vidtag.md section 12): CLIP's projected features, DINOv2's class token."""
+"""The papers' encoders (vidtag.md section 12): CLIP's projected features, DINOv2's class token,
+without and with registers."""

@@ -79,7 +79,7 @@ class PhaseTwo(pl.LightningModule):
                 batch.latlon_BT2[true_B].cpu(), batch.valid_BT[true_B].cpu(), noise, generator
             ).to(self.device)
             wrong_NE = self.model.embed_locations(wrong_BT2.flatten(0, 1).float())
-            queries_BTE[true_B] = wrong_NE.view(*wrong_BT2.shape[:2], -1)
+            queries_BTE[true_B] = wrong_NE.view(*wrong_BT2.shape[:2], -1).to(queries_BTE)
         return queries_BTE
 
     def loss(self, batch: Batch, queries_BTE: Tensor, joined: Callable[[Tensor], Tensor]) -> Tensor:
