@@ -153,7 +153,7 @@ def benchmark(
         table = rows.run(
             Path(), values, split.value, lambda row: only.lower() in row.name.lower(), _row
         )
-    files = benchmark_table.write(Path(), table, out)
+    files = benchmark_table.write(Path(), values, table, out)
     print_json(rows.as_json(table)) if as_json else print_line(benchmark_table.markdown(table))
     for file in files if not as_json else ():
         print_line(str(file))
