@@ -293,8 +293,6 @@ def measure(root: Path, row: Row, split: str) -> Path:
 
 def _measure(root: Path, row: Row, split: str, folder: Path) -> None:
     """Writes the report and cost.json; runs in a process of its own."""
-    import resource
-
     from vidtag_ml import clips, evaluate, features, gallery, locate, retrieval
     from vidtag_ml.models import base
     from vidtag_ml.models.classifier import CellClassifier
@@ -318,7 +316,8 @@ def _measure(root: Path, row: Row, split: str, folder: Path) -> None:
         max_gap_s=row.params.clips.max_gap_s, gallery_embedding_GE=embedding_GE,
     )  # fmt: skip
     report.write(folder)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # ru_maxrss would start from the parent's: Linux hands it on.
+    peak_mb = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
     index = retrieval.build_index(model, entries, embedding_GE, settings.search)
     chosen = tables.clips[tables.clips["split"] == split].head(TIMED_CLIPS)
     began, num_frames = time.perf_counter(), 0

@@ -149,7 +149,8 @@ class PhaseOne:
     weight_decay: float
     """Of Adam."""
     precision: Literal["float32", "bfloat16"]
-    """Of matrix products; projection and Fourier phases of coordinates stay in float32."""
+    """Of matrix products; projection and Fourier phases of coordinates stay in float32. A CPU that
+    cannot multiply bfloat16 computes in float32."""
     unit: Literal["frame", "clip"]
     """What is aligned: each frame with its coordinate, or clips' means with each other."""
     direction: Literal["frames_to_gps", "symmetric"]

@@ -111,6 +111,7 @@ def fit(
         callbacks.append(TQDMProgressBar() if sys.stderr.isatty() else _EpochLines())
     callbacks.append(_Checkpoint(last, save_every_s))
     processes = int(os.environ.get("WORLD_SIZE", "1"))
+    mixed = settings.precision == "bfloat16" and multiplies_bfloat16()
     with warnings.catch_warnings(), _quiet("pytorch_lightning.utilities.rank_zero"):
         for message in _EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
@@ -119,7 +120,7 @@ def fit(
             devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
             num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", "1")),
             strategy="ddp" if processes > 1 else "auto",
-            precision="32-true" if settings.precision == "float32" else "bf16-mixed",
+            precision="bf16-mixed" if mixed else "32-true",
             max_epochs=settings.epochs,
             gradient_clip_val=settings.clip_gradients,
             callbacks=callbacks,
@@ -134,6 +135,12 @@ def fit(
         )
         trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
     return last
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor does: one that only emulates it would take a hundred times as long."""
+    able = torch.cpu.get_capabilities()
+    return torch.cuda.is_available() or any(able[name] for name in able if "bf16" in name)
 
 
 def joined(values_BX: Tensor) -> Tensor:

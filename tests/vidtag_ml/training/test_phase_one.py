@@ -9,6 +9,7 @@ import torch
 
 from vidtag_ml import geo, models
 from vidtag_ml.models import base
+from vidtag_ml.training import fit
 from vidtag_ml.training import phase_one as phase
 from vidtag_ml.training.phase_one import PhaseOne, align, clip_data, start_from
 
@@ -207,8 +208,9 @@ def test_a_clips_unit_is_its_mean_embedding_at_its_mean_place(sizes, phase_one, 
 
 
 def test_bfloat16_trains_and_keeps_weights_in_float32(
-    sizes, phase_one, train, val, points, tmp_path
+    sizes, phase_one, train, val, points, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(fit, "multiplies_bfloat16", lambda: True)
     settings = replace(phase_one, precision="bfloat16", epochs=1)
     model = align(build("vidtag", sizes), settings, train, val, points, tmp_path, progress=False)
     assert {p.dtype for p in model.parameters()} == {torch.float32}

@@ -1,0 +1,74 @@
+"""The papers' scale, end to end: each preset on a miniature of its dataset's published layout.
+
+The presets stay as they are but for batch sizes and epochs. Their encoders are replaced by files of
+the same names: a random CLIP tower of one layer with ViT-L's 768 outputs, and a random ViT. The
+heads of GeoCLIP are the released ones, from the package.
+"""
+
+import functools
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from tests.data import msls
+from vidtag_ml import config, evaluate, stages, weights
+from vidtag_ml.models.backbones import EncoderSpec, FrameEncoder
+
+ROOT = Path(__file__).parents[1]
+SMALL = {"epochs": 1, "batch_size": 16}
+TOWER = {"layers": 1, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 32}
+HALF = (0.5, 0.5, 0.5)
+
+
+def encoders(folder):
+    """Stand-ins for both encoders of the papers, and GeoCLIP's heads and gallery."""
+    folder.mkdir(parents=True)
+    torch.manual_seed(0)
+    clip = EncoderSpec("open_clip", "tiny", 768, 32, HALF, HALF, {"vision_cfg": TOWER})
+    dino = EncoderSpec("timm", "test_vit", 64, 32, HALF, HALF, {"img_size": 32})
+    for name, spec in (("clip_vit_l14", clip), ("dinov2_vit_l14", dino)):
+        weights.store(folder, name, spec, FrameEncoder(spec).network)
+    weights.fetch("geoclip", folder)
+
+
+def workspace(root, preset, make):
+    """A workspace with a miniature of the preset's dataset, and params on top of the preset."""
+    changes = dict.fromkeys(("phase_one", "phase_two", "geoclip", "classifier"), SMALL)
+    own = {
+        "base": str(ROOT / "params" / f"{preset}.yaml"),
+        "features": {"batch_size": 8},
+        **changes,
+    }
+    (root / "params.yaml").write_text(yaml.safe_dump(own))
+    params = config.load(root / "params.yaml")
+    make(root / params.clips.folder)
+    encoders(root / "data" / "encoders")
+    return params
+
+
+def run(root, params):
+    for name in ("ingest", "hierarchy", "gallery", "features", "phase_one", "phase_two", "geoclip"):
+        assert getattr(stages, name)(root, params), name
+    return {name: report(root, params, name) for name in stages.MODELS}
+
+
+def report(root, params, name):
+    assert stages.evaluate_model(root, params, name)
+    return evaluate.Report.read(stages.layout(root, params).evaluation(name))
+
+
+@pytest.mark.parametrize(
+    ("preset", "make"),
+    [("paper_msls", functools.partial(msls.make, num_sequences=6, num_frames=18))],
+    ids=["msls"],
+)
+def test_a_preset_runs_from_recordings_to_figures(tmp_path, preset, make):
+    params = workspace(tmp_path, preset, make)
+    reports = run(tmp_path, params)
+    for each in reports.values():
+        assert each.summary["num_frames"] > 0
+        assert each.summary["median_km"] >= 0
+        assert "acc_1km" in each.summary
+    assert reports["vidtag"].summary["decoding"] == "refined"
