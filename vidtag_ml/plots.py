@@ -139,7 +139,7 @@ def accuracy_by_distance(
         share = [right[part == b].mean() * 100 for b in held]
         axes.plot(middle, share, "o-", color=PALETTE[k % len(PALETTE)], lw=1.8, label=name)
     axes.set_ylim(0, 100)
-    _legend(axes, "lower left")
+    _legend(axes, "lower right")
     return _save(figure, path)
 
 
