@@ -79,7 +79,7 @@ class _Clock(pl.Callback):
         self.taken = time.perf_counter() - self.began
 
 
-def fit_s(module: pl.LightningModule, data: ClipDataModule, settings: fit.Settings) -> float:
+def fit_s(module: pl.LightningModule, data: ClipDataModule, settings: config.Training) -> float:
     """Seconds an optimiser step of one epoch of `fit`, without validation."""
     clock = _Clock()
     module.configure_callbacks = lambda: [clock]  # type: ignore[method-assign]
@@ -111,7 +111,7 @@ def _compare(
     name: str,
     module: pl.LightningModule,
     data: ClipDataModule,
-    settings: config.PhaseOne | config.PhaseTwo,
+    settings: config.Training,
     loss: Callable[[Batch], Tensor],
 ) -> float:
     rounds = []

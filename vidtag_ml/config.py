@@ -124,16 +124,11 @@ class Model:
 
 
 @dataclass(frozen=True)
-class PhaseOne:
-    """Contrastive alignment of frames and coordinates."""
+class Training:
+    """What every training has."""
 
     seed: int
-    """Seed of initial weights, batches and frame choice."""
-    encoders: tuple[str, ...]
-    """Encoders whose features the model reads, of those in `features.encoders`."""
-    location_start: str | None
-    """GPS encoder in features.encoders_dir to start from, as the paper starts from the released
-    GeoCLIP; `geoclip` = the GeoCLIP fine-tuned in this workspace; null = random weights."""
+    """Seed of initial weights, batches, frame choice and whatever else is drawn."""
     epochs: int
     """Passes over the train clips."""
     batch_size: int
@@ -151,6 +146,19 @@ class PhaseOne:
     precision: Literal["float32", "bfloat16"]
     """Of matrix products; projection and Fourier phases of coordinates stay in float32. A CPU that
     cannot multiply bfloat16 computes in float32."""
+    clip_gradients: float | None
+    """Largest gradient norm; null = no clipping."""
+
+
+@dataclass(frozen=True)
+class PhaseOne(Training):
+    """Contrastive alignment of frames and coordinates."""
+
+    encoders: tuple[str, ...]
+    """Encoders whose features the model reads, of those in `features.encoders`."""
+    location_start: str | None
+    """GPS encoder in features.encoders_dir to start from, as the paper starts from the released
+    GeoCLIP; `geoclip` = the GeoCLIP fine-tuned in this workspace; null = random weights."""
     unit: Literal["frame", "clip"]
     """What is aligned: each frame with its coordinate, or clips' means with each other."""
     direction: Literal["frames_to_gps", "symmetric"]
@@ -167,8 +175,6 @@ class PhaseOne:
     """Standard deviation of the noise on a batch's coordinates."""
     queue_noise_m: float
     """Standard deviation of the noise on the queue's coordinates."""
-    clip_gradients: float | None
-    """Largest gradient norm; null = no clipping."""
 
 
 @dataclass(frozen=True)
@@ -182,31 +188,11 @@ class GeoCLIP(PhaseOne):
 
 
 @dataclass(frozen=True)
-class Classifier:
+class Classifier(Training):
     """The classifiers of the paper's tables: cells of train coordinates, one encoder, no time."""
 
-    seed: int
-    """Seed of cells, initial weights, batches and frame choice."""
     cell_km: float
     """Cells are as many as squares of this side that hold a train frame."""
-    epochs: int
-    """Passes over the train clips."""
-    batch_size: int
-    """Clips a step."""
-    frames_per_clip: int
-    """Frames drawn from each clip."""
-    learning_rate: float
-    """Peak learning rate of Adam."""
-    decay: float
-    """Factor on the learning rate after each epoch."""
-    warmup_steps: int
-    """Steps of linear warm-up."""
-    weight_decay: float
-    """Of Adam."""
-    precision: Literal["float32", "bfloat16"]
-    """Of matrix products."""
-    clip_gradients: float | None
-    """Largest gradient norm; null = no clipping."""
 
 
 @dataclass(frozen=True)
@@ -230,27 +216,9 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class PhaseTwo:
+class PhaseTwo(Training):
     """Training of the GeoRefiner on corrupted tracks."""
 
-    seed: int
-    """Seed of initial weights, batches and noise."""
-    epochs: int
-    """Passes over the train clips."""
-    batch_size: int
-    """Clips a step."""
-    frames_per_clip: int
-    """Frames drawn from each clip."""
-    learning_rate: float
-    """Peak learning rate of Adam."""
-    decay: float
-    """Factor on the learning rate after each epoch."""
-    warmup_steps: int
-    """Steps of linear warm-up."""
-    weight_decay: float
-    """Of Adam."""
-    precision: Literal["float32", "bfloat16"]
-    """Of matrix products."""
     loss: Literal["identity", "retrieval"]
     """identity: squared error to the identity, as published; retrieval: Phase I's loss again."""
     off_diagonal_weight: float
@@ -263,8 +231,6 @@ class PhaseTwo:
     """What stands for a video in the loss: the mean of its frames' embeddings, or all of them."""
     noise: Noise
     """Corruption of the queries."""
-    clip_gradients: float | None
-    """Largest gradient norm; null = no clipping."""
 
 
 @dataclass(frozen=True)

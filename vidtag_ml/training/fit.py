@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import pandas as pd
 import pytorch_lightning as pl
@@ -24,47 +24,15 @@ from pytorch_lightning.loggers import Logger
 from torch import Tensor, distributed, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from vidtag_ml import stage
+from vidtag_ml import config, stage
 from vidtag_ml.dataset import ClipDataModule
 
 CHECKPOINT = "last.ckpt"
 LOSSES = "losses.csv"
 
 
-class Settings(Protocol):
-    """The fields of all sections that say how something is trained."""
-
-    @property
-    def epochs(self) -> int:
-        """Passes over the train clips."""
-
-    @property
-    def learning_rate(self) -> float:
-        """Peak rate."""
-
-    @property
-    def decay(self) -> float:
-        """Factor after each epoch."""
-
-    @property
-    def warmup_steps(self) -> int:
-        """Steps of linear warm-up from zero."""
-
-    @property
-    def weight_decay(self) -> float:
-        """Of Adam."""
-
-    @property
-    def precision(self) -> Literal["float32", "bfloat16"]:
-        """Of matrix products."""
-
-    @property
-    def clip_gradients(self) -> float | None:
-        """Largest gradient norm; None = no clipping."""
-
-
 def adam(
-    parameters: Iterable[nn.Parameter], settings: Settings, steps_per_epoch: int
+    parameters: Iterable[nn.Parameter], settings: config.Training, steps_per_epoch: int
 ) -> dict[str, Any]:
     """Adam with linear warm-up times decay by epoch, as `configure_optimizers` returns it."""
     # Lightning does not clip gradients for a fused optimiser in mixed precision.
@@ -83,7 +51,7 @@ def adam(
 def fit(
     module: pl.LightningModule,
     data: ClipDataModule,
-    settings: Settings,
+    settings: config.Training,
     out: Path,
     logger: Logger | None = None,
     progress: bool = True,

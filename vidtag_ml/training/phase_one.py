@@ -267,9 +267,7 @@ def align(
     return finish(model, fit.fit(module, data, settings, out, logger, progress))
 
 
-def clip_data(
-    train: Frames, val: Frames, settings: config.PhaseOne | config.PhaseTwo | config.Classifier
-) -> ClipDataModule:
+def clip_data(train: Frames, val: Frames, settings: config.Training) -> ClipDataModule:
     """Batches as a phase's settings ask for them."""
     return ClipDataModule(
         train,
