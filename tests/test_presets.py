@@ -12,12 +12,14 @@ import pytest
 import torch
 import yaml
 
-from tests.data import msls
+from tests.data import bdd100k, cityguessr68k, images, msls
 from vidtag_ml import config, evaluate, stages, weights
+from vidtag_ml.hierarchy import LEVELS
 from vidtag_ml.models.backbones import EncoderSpec, FrameEncoder
 
 ROOT = Path(__file__).parents[1]
-SMALL = {"epochs": 1, "batch_size": 16}
+SECTIONS = ("phase_one", "phase_two", "geoclip", "classifier")
+SMALL = {section: {"epochs": 1, "batch_size": 16} for section in SECTIONS}
 TOWER = {"layers": 1, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 32}
 HALF = (0.5, 0.5, 0.5)
 
@@ -33,14 +35,10 @@ def encoders(folder):
     weights.fetch("geoclip", folder)
 
 
-def workspace(root, preset, make):
+def workspace(root, preset, make, changes):
     """A workspace with a miniature of the preset's dataset, and params on top of the preset."""
-    changes = dict.fromkeys(("phase_one", "phase_two", "geoclip", "classifier"), SMALL)
-    own = {
-        "base": str(ROOT / "params" / f"{preset}.yaml"),
-        "features": {"batch_size": 8},
-        **changes,
-    }
+    base = str(ROOT / "params" / f"{preset}.yaml")
+    own = {"base": base, "features": {"batch_size": 8}, **changes}
     (root / "params.yaml").write_text(yaml.safe_dump(own))
     params = config.load(root / "params.yaml")
     make(root / params.clips.folder)
@@ -61,14 +59,36 @@ def report(root, params, name):
 
 @pytest.mark.parametrize(
     ("preset", "make"),
-    [("paper_msls", functools.partial(msls.make, num_sequences=6, num_frames=18))],
-    ids=["msls"],
+    [
+        ("paper_msls", functools.partial(msls.make, num_sequences=6, num_frames=18)),
+        ("paper_gama", functools.partial(bdd100k.make, seconds=17)),
+        ("paper_cityguessr68k", functools.partial(cityguessr68k.make, num_frames=17)),
+    ],
+    ids=["msls", "bdd100k", "cityguessr68k"],
 )
 def test_a_preset_runs_from_recordings_to_figures(tmp_path, preset, make):
-    params = workspace(tmp_path, preset, make)
+    params = workspace(tmp_path, preset, make, SMALL)
     reports = run(tmp_path, params)
     for each in reports.values():
         assert each.summary["num_frames"] > 0
         assert each.summary["median_km"] >= 0
         assert "acc_1km" in each.summary
     assert reports["vidtag"].summary["decoding"] == "refined"
+    if params.gallery.source == "cities":
+        figures = reports["vidtag"].summary
+        shares = [figures[f"acc_{level}"] for level in LEVELS]
+        assert shares == sorted(shares)
+        assert figures["consistency"] == 1.0
+        labels = reports["vidtag"].per_clip
+        assert (labels["predicted_city"] == labels["city"]).mean() == shares[0]
+
+
+def test_released_geoclip_locates_an_image_set_without_training(tmp_path):
+    params = workspace(tmp_path, "images_im2gps3k", images.make, {})
+    gallery = tmp_path / params.gallery.file
+    gallery.write_text("".join(gallery.read_text().splitlines(keepends=True)[:2001]))
+    for name in ("ingest", "gallery", "features", "geoclip"):
+        assert getattr(stages, name)(tmp_path, params), name
+    figures = report(tmp_path, params, "geoclip").summary
+    assert (figures["num_frames"], figures["gallery_size"]) == (len(images.PLACES), 2000)
+    assert figures["acc_2500km"] >= figures["acc_1km"]

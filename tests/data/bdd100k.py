@@ -20,7 +20,9 @@ SIZE = (18, 32)
 PLACES = ((40.75, -73.98), (37.77, -122.42), (32.08, 34.78))
 
 
-def make(folder: Path, *, videos: bool = False, num_train: int = NUM_TRAIN) -> None:
+def make(
+    folder: Path, *, videos: bool = False, num_train: int = NUM_TRAIN, seconds: int = SECONDS
+) -> None:
     """With `videos` each video is a file, else a folder with a picture for each of its frames."""
     rng = np.random.default_rng(0)
     lists = {"train": [], "val": []}
@@ -28,23 +30,25 @@ def make(folder: Path, *, videos: bool = False, num_train: int = NUM_TRAIN) -> N
         for k in range(num):
             name = "".join(rng.choice(list("0123456789abcdef"), 8)) + f"-{k:08x}"
             unknown = split == "train" and k == num_train
-            info(folder / "info" / split / f"{name}.json", rng, name, PLACES[k % 3], unknown)
+            info(
+                folder / "info" / split / f"{name}.json", rng, name, PLACES[k % 3], unknown, seconds
+            )
             media = folder / "video_data" / split / f"{name}.mov"
-            (as_video if videos else as_pictures)(media, rng)
+            (as_video if videos else as_pictures)(media, rng, seconds)
             lists[split].append(name)
-    num_frames = SECONDS * PER_SECOND
+    num_frames = seconds * PER_SECOND
     train = "".join(f"{name} {num_frames}\n" for name in lists["train"][:-1])
     (folder / "train.list").write_text(train)
     (folder / "train_day.list").write_text(train.splitlines(keepends=True)[0])
     (folder / "val_day_vid.list").write_text("".join(f"{name}\n" for name in lists["val"]))
 
 
-def info(path, rng, name, place, unknown):
+def info(path, rng, name, place, unknown, seconds):
     """The info file of one video: a fix a second, from 0.2 s before its start."""
     start = np.array(place) + rng.normal(0, 0.01, 2)
     step = np.array([1.0, 0.5]) * 1e-4
     points = []
-    for k in range(0 if unknown else SECONDS + 2):
+    for k in range(0 if unknown else seconds + 2):
         lat, lon = start + k * step
         time_ms = START_MS - 200 + 1000 * k
         moves = {"speed": 11.2, "course": 26.5} if k else {"speed": -1, "course": -1}
@@ -55,7 +59,7 @@ def info(path, rng, name, place, unknown):
         "rideID": name,
         "filename": f"{name}.mov",
         "startTime": START_MS,
-        "endTime": START_MS + 1000 * SECONDS,
+        "endTime": START_MS + 1000 * seconds,
         "timelapse": False,
         "locations": points,
         "gps": [],
@@ -66,23 +70,23 @@ def info(path, rng, name, place, unknown):
     path.write_text(json.dumps(content))
 
 
-def as_pictures(folder, rng):
+def as_pictures(folder, rng, seconds):
     """A numbered picture for each frame."""
     folder.mkdir(parents=True)
-    for k, pixels in enumerate(frames(rng)):
+    for k, pixels in enumerate(frames(rng, seconds)):
         Image.fromarray(pixels).save(folder / f"{k:04d}.png", compress_level=1)
 
 
-def as_video(path, rng):
+def as_video(path, rng, seconds):
     """A video file of the same frames."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    video.write(path, frames(rng), PER_SECOND)
+    video.write(path, frames(rng, seconds), PER_SECOND)
 
 
-def frames(rng):
+def frames(rng, seconds):
     """Frames that drift from one random picture to another."""
     first, last = rng.integers(0, 255, (2, *SIZE, 3)).astype(float)
-    part = np.linspace(0, 1, SECONDS * PER_SECOND)[:, None, None, None]
+    part = np.linspace(0, 1, seconds * PER_SECOND)[:, None, None, None]
     return ((1 - part) * first + part * last).astype(np.uint8)
 
 
