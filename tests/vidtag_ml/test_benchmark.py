@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pandas as pd
@@ -27,7 +28,11 @@ def root(made, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def table(root, params):
-    return benchmark.run(root, params, "test", lambda row: row.name in CHOSEN)
+    """All rows, of which only one was measured in a process of its own: each starts for 15 s."""
+    benchmark.run(root, params, "test", lambda row: row.name == CHOSEN[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(benchmark, "ProcessPoolExecutor", lambda num, **_: ThreadPoolExecutor(num))
+        return benchmark.run(root, params, "test", lambda row: row.name in CHOSEN)
 
 
 def test_rows_have_names_and_places_of_their_own(params):
