@@ -209,7 +209,8 @@ def features(root: Path, params: config.Params) -> bool:
     at, folder = layout(root, params), root / params.features.encoders_dir
     encoders = {
         name: [
-            _digest(folder / f"{name}.{kind}", "vidtag weights") for kind in ("json", "safetensors")
+            _digest(folder / f"{name}.{kind}", f"vidtag weights fetch {name}")
+            for kind in ("json", "safetensors")
         ]
         for name in params.features.encoders
     }
@@ -366,7 +367,7 @@ def bundle(root: Path, params: config.Params) -> bool:
         "gallery": _digest(at.gallery, "vidtag gallery"),
         "model": _model_digest(at.model("vidtag"), _COMMANDS["vidtag"]),
         "encoders": {
-            name: _digest(folder / f"{name}.safetensors", "vidtag weights")
+            name: _digest(folder / f"{name}.safetensors", f"vidtag weights fetch {name}")
             for name in params.features.encoders
         },
     }
