@@ -1,6 +1,6 @@
 """Tracks: timed positions of one clip, and the files in which they travel.
 
-Belongs here: interpolation with gaps, speeds, and GPX, GeoJSON, KML and CSV in and out. Does not
+Belongs here: interpolation with gaps, speeds, and GPX, GeoJSON, KML and CSV out. Does not
 belong here: distances (geo.py), where predictions come from (predict.py).
 Shape legend: T points of a track, Q queries, 2 = (lat, lon) in degrees.
 """
@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 COLUMNS = ("clip", "time_s", "lat", "lon", "initial_lat", "initial_lon", "score")
 START_UTC = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 NEAREST_S = 0.1
+SPAN_S = 1.0
+"""Receivers jitter faster than they move: speeds over less than this are none."""
 _KML = "http://www.opengis.net/kml/2.2"
 _GX = "http://www.google.com/kml/ext/2.2"
 
@@ -98,38 +100,46 @@ def positions_at(
     return positions, between | close
 
 
-def speeds_kmh(time_s: ArrayLike, latlon_T2: ArrayLike) -> Floats:
+def speeds_kmh(
+    time_s: ArrayLike,
+    latlon_T2: ArrayLike,
+    over_s: float = 0.0,
+    track_T: ArrayLike | None = None,
+) -> Floats:
     """Speeds (T - 1,) from each point to the next; infinite where place changes but time does not.
+
+    Args:
+        time_s: times (T,); they grow along a track if `over_s` is positive.
+        latlon_T2: positions.
+        over_s: the shortest span that tells a speed, as receivers jitter: a point is compared with
+            the first at least so much later or, near the end, with the last, as if that took
+            `over_s`. So a leap shows wherever it is.
+        track_T: which track a point is of, all points of a track in a row; speeds from one track to
+            the next are NaN. Without it, there is one track.
 
     >>> speeds_kmh([0, 3600], [(0, 0), (0, 1)]).round(1).tolist()
     [111.2]
     """
-    latlon = np.asarray(latlon_T2, float)
-    distance_km = geo.great_circle_km(latlon[:-1], latlon[1:])
-    hours = np.diff(np.asarray(time_s, float)) / 3600.0
+    time, latlon = np.asarray(time_s, float), np.asarray(latlon_T2, float)
+    track = np.zeros(len(time)) if track_T is None else np.asarray(track_T)
+    same = track[1:] == track[:-1]
+    after = _first_after(time, over_s, same) if over_s > 0 else np.arange(1, len(time))
+    distance_km = geo.great_circle_km(latlon[:-1], latlon[after])
+    hours = np.maximum(np.abs(time[after] - time[:-1]), over_s) / 3600.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        speeds = np.abs(distance_km / hours)
-    return np.where((distance_km == 0) & (hours == 0), 0.0, speeds)
+        speeds = distance_km / hours
+    return np.where(same, np.where((distance_km == 0) & (hours == 0), 0.0, speeds), np.nan)
 
 
-def read_gpx(path: Path) -> pd.DataFrame:
-    """Timed points of a GPX file: time_s (from the first), lat, lon, altitude_m (NaN if absent).
-
-    Raises:
-        ValueError: the file is not GPX, or none of its track points has a time; names the file.
-    """
-    import gpxpy
-
-    try:
-        document = gpxpy.parse(path.read_text(encoding="utf-8-sig"))
-    except (gpxpy.gpx.GPXException, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a GPX file: {error}") from error
-    points = [p for track in document.tracks for segment in track.segments for p in segment.points]
-    timed = [(p.time, p.latitude, p.longitude, p.elevation) for p in points if p.time is not None]
-    if not timed:
-        raise ValueError(f"{path}: no track point has a time, so it cannot be matched to a video")
-    rows = [((time - timed[0][0]).total_seconds(), *place) for time, *place in timed]
-    return pd.DataFrame(rows, columns=["time_s", "lat", "lon", "altitude_m"]).astype(float)
+def _first_after(time: Floats, over_s: float, same: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """For each point but the last, the first of its track `over_s` later, or its track's last."""
+    point = np.arange(len(same))
+    ends = np.append(np.flatnonzero(~same), len(same))
+    last = ends[np.searchsorted(ends, point)]
+    # Tracks laid end to end in time, over_s apart: one search serves all of them.
+    laid = np.append(0.0, np.cumsum(np.where(same, np.diff(time), over_s)))
+    found = np.searchsorted(laid, laid[:-1] + over_s - 1e-9)
+    return np.asarray(np.minimum(np.maximum(found, point + 1), last), np.intp)
 
 
 def write_csv(tracks: Tracks, path: Path) -> None:
