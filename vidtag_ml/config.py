@@ -14,13 +14,15 @@ from typing import Any, Literal
 
 import yaml
 
+Source = Literal["flyover", "msls", "bdd100k", "cityguessr68k", "comma2k19", "images", "recordings"]
+
 
 @dataclass(frozen=True)
 class Clips:
     """Which recordings there are, and how they are split."""
 
-    source: Literal["flyover", "msls", "bdd100k", "cityguessr68k", "images"]
-    """Where clips come from."""
+    source: Source
+    """Where clips come from; recordings: what `vidtag ingest PATH` took in, all of it."""
     folder: str | None
     """Where recordings lie, relative to the workspace or absolute; null = they are generated."""
     seed: int
@@ -37,6 +39,8 @@ class Clips:
     """Frames in the longest clip; recordings are not cut."""
     max_gap_s: float
     """Positions are not interpolated across longer gaps between fixes."""
+    min_split_km: float
+    """Own recordings with fixes nearer to each other than this share a split; 0 = any may part."""
 
 
 @dataclass(frozen=True)

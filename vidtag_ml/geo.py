@@ -1,8 +1,9 @@
 """Geometry on the sphere: degrees in, kilometres out.
 
-Belongs here: distances, bearings, unit vectors and equal-area lattices. This is the only module
-that knows an Earth radius. Coordinates are (lat, lon) in degrees, in that order; functions
-broadcast over leading dimensions and compute in float64. Does not belong here: time (track.py).
+Belongs here: distances, bearings, unit vectors, equal-area lattices, Earth-centred metres. This is
+the only module that knows an Earth radius or shape. Coordinates are (lat, lon) in degrees, in that
+order; functions broadcast over leading dimensions and compute in float64. Does not belong here:
+time (track.py).
 """
 
 import numpy as np
@@ -12,6 +13,8 @@ Floats = NDArray[np.float64]
 
 EARTH_RADIUS_KM = 6371.0088
 KM_PER_DEGREE = EARTH_RADIUS_KM * np.pi / 180.0
+_WGS84_EQUATOR_M = 6_378_137.0
+_WGS84_FLATTENING = 1 / 298.257223563
 
 
 def great_circle_km(a_2: ArrayLike, b_2: ArrayLike, radius_km: float = EARTH_RADIUS_KM) -> Floats:
@@ -43,6 +46,26 @@ def from_unit_vectors(vectors_3: ArrayLike) -> Floats:
     x, y, z = np.moveaxis(np.asarray(vectors_3, float), -1, 0)
     lat = np.degrees(np.arctan2(z, np.hypot(x, y)))
     return np.stack([lat, wrap_lon(np.degrees(np.arctan2(y, x)))], -1)
+
+
+def from_earth_centred(metres_3: ArrayLike) -> Floats:
+    """WGS84 (lat, lon, altitude in metres) of Earth-centred, Earth-fixed metres (..., 3).
+
+    Exact to a micrometre wherever people go, the poles included; lon in [-180, 180).
+
+    >>> from_earth_centred((-2712087.517, -4261670.056, 3881014.454)).round(3).tolist()
+    [37.721, -122.472, 31.639]
+    """
+    x, y, z = np.moveaxis(np.asarray(metres_3, float), -1, 0)
+    from_axis = np.hypot(x, y)
+    squeezed = _WGS84_FLATTENING * (2 - _WGS84_FLATTENING)
+    lat = np.arctan2(z, from_axis * (1 - squeezed))
+    for _ in range(5):
+        normal = _WGS84_EQUATOR_M / np.sqrt(1 - squeezed * np.sin(lat) ** 2)
+        lat = np.arctan2(z + squeezed * normal * np.sin(lat), from_axis)
+    surface = _WGS84_EQUATOR_M * np.sqrt(1 - squeezed * np.sin(lat) ** 2)
+    altitude_m = from_axis * np.cos(lat) + z * np.sin(lat) - surface
+    return np.stack([np.degrees(lat), wrap_lon(np.degrees(np.arctan2(y, x))), altitude_m], -1)
 
 
 def wrap_lon(lon: ArrayLike) -> Floats:

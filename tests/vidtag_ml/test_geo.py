@@ -108,6 +108,24 @@ def test_the_centroid_is_safe_at_the_date_line():
         geo.centroid([(0, 0), (0, 180)])
 
 
+def test_earth_centred_metres_are_places_on_the_ellipsoid():
+    known = (-2712087.51680896, -4261670.05595519, 3881014.4539217)
+    place = geo.from_earth_centred([known, (0, 0, 6356752.314245), (0, -6378138, 0)])
+    assert place[0] == pytest.approx((37.721000009, -122.472299089, 31.639247), abs=1e-6)
+    assert place[1] == pytest.approx((90, 0, 0), abs=1e-6)
+    assert place[2] == pytest.approx((0, -90, 1))
+
+
+def test_places_on_the_ellipsoid_come_back_from_earth_centred_metres():
+    altitude_m, squeezed = RNG.uniform(-400, 12_000, 200), 0.00669437999014
+    lat, lon = np.radians(POINTS).T
+    normal = 6_378_137 / np.sqrt(1 - squeezed * np.sin(lat) ** 2)
+    away, up = (normal + altitude_m) * np.cos(lat), (normal * (1 - squeezed) + altitude_m)
+    metres = np.stack([away * np.cos(lon), away * np.sin(lon), up * np.sin(lat)], -1)
+    expected = np.column_stack([POINTS, altitude_m])
+    assert geo.from_earth_centred(metres) == pytest.approx(expected, abs=1e-5)
+
+
 def test_the_lattice_is_even():
     points = geo.equal_area_lattice(2000)
     spacing = math.sqrt(4 * math.pi * geo.EARTH_RADIUS_KM**2 / 2000)

@@ -73,6 +73,10 @@ class Recording:
     """Times of the fixes from the first frame; NaN where the source has none."""
     accuracy_m: ArrayLike = np.nan
     """Accuracy of the fixes."""
+    altitude_m: ArrayLike = np.nan
+    """Altitude of the fixes."""
+    fix_source: str | None = None
+    """Where these positions come from; None = whence those of all the dataset do."""
     picture_time_s: ArrayLike = np.nan
     """Times of the pictures from the first; NaN where the source has none."""
     duration_s: float = np.nan
@@ -105,9 +109,9 @@ def write(
         ValueError: no candidate can be used; tells the first reason.
     """
     rows = {
-        "clips": _Rows(clips.CLIP_COLUMNS),
-        "fixes": _Rows(clips.FIX_COLUMNS),
-        "frames": _Rows(clips.FRAME_COLUMNS),
+        "clips": Rows(clips.CLIP_COLUMNS),
+        "fixes": Rows(clips.FIX_COLUMNS),
+        "frames": Rows(clips.FRAME_COLUMNS),
     }
     base, num_short, reasons = _between(folder, recordings), 0, []
     for done, candidate in enumerate(candidates, 1):
@@ -223,14 +227,16 @@ def _inventory(recordings: Path) -> Iterator[str]:
                 yield f"{within}/{name} {facts.st_size} {facts.st_mtime_ns}\n"
 
 
-class _Rows:
+class Rows:
     """The columns of a growing table, an array a clip."""
 
     def __init__(self, columns: Mapping[str, str]) -> None:
+        """No row yet; `columns` are names with dtypes."""
         self.dtypes = {name: object if kind == "string" else kind for name, kind in columns.items()}
         self.parts: dict[str, list[NDArray[Any]]] = {name: [] for name in columns}
 
     def __len__(self) -> int:
+        """How often rows were added."""
         return len(next(iter(self.parts.values())))
 
     def add(self, num: int, **values: Any) -> None:
@@ -241,11 +247,12 @@ class _Rows:
             self.parts[name].append(np.broadcast_to(value, num))
 
     def table(self) -> pd.DataFrame:
+        """All rows; there must be one."""
         return pd.DataFrame({name: np.concatenate(parts) for name, parts in self.parts.items()})
 
 
 def _add(
-    rows: Mapping[str, _Rows],
+    rows: Mapping[str, Rows],
     source: Source,
     recording: Recording,
     files: list[str],
@@ -272,8 +279,9 @@ def _add(
         time_s=recording.fix_time_s,
         lat=latlon[:, 0],
         lon=latlon[:, 1],
+        altitude_m=recording.altitude_m,
         accuracy_m=recording.accuracy_m,
-        fix_source=source.fix_source,
+        fix_source=recording.fix_source or source.fix_source,
         status="measured",
     )
     if not is_video:

@@ -23,6 +23,7 @@ SETTINGS = config.Clips(
     min_frames=2,
     max_frames=16,
     max_gap_s=2.0,
+    min_split_km=0.0,
 )
 
 
