@@ -8,8 +8,10 @@ belong here: rules across rows or tables (vidtag_ml.clips.problems, gallery cove
 import dataclasses
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -106,39 +108,79 @@ def fixes_suite() -> Any:
             description="a clip has one fix at a time",
         ),
         *_between({"altitude_m": (-500, None)}, severity="warning"),
-        *_between({"accuracy_m": (0, 100)}, severity="warning"),
+        *_between({"accuracy_m": (0, 100), "dop": (0, 10)}, severity="warning"),
+        *_one_of({"fix_type": ("none", "2d", "3d")}, severity="warning"),
+        *_never_null(["fix_source"], severity="warning"),
     ]
     return _great_expectations().ExpectationSuite("fixes", expectations=[*critical, *advice])
 
 
-def validate(table: pd.DataFrame, suite: Callable[[], Any]) -> Verdict:
-    """The verdict of a suite (`clips_suite` or `fixes_suite`) on a table with a clip_id column."""
+def validate(table: pd.DataFrame, suite: Callable[[], Any], docs: Path | None = None) -> Verdict:
+    """The verdict of a suite (`clips_suite` or `fixes_suite`) on a table with a clip_id column.
+
+    Args:
+        table: as `vidtag_ml.clips.read` returns it.
+        suite: makes the suite.
+        docs: folder in which the data docs are written over earlier ones; they begin at
+            `index.html`. Without it, none are written.
+    """
     gx = _great_expectations()
     context = gx.get_context(mode="ephemeral")
     # The progress bars would draw a line for each expectation into the asset's log.
     context.variables.progress_bars = {"globally": False}
-    expectations = suite()
-    batch = (
-        context.data_sources.add_pandas(expectations.name)
-        .add_dataframe_asset(expectations.name)
+    expectations = context.suites.add(suite())
+    name = expectations.name
+    whole = (
+        context.data_sources.add_pandas(name)
+        .add_dataframe_asset(name)
         .add_batch_definition_whole_dataframe("all")
-        .get_batch({"dataframe": table})
     )
-    result_format = {"result_format": "COMPLETE", "unexpected_index_column_names": ["clip_id"]}
-    judged = batch.validate(expectations, result_format=result_format)
-    results = json.loads(json.dumps(judged.to_json_dict()))
-    failures = tuple(_failure(r) for r in results["results"] if not r["success"])
-    return Verdict(expectations.name, len(results["results"]), failures)
+    definition = gx.ValidationDefinition(name=name, data=whole, suite=expectations)
+    checkpoint = gx.Checkpoint(
+        name=name,
+        validation_definitions=[context.validation_definitions.add(definition)],
+        # Any more than BASIC lists each row that fails, before it shortens the list.
+        result_format={"result_format": "BASIC", "partial_unexpected_count": NUM_EXAMPLES},
+        actions=[] if docs is None else [_data_docs(context, docs)],
+    )
+    (judged,) = context.checkpoints.add(checkpoint).run({"dataframe": table}).run_results.values()
+    failures = tuple(_failure(result, table) for result in judged.results if not result.success)
+    return Verdict(name, len(judged.results), failures)
 
 
-def _failure(result: dict[str, Any]) -> Failure:
-    found, asked = result["result"], result["expectation_config"]
-    raised = [e["exception_message"] for e in _exceptions(result)]
-    places = found.get("unexpected_index_list") or []
-    examples = [", ".join(f"{k} {v}" for k, v in place.items()) for place in places[:NUM_EXAMPLES]]
+def _data_docs(context: Any, folder: Path) -> Any:
+    """The action that writes the data docs; a site names each page after its time, so none stay."""
+    if (folder / "validations").exists():
+        shutil.rmtree(folder / "validations")
+    backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve())}
+    site = {
+        "class_name": "SiteBuilder",
+        "store_backend": backend,
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+    }
+    context.add_data_docs_site(site_name="docs", site_config=site)
+    action = _great_expectations().checkpoint.UpdateDataDocsAction
+    return action(name="docs", site_names=["docs"])
+
+
+def _failure(result: Any, table: pd.DataFrame) -> Failure:
+    told = json.loads(json.dumps(result.to_json_dict()))
+    asked = told["expectation_config"]
+    raised = [e["exception_message"] for e in _exceptions(told)]
+    values = result.result.get("partial_unexpected_list") or []
     sentence = asked.get("description") or asked["type"]
-    count = int(found.get("unexpected_count") or 0)
-    return Failure(sentence, asked["severity"], count, tuple(examples or raised))
+    count = int(told["result"].get("unexpected_count") or 0)
+    examples = _rows(table, asked["kwargs"], values) if values else raised
+    return Failure(sentence, asked["severity"], count, tuple(examples))
+
+
+def _rows(table: pd.DataFrame, asked: dict[str, Any], values: list[Any]) -> list[str]:
+    """The first rows with wrong values, as text; a value of several columns is a dict of them."""
+    if "column" in asked:
+        wrong = table[asked["column"]].isin(values)
+        shown = list(dict.fromkeys([asked["column"], "clip_id"]))
+        values = table.loc[wrong, shown].head(NUM_EXAMPLES).to_dict("records")
+    return [", ".join(f"{name} {value}" for name, value in row.items()) for row in values]
 
 
 def _exceptions(result: dict[str, Any]) -> list[dict[str, Any]]:
@@ -157,11 +199,14 @@ def _never_null(columns: Sequence[str], severity: str = "critical") -> list[Any]
     ]
 
 
-def _one_of(allowed: dict[str, tuple[str, ...]]) -> list[Any]:
+def _one_of(allowed: dict[str, tuple[str, ...]], severity: str = "critical") -> list[Any]:
     gxe = _great_expectations().expectations
     return [
         gxe.ExpectColumnValuesToBeInSet(
-            column=column, value_set=list(values), description=f"{column} is {' or '.join(values)}"
+            column=column,
+            value_set=list(values),
+            severity=severity,
+            description=f"{column} is {' or '.join(values)}",
         )
         for column, values in allowed.items()
     ]

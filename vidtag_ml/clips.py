@@ -14,9 +14,11 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
+from pyarrow import parquet
 
-from vidtag_ml import stage, track
+from vidtag_ml import geo, stage, track
 from vidtag_ml.hierarchy import LEVELS
 
 SPLITS = ("train", "val", "test")
@@ -162,6 +164,60 @@ def assign_splits(group_ids: Sequence[str], sizes: Mapping[str, float], seed: in
     return [split_of[group] for group in group_ids]
 
 
+def near_groups(fixes: pd.DataFrame, group_of_clip: Mapping[str, str], km: float) -> dict[str, str]:
+    """For each group the first, by name, of all to which fixes nearer than `km` tie it.
+
+    Ties are transitive. Splits that `assign_splits` draws from these names in place of the groups'
+    own are nowhere nearer to each other than `km`. Dropped fixes do not count. Memory grows with
+    the number of fixes, however many lie in one place.
+    """
+    names = np.array(sorted(set(group_of_clip.values())), object)
+    kept = _kept(fixes)
+    placed = kept[_on_earth(kept) & kept["clip_id"].isin(group_of_clip.keys())]
+    group_of_fix = pd.Index(names).get_indexer(placed["clip_id"].map(group_of_clip))
+    placed = placed.assign(group=group_of_fix)
+    # Groups that share a place exactly are tied; from here on a place is one point.
+    first = placed.groupby(["lat", "lon"])["group"].transform("min")
+    label_G = _united(np.arange(len(names)), np.stack([placed["group"], first], -1))
+    points = placed.drop_duplicates(["lat", "lon"])
+    group_N, vectors_N3 = points["group"].to_numpy(), geo.unit_vectors(points[["lat", "lon"]])
+    while len(group_N):
+        label_N, near_N = label_G[group_N], np.zeros(len(group_N), bool)
+        for pairs in _neighbours(vectors_N3, label_N, _chord(km)):
+            label_G, near_N[pairs] = _united(label_G, label_G[group_N[pairs]]), True
+        # A point that has no neighbour in another group will have none in a larger one.
+        group_N, vectors_N3 = group_N[near_N], vectors_N3[near_N]
+    return dict(zip(names, names[label_G], strict=True))
+
+
+def too_close(tables: Tables, km: float) -> list[dict[str, str]]:
+    """Clips of val and test with a fix nearer than `km` to one of train: clip_id and reason each.
+
+    The reason names the train clip that is nearest. Dropped fixes do not count.
+    """
+    from scipy.spatial import cKDTree
+
+    kept = _kept(tables.fixes)
+    split_of = dict(zip(tables.clips["clip_id"], tables.clips["split"], strict=True))
+    placed = kept[_on_earth(kept)].assign(split=kept["clip_id"].map(split_of))
+    train = placed[placed["split"] == "train"].drop_duplicates(["lat", "lon"])
+    held_out = placed[placed["split"].isin(["val", "test"])]
+    if train.empty or held_out.empty:
+        return []
+    tree = cKDTree(geo.unit_vectors(train[["lat", "lon"]]))
+    vectors = geo.unit_vectors(held_out[["lat", "lon"]])
+    chord, nearest = tree.query(vectors, distance_upper_bound=_chord(km))
+    near = held_out.assign(chord=chord, nearest=nearest)[nearest < len(train)]
+    near = near.sort_values("chord", kind="stable").drop_duplicates("clip_id").sort_index()
+    other = train.iloc[near["nearest"]]
+    away_km = geo.great_circle_km(near[["lat", "lon"]], other[["lat", "lon"]])
+    told = zip(near["clip_id"], near["split"], away_km, other["clip_id"], strict=True)
+    return [
+        {"clip_id": clip, "reason": f"is in {split}, {away:.3g} km from {of_train}, in train"}
+        for clip, split, away, of_train in told
+    ]
+
+
 def clip_positions(
     tables: Tables, clip_id: str, time_s: ArrayLike, max_gap_s: float
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -185,58 +241,136 @@ def clip_positions(
 
 
 def problems(
-    tables: Tables, max_speed_kmh: Mapping[str, float] | None = None
+    tables: Tables,
+    max_speed_kmh: Mapping[str, float] | None = None,
+    min_split_km: float = 0.0,
 ) -> list[dict[str, str]]:
     """What is wrong with the tables: one dict of clip_id and reason each; empty if nothing is.
 
     Args:
         tables: a dataset.
         max_speed_kmh: limit by mode; without it, speeds are not judged.
+        min_split_km: how far val and test must be from train; 0 = any distance will do.
     """
     found = [*_clip_problems(tables), *_fix_problems(tables, max_speed_kmh or {})]
-    return [{"clip_id": clip, "reason": reason} for clip, reason in found]
+    told = [{"clip_id": clip, "reason": reason} for clip, reason in found]
+    return told + (too_close(tables, min_split_km) if min_split_km > 0 else [])
 
 
 def _clip_problems(tables: Tables) -> Iterator[tuple[str, str]]:
     clips = tables.clips
     for clip in clips.loc[clips["clip_id"].duplicated(), "clip_id"]:
         yield clip, "clip_id occurs more than once"
-    splits_of = clips.groupby("group_id")["split"].agg(lambda split: sorted(set(split)))
-    for clip, group in zip(clips["clip_id"], clips["group_id"], strict=True):
-        if len(splits_of.get(group, [])) > 1:
-            yield clip, f"group {group} is in splits {', '.join(splits_of[group])}"
+    num_splits = clips.groupby("group_id")["split"].nunique()
+    torn = clips[clips["group_id"].isin(num_splits.index[num_splits > 1])]
+    splits_of = torn.groupby("group_id")["split"].agg(lambda split: sorted(set(split.dropna())))
+    for clip, group in zip(torn["clip_id"], torn["group_id"], strict=True):
+        yield clip, f"group {group} is in splits {', '.join(splits_of[group])}"
     for column, allowed in (("split", SPLITS), ("mode", MODES), ("kind", KINDS)):
         wrong = clips.loc[~clips[column].isin(allowed), ["clip_id", column]]
         for clip, value in wrong.itertuples(index=False):
             yield clip, f"{column} is {value!r}, not one of {', '.join(allowed)}"
     for clip in clips.loc[clips["num_frames"] < 1, "clip_id"]:
         yield clip, "has no frame"
-    strangers = set(tables.fixes["clip_id"]) - set(clips["clip_id"])
+    strangers = set(tables.fixes["clip_id"].dropna().unique()) - set(clips["clip_id"])
     for clip in sorted(strangers):
         yield clip, "has fixes but no row in clips"
 
 
-def _fix_problems(tables: Tables, max_speed_kmh: Mapping[str, float]) -> Iterator[tuple[str, str]]:
-    for clip, mode in zip(tables.clips["clip_id"], tables.clips["mode"], strict=True):
-        fixes = tables.fixes_of(clip)
-        if fixes.empty:
-            yield clip, "has no fix"
-            continue
-        latlon, time = fixes[["lat", "lon"]].to_numpy(float), fixes["time_s"].to_numpy(float)
-        off = ~((np.abs(latlon) <= (90.0, 180.0)).all(-1))
-        if off.any():
-            lat, lon = latlon[off.argmax()]
-            yield clip, f"position {lat}, {lon} is not on Earth"
-            continue
-        if (np.abs(latlon) < 1e-6).all(-1).any():
-            yield clip, "position 0, 0: a receiver without a fix"
-        back = np.diff(time) <= 0
-        if back.any():
-            yield clip, f"fix times do not grow after {time[back.argmax()]} s"
-            continue
-        limit, speeds = max_speed_kmh.get(mode, np.inf), track.speeds_kmh(time, latlon)
-        if len(speeds) and np.nanmax(speeds, initial=0.0) > limit:
-            yield clip, f"moves at {np.nanmax(speeds):.0f} km/h; the limit of {mode} is {limit:.0f}"
+def _fix_problems(tables: Tables, max_speed_kmh: Mapping[str, float]) -> list[tuple[str, str]]:
+    """In the order of the table of clips; those of one clip in the order of the rules."""
+    clips, fixes = tables.clips, _kept(tables.fixes)
+    without = clips.loc[~clips["clip_id"].isin(fixes["clip_id"].unique()), "clip_id"]
+    off = fixes[~_on_earth(fixes)].drop_duplicates("clip_id")
+    on_earth = _without(fixes, off["clip_id"])
+    at_zero = on_earth[(on_earth[["lat", "lon"]].abs() < 1e-6).all(axis=1)]["clip_id"].unique()
+    mode_of = dict(zip(clips["clip_id"], clips["mode"], strict=True))
+    found = [
+        *((clip, "has no fix") for clip in without),
+        *(
+            (clip, f"position {lat}, {lon} is not on Earth")
+            for clip, lat, lon in off[["clip_id", "lat", "lon"]].itertuples(index=False)
+        ),
+        *((clip, "position 0, 0: a receiver without a fix") for clip in at_zero),
+        *_motion_problems(on_earth, mode_of, max_speed_kmh),
+    ]
+    place = {clip: k for k, clip in enumerate(clips["clip_id"])}
+    return sorted((f for f in found if f[0] in place), key=lambda f: place[f[0]])
+
+
+def _motion_problems(
+    fixes: pd.DataFrame, mode_of: Mapping[str, str], max_speed_kmh: Mapping[str, float]
+) -> Iterator[tuple[str, str]]:
+    timed = fixes[np.isfinite(fixes["time_s"])]
+    same_clip = timed["clip_id"] == timed["clip_id"].shift(-1)
+    back = timed[same_clip & (timed["time_s"].shift(-1) <= timed["time_s"])]
+    back = back.drop_duplicates("clip_id")
+    for clip, time_s in back[["clip_id", "time_s"]].itertuples(index=False):
+        yield clip, f"fix times do not grow after {time_s} s"
+    timed = _without(timed, back["clip_id"])
+    clip_T, names = pd.factorize(timed["clip_id"])
+    speeds_kmh = track.speeds_kmh(timed["time_s"], timed[["lat", "lon"]], track.SPAN_S, clip_T)
+    fastest_kmh = np.zeros(len(names))
+    np.fmax.at(fastest_kmh, clip_T[:-1], speeds_kmh)
+    limit_kmh = np.array([max_speed_kmh.get(mode_of.get(clip, ""), np.inf) for clip in names])
+    for k in np.flatnonzero(fastest_kmh > limit_kmh).tolist():
+        limit = f"the limit of {mode_of[names[k]]} is {limit_kmh[k]:.0f}"
+        yield names[k], f"moves at {fastest_kmh[k]:.0f} km/h; {limit}"
+
+
+def _kept(fixes: pd.DataFrame) -> pd.DataFrame:
+    """Where and when the fixes are that are not dropped, those of a clip in a row."""
+    kept = fixes["status"].ne("dropped").fillna(value=True) & fixes["clip_id"].notna()
+    where = fixes.loc[kept.to_numpy(bool), ["clip_id", "time_s", "lat", "lon"]]
+    return where.iloc[np.argsort(pd.factorize(where["clip_id"])[0], kind="stable")]
+
+
+def _without(fixes: pd.DataFrame, clip_ids: pd.Series) -> pd.DataFrame:
+    """The fixes of all other clips; no copy if that is all of them."""
+    return fixes if clip_ids.empty else fixes[~fixes["clip_id"].isin(clip_ids)]
+
+
+def _on_earth(fixes: pd.DataFrame) -> NDArray[np.bool_]:
+    return np.asarray((fixes[["lat", "lon"]].abs() <= (90.0, 180.0)).all(axis=1))
+
+
+def _chord(km: float) -> float:
+    """Straight distance of unit vectors whose points are `km` apart."""
+    return float(2 * np.sin(min(km / geo.EARTH_RADIUS_KM, np.pi) / 2))
+
+
+def _united(label_G: NDArray[np.intp], pairs: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Labels (G,) after those in `pairs` (P, 2) became one; a label is the least of its group."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    num = len(label_G)
+    edges = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(num, num))
+    num_components, component_G = connected_components(edges, directed=False)
+    least = np.full(num_components, num)
+    np.minimum.at(least, component_G, np.arange(num))
+    return np.asarray(least[component_G][label_G], np.intp)
+
+
+def _neighbours(
+    vectors_N3: NDArray[np.float64], label_N: NDArray[np.intp], chord: float
+) -> Iterator[NDArray[np.intp]]:
+    """Pairs (P, 2) of points nearer than `chord` with different labels, a few at a time.
+
+    All pairs may be too many: each point that has such a neighbour is in one or more. Labels that
+    differ do so in a bit, so for each bit the nearest point on the other side is looked up.
+    """
+    from scipy.spatial import cKDTree
+
+    _, number_N = np.unique(label_N, return_inverse=True)
+    for bit in range(int(number_N.max()).bit_length()):
+        has_bit = (number_N >> bit & 1).astype(bool)
+        sides = np.flatnonzero(has_bit), np.flatnonzero(~has_bit)
+        for here, there in (sides, sides[::-1]):
+            tree = cKDTree(vectors_N3[there])
+            _, nearest = tree.query(vectors_N3[here], distance_upper_bound=chord)
+            found = nearest < len(there)
+            yield np.stack([here[found], there[nearest[found]]], -1)
 
 
 def _layout(
@@ -253,10 +387,16 @@ def _read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
     if not path.exists():
         raise ValueError(f"{path.parent}: there is no {path.name}, so this is not a dataset folder")
     try:
-        table = pd.read_parquet(path)
+        with parquet.ParquetFile(path) as file:
+            # Read without pandas' metadata, equal texts are one object, not one a row.
+            known = [name for name in file.schema_arrow.names if name in columns]
+            parts = {name: file.read([name]).column(0).to_pandas() for name in known}
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: not a readable parquet file: {error}") from error
-    return _typed(table, columns, str(path))
+    typed = _typed(pd.DataFrame(parts, copy=False), columns, str(path))
+    parts.clear()
+    pa.default_memory_pool().release_unused()
+    return typed
 
 
 def _typed(table: pd.DataFrame, columns: Mapping[str, str], where: str) -> pd.DataFrame:
@@ -268,4 +408,4 @@ def _typed(table: pd.DataFrame, columns: Mapping[str, str], where: str) -> pd.Da
             typed[column] = table[column].astype(cast("Any", dtype))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{where}: column {column} is not {dtype}: {error}") from error
-    return pd.DataFrame(typed)
+    return pd.DataFrame(typed, copy=False)

@@ -1,9 +1,17 @@
-"""Great Expectations suites on tables that are right, and on tables that are wrong in one way."""
+"""Great Expectations suites, and the checks made of them, on tables right and wrong in one way."""
 
+import dataclasses
+from pathlib import Path
+
+import dagster as dg
 import pandas as pd
 import pytest
+import yaml
 
-from vidtag_assets.expectations import clips_suite, fixes_suite, validate
+from vidtag_assets import dataset
+from vidtag_assets.expectations import NUM_EXAMPLES, clips_suite, fixes_suite, validate
+from vidtag_assets.resources import ParamsFile, Workspace
+from vidtag_ml import clips, config, geo
 
 CLIPS = pd.DataFrame(
     {
@@ -32,6 +40,9 @@ FIXES = pd.DataFrame(
         "lon": [2.3, 2.4, 151.0],
         "altitude_m": [None, 100.0, 100.0],
         "accuracy_m": [None, 5.0, 5.0],
+        "dop": [None, 1.5, 10.0],
+        "fix_type": ["3d", "2d", None],
+        "fix_source": "gps5",
         "status": "measured",
     }
 )
@@ -60,10 +71,28 @@ def test_a_wrong_fix_is_critical_and_names_its_clip(column, value, sentence):
     assert "clip_id b" in verdict.failures[0].examples[0]
 
 
-def test_a_bad_receiver_is_only_a_warning():
-    verdict = validate(FIXES.assign(accuracy_m=500.0), fixes_suite)
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("accuracy_m", 500.0),
+        ("dop", 10.5),
+        ("fix_type", "rtk"),
+        ("fix_source", None),
+        ("time_s", 0.0),
+    ],
+)
+def test_a_bad_receiver_is_only_a_warning(column, value):
+    verdict = validate(FIXES.assign(**{column: value}), fixes_suite)
     assert not verdict.passed
     assert not verdict.critical
+    assert column in " ".join(verdict.table()["examples"])
+
+
+def test_of_many_bad_rows_a_few_are_examples():
+    many = pd.concat([FIXES, FIXES.loc[[2] * 20].assign(lat=91.0, time_s=range(1, 21))])
+    (failure,) = validate(many, fixes_suite).failures
+    assert failure.num_rows == 20
+    assert failure.examples == ("lat 91.0, clip_id b",) * NUM_EXAMPLES
 
 
 @pytest.mark.parametrize("column", ["clip_id", "split", "content_md5", "num_frames"])
@@ -76,3 +105,59 @@ def test_a_missing_column_is_critical_and_says_so():
     verdict = validate(CLIPS.drop(columns="mode"), clips_suite)
     assert verdict.critical
     assert "mode" in " ".join(verdict.table()["examples"])
+
+
+def test_data_docs_are_pages_of_the_last_verdict(tmp_path):
+    for wrong in (91.0, 92.0):
+        verdict = validate(FIXES.assign(lat=wrong), fixes_suite, tmp_path / "docs")
+        assert verdict == validate(FIXES.assign(lat=wrong), fixes_suite)
+    (page,) = (tmp_path / "docs" / "validations").rglob("*.html")
+    assert page.name in (tmp_path / "docs" / "index.html").read_text()
+    assert "92.0" in page.read_text()
+
+
+def _checked(check, tables, params, folder, **settings):
+    """The result of a check of the asset clips on tables, in a workspace of their own."""
+    changed = dataclasses.replace(params, clips=dataclasses.replace(params.clips, **settings))
+    (folder / "params.yaml").write_text(yaml.safe_dump(config.as_dict(changed)))
+    clips.write(folder / "data" / "flyover", tables)
+    workspace = Workspace(root=str(folder))
+    return check(workspace=workspace, params_file=ParamsFile(path=str(folder / "params.yaml")))
+
+
+@pytest.mark.parametrize("check", [dataset.clips_have_valid_metadata, dataset.fixes_have_valid_gps])
+def test_checks_link_their_data_docs(check, tables, params, tmp_path):
+    result = _checked(check, tables, params, tmp_path)
+    assert result.passed
+    assert Path(result.metadata["data_docs"].value).read_text().startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "severity"),
+    [("lat", 91.0, dg.AssetCheckSeverity.ERROR), ("dop", 11.0, dg.AssetCheckSeverity.WARN)],
+)
+def test_a_check_fails_by_severity_unless_the_fix_is_dropped(
+    column, value, severity, tables, params, tmp_path
+):
+    fixes = tables.fixes.copy()
+    fixes.loc[0, column] = value
+    wrong = dataclasses.replace(tables, fixes=fixes)
+    result = _checked(dataset.fixes_have_valid_gps, wrong, params, tmp_path)
+    assert not result.passed
+    assert result.severity == severity
+    fixes.loc[0, "status"] = "dropped"
+    assert _checked(dataset.fixes_have_valid_gps, wrong, params, tmp_path).passed
+
+
+def test_splits_that_meet_are_implausible_if_params_say_so(tables, params, tmp_path):
+    fixes = tables.fixes.copy()
+    train, test = ((tables.clips["split"] == split).idxmax() for split in ("train", "test"))
+    train, test = tables.clips["clip_id"][[train, test]]
+    rows = fixes["clip_id"] == test
+    beside = fixes.loc[fixes["clip_id"] == train, ["lat", "lon"]]
+    fixes.loc[rows, ["lat", "lon"]] = geo.destination(beside, 0.0, 0.5)
+    near = dataclasses.replace(tables, fixes=fixes)
+    assert _checked(dataset.clips_are_plausible, near, params, tmp_path, min_split_km=0.0).passed
+    result = _checked(dataset.clips_are_plausible, near, params, tmp_path, min_split_km=1.0)
+    assert not result.passed
+    assert f"0.5 km from {train}" in result.metadata["problems"].value

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vidtag_ml import clips, stage
+from vidtag_ml import clips, geo, stage
 
 
 def _changed(tables, table="clips", **columns):
@@ -15,6 +15,27 @@ def _changed(tables, table="clips", **columns):
     for column, (row, value) in columns.items():
         frame.loc[row, column] = value
     return dataclasses.replace(tables, **{table: frame})
+
+
+def _walk(num_fixes, rate_hz, lat=10.0):
+    """One clip that walks north at 3.6 km/h from (lat, 0), under a jitter of half a metre."""
+    time = np.arange(num_fixes) / rate_hz
+    jitter_m = np.resize([0.5, -0.5], num_fixes)
+    fixes = pd.DataFrame({"clip_id": "walk", "time_s": time, "lon": 0.0, "status": "measured"})
+    fixes["lat"] = lat + (time + jitter_m) / 1000.0 / geo.KM_PER_DEGREE
+    clip = {"clip_id": "walk", "group_id": "g", "split": "test", "mode": "walk", "kind": "video"}
+    return clips.Tables(pd.DataFrame([clip | {"num_frames": 9}]), fixes)
+
+
+def _places(latlon, names):
+    """Fixes at places, each of a clip of that name; without times."""
+    lat, lon = np.transpose(latlon)
+    where = {"clip_id": names, "time_s": np.nan, "lat": lat, "lon": lon, "status": "measured"}
+    return pd.DataFrame(where)
+
+
+def _same(names):
+    return dict(zip(names, names, strict=True))
 
 
 def test_tables_have_the_columns_of_the_design(tables):
@@ -163,3 +184,110 @@ def test_a_group_in_two_splits_and_null_island_are_told(tables):
     assert "group one is in splits test, train, val" in reasons
     assert "position 0, 0: a receiver without a fix" in reasons
     assert "has no fix" in [p["reason"] for p in clips.problems(clips.Tables(torn, fixes.iloc[:0]))]
+
+
+def test_a_receiver_at_18_hz_does_not_run():
+    assert clips.problems(_walk(40, 18.0), {"walk": 10.0}) == []
+    (told,) = clips.problems(_walk(40, 18.0), {"walk": 3.0})
+    assert "the limit of walk is 3" in told["reason"]
+
+
+@pytest.mark.parametrize("num_fixes", [5, 40])
+@pytest.mark.parametrize("leaper", [0, 2, -1])
+def test_a_leap_is_told_wherever_it_is(leaper, num_fixes):
+    tables = _walk(num_fixes, 18.0)
+    tables.fixes.loc[tables.fixes.index[leaper], "lon"] = 0.1
+    (told,) = clips.problems(tables, {"walk": 10.0})
+    assert told["reason"].startswith("moves at ")
+
+
+def test_one_clip_does_not_count_for_another():
+    first, second = _walk(5, 1.0), _walk(5, 1.0, lat=40.0)
+    rows = pd.concat([first.clips, second.clips.assign(clip_id="far")])
+    fixes = pd.concat([first.fixes, second.fixes.assign(clip_id="far")])
+    limits = {"walk": 10.0}
+    assert clips.problems(clips.Tables(rows, fixes), limits) == []
+    assert clips.problems(clips.Tables(rows, fixes.sort_values("time_s")), limits) == []
+
+
+def test_unknown_and_dropped_fixes_are_not_judged():
+    tables = _walk(9, 1.0)
+    tables.fixes.loc[[2, 5], "time_s"] = np.nan
+    tables.fixes.loc[7, ["lat", "status"]] = [91.0, "dropped"]
+    tables.fixes.loc[8, "clip_id"] = None
+    assert clips.problems(tables, {"walk": 10.0}) == []
+
+
+def test_problems_come_in_the_order_of_the_clips(tables):
+    fixes = tables.fixes.copy()
+    fixes.loc[fixes["clip_id"] == "flyover-00003", "lat"] = 91.0
+    fixes = fixes[fixes["clip_id"] != "flyover-00005"]
+    fixes.loc[fixes["clip_id"] == "flyover-00007", ["lat", "lon", "time_s"]] = 0.0
+    found = clips.problems(clips.Tables(tables.clips, fixes))
+    assert [(p["clip_id"][-1], p["reason"][:12]) for p in found] == [
+        ("3", "position 91."),
+        ("5", "has no fix"),
+        ("7", "position 0, "),
+        ("7", "fix times do"),
+    ]
+
+
+@pytest.mark.parametrize("km", [50.0, 300.0, 800.0])
+@pytest.mark.parametrize("centre", [(10.0, 20.0), (-5.0, 179.0), (89.0, 0.0)])
+def test_near_groups_are_those_of_all_pairs(centre, km):
+    rng = np.random.default_rng(0)
+    bearing, away_km = rng.uniform(0, 360, 300), rng.uniform(0, 4000, 300)
+    latlon = geo.destination(centre, bearing, away_km)
+    names = rng.permutation([f"g{k % 90:02d}" for k in range(300)])
+    near = geo.great_circle_km(latlon[:, None], latlon[None]) < km
+    near |= names[:, None] == names
+    for _ in range(9):
+        near = near @ near
+    expected = {name: min(names[row]) for name, row in zip(names, near, strict=True)}
+    assert clips.near_groups(_places(latlon, names), _same(names), km) == expected
+
+
+def test_groups_that_share_a_place_are_near_unless_the_fix_is_dropped():
+    fixes = _places([(1, 2), (1, 2), (1, 3), (np.nan, 2)], ["a", "b", "c", "d"])
+    groups = {"a": "x", "b": "y", "c": "z", "d": "w", "e": "v"}
+    alone = {name: name for name in "zwv"}
+    assert clips.near_groups(fixes, groups, 1.0) == {"x": "x", "y": "x"} | alone
+    fixes.loc[1, "status"] = "dropped"
+    assert clips.near_groups(fixes, groups, 1.0) == {"x": "x", "y": "y"} | alone
+
+
+def test_splits_of_near_groups_are_far_apart():
+    rng = np.random.default_rng(0)
+    names = [f"c{k:03d}" for k in range(200)]
+    fixes = _places(rng.uniform(-10, 10, (200, 2)), names)
+    united = clips.near_groups(fixes, _same(names), 60.0)
+    sizes = {"train": 0.6, "val": 0.2, "test": 0.2}
+
+    def split(groups):
+        drawn = clips.assign_splits(groups, sizes, 1)
+        return clips.Tables(pd.DataFrame({"clip_id": names, "split": drawn}), fixes)
+
+    assert clips.too_close(split(names), 60.0)
+    assert clips.too_close(split([united[name] for name in names]), 60.0) == []
+
+
+def test_a_test_clip_beside_a_train_clip_is_told_with_the_distance(tables):
+    fixes = tables.fixes.copy()
+    split_of = tables.clips.set_index("clip_id")["split"]
+    train, test = split_of.index[split_of == "train"][0], split_of.index[split_of == "test"][0]
+    place = fixes.loc[fixes["clip_id"] == train, ["lat", "lon"]].to_numpy()[-1]
+    row = fixes.index[fixes["clip_id"] == test][0]
+    fixes.loc[row, ["lat", "lon"]] = geo.destination(place, 90.0, 0.25)
+    near = clips.Tables(tables.clips, fixes)
+    told = {"clip_id": test, "reason": f"is in test, 0.25 km from {train}, in train"}
+    assert clips.too_close(near, 0.3) == [told]
+    assert clips.too_close(near, 0.2) == []
+    assert told in clips.problems(near, min_split_km=0.3)
+    assert told not in clips.problems(near)
+    fixes.loc[row, "status"] = "dropped"
+    assert clips.too_close(near, 0.3) == []
+
+
+def test_without_train_clips_nothing_is_too_close(tables):
+    alone = clips.Tables(tables.clips.assign(split="test"), tables.fixes)
+    assert clips.too_close(alone, 1e5) == []
