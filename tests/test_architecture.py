@@ -60,7 +60,7 @@ def test_readme_names_commands_and_targets_that_exist():
     assert {"locate", "trace"} <= named <= set(get_command(app).commands)
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"demo", "test"} <= set(re.findall(r"make ([a-z]+)", code)) <= targets
-    assert len(readme.splitlines()) <= 120
+    assert len(readme.splitlines()) <= 130
 
 
 @pytest.mark.parametrize("stage", DVC)

@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from tests.data import bdd100k, cityguessr68k, images, msls
-from vidtag_ml import config, evaluate, stages, weights
+from vidtag_ml import config, evaluate, layout, stages, weights
 from vidtag_ml.hierarchy import LEVELS
 from vidtag_ml.models.backbones import EncoderSpec, FrameEncoder
 
@@ -54,7 +54,7 @@ def run(root, params):
 
 def report(root, params, name):
     assert stages.evaluate_model(root, params, name)
-    return evaluate.Report.read(stages.layout(root, params).evaluation(name))
+    return evaluate.Report.read(layout.of(root, params).evaluation(name))
 
 
 @pytest.mark.parametrize(

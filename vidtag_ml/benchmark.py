@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vidtag_ml import config, stage, stages
+from vidtag_ml import config, layout, stage, stages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -274,7 +274,7 @@ def train(root: Path, row: Row) -> None:
 
 def measure(root: Path, row: Row, split: str) -> Path:
     """The folder with the row's report and costs, made if need be."""
-    at = stages.layout(root, row.params, row.variant)
+    at = layout.of(root, row.params, row.variant)
     out = root / "out" / "benchmark" / "rows" / split / slug(row.name)
     key = {
         **stages.report_key(at, row.params, row.made_by, split),
@@ -283,8 +283,10 @@ def measure(root: Path, row: Row, split: str) -> Path:
     }
 
     def build(aside: Path) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        # Children of a server that has imported, not of this process, which has trained.
+        server = multiprocessing.get_context("forkserver")
+        server.set_forkserver_preload(["vidtag_ml.evaluate", "vidtag_ml.features"])
+        with ProcessPoolExecutor(1, mp_context=server) as pool:
             pool.submit(_measure, root, row, split, aside).result()
 
     stage.make(out, key, build)
@@ -297,7 +299,7 @@ def _measure(root: Path, row: Row, split: str, folder: Path) -> None:
     from vidtag_ml.models import base
     from vidtag_ml.models.classifier import CellClassifier
 
-    at = stages.layout(root, row.params, row.variant)
+    at = layout.of(root, row.params, row.variant)
     model = base.load(at.model(row.made_by))
     entries, settings = gallery.read(at.gallery), row.params.evaluation
     if isinstance(model, CellClassifier):
@@ -353,7 +355,7 @@ def _audit(root: Path, params: config.Params, split: str) -> dict[str, float]:
     """What the split shares with the others."""
     from vidtag_ml import clips, evaluate
 
-    return evaluate.leakage(clips.read(stages.layout(root, params).dataset), split)
+    return evaluate.leakage(clips.read(layout.of(root, params).dataset), split)
 
 
 def _used(model: Any, decoding: str) -> int:
@@ -371,7 +373,7 @@ def _seconds_per_frame(
     """Seconds that decoding and encoding take a frame, and the encoders' parameters."""
     from vidtag_ml import features, video
 
-    at = stages.layout(root, params)
+    at = layout.of(root, params)
     settings = replace(params.features, encoders=encoders)
     loaded = features.load_encoders(settings, root / settings.encoders_dir)
     began, num_frames = time.perf_counter(), 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from vidtag_ml import benchmark, clips, config, stage, stages
+from vidtag_ml import benchmark, clips, config, layout, stage
 from vidtag_ml.evaluate import Report, train_distance_km
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def write(root: Path, params: config.Params, table: pd.DataFrame, out: Path) -> 
     names = [name for name in DRAWN if name in set(table["row"])]
     folders = root / "out" / "benchmark" / "rows" / split
     reports = {name: Report.read(folders / benchmark.slug(name)) for name in names}
-    tables = clips.read(stages.layout(root, params).dataset)
+    tables = clips.read(layout.of(root, params).dataset)
     return paths + (_pictures(reports, tables, params, out) if reports else [])
 
 

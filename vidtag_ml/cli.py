@@ -20,6 +20,8 @@ from vidtag_ml import progress
 
 if TYPE_CHECKING:
     from vidtag_ml import config
+    from vidtag_ml.sources.recordings import Outcome
+    from vidtag_ml.track import Track
     from vidtag_ml.weights import Status
 
 Resolve = Callable[[str], Path]
@@ -41,6 +43,13 @@ class ModelName(StrEnum):
     GEOCLIP = "geoclip"
 
 
+class Veiled(StrEnum):
+    """What `vidtag ingest --blur` makes unknowable."""
+
+    FACES = "faces"
+    PLATES = "plates"
+
+
 class Split(StrEnum):
     """Splits that models are evaluated on."""
 
@@ -55,17 +64,100 @@ PARAMS = Path("params.yaml")
 
 
 def ingest(
-    params: ParamsPath = PARAMS,
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PATH]...", help="Your own videos and photos: folders, files, *."),
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Takes PATHs into data/DATASET.")] = None,
+    mode: Annotated[str | None, typer.Option(help="How PATHs moved, if you know.")] = None,
+    time_offset: Annotated[float, typer.Option(help="Seconds added to sidecars' clocks.")] = 0.0,
+    strip_metadata: Annotated[
+        bool, typer.Option("--strip-metadata", help="Read copies of PATHs without metadata.")
+    ] = False,
+    blur: Annotated[
+        list[Veiled] | None, typer.Option(help="Read copies of PATHs with these veiled.")
+    ] = None,
     source: Annotated[str | None, typer.Option(help="Where clips come from.")] = None,
+    list_sources: Annotated[bool, typer.Option("--list-sources", help="Show them.")] = False,
+    params: ParamsPath = PARAMS,
+    as_json: AsJson = False,
 ) -> None:
-    """Make the dataset of the params: tables and videos."""
+    """Make the dataset of the params, or take in your own recordings (PATH --dataset NAME)."""
+    if list_sources:
+        _list_sources(as_json)
+        return
+    values = _load(params)
+    if paths and dataset:
+        veil = tuple(map(str, blur or ()))
+        copies: dict[str, Any] = {"strip_metadata": strip_metadata, "veil": veil}
+        _ingest_own(values, paths, dataset, as_json, mode, time_offset, **copies)
+        return
+    if paths or dataset:
+        raise ValueError("own recordings: vidtag ingest PATH... --dataset NAME")
+    _stage("ingest", f"data/{values.clips.source}", _with_source(values, source))
+
+
+def _with_source(values: "config.Params", source: str | None) -> "config.Params":
     import dataclasses
 
-    values = _load(params)
-    if source is not None:
-        clips = dataclasses.replace(values.clips, source=source)  # type: ignore[arg-type]
-        values = dataclasses.replace(values, clips=clips)
-    _stage("ingest", f"data/{values.clips.source}", values)
+    if source is None:
+        return values
+    clips = dataclasses.replace(values.clips, source=source)  # type: ignore[arg-type]
+    return dataclasses.replace(values, clips=clips)
+
+
+def _list_sources(as_json: bool) -> None:
+    from vidtag_ml import sources
+
+    found = sources.about()
+    if as_json:
+        print_json(found)
+        return
+    for name, sentence in found.items():
+        print_line(f"{name:<14} {sentence}")
+
+
+def _ingest_own(
+    values: "config.Params",
+    paths: list[str],
+    dataset: str,
+    as_json: bool,
+    mode: str | None,
+    time_offset_s: float,
+    **copies: Any,
+) -> None:
+    from vidtag_ml import stages
+
+    with progress.showing():
+        outcome = stages.recordings(Path(), values, paths, dataset, mode, time_offset_s, **copies)
+    if as_json:
+        print_json({"accepted": outcome.accepted, "quarantined": outcome.quarantined})
+    else:
+        _print_outcome(outcome)
+    if not outcome.accepted:
+        raise typer.Exit(1)
+
+
+def _counted(num: int, one: str, many: str) -> str:
+    return f"{num} {one if num == 1 else many}"
+
+
+def _print_outcome(outcome: "Outcome") -> None:
+    for record in outcome.accepted:
+        seconds = f", {record['duration_s']:g} s" if record["duration_s"] else ""
+        frames = _counted(record["num_frames"], "frame", "frames")
+        fixes = _counted(record["num_fixes"], "fix", "fixes")
+        print_line(
+            f"{record['path']}: {frames}{seconds}, {fixes} ({record['fix_source']}) "
+            f"as {record['clip_id']}"
+        )
+        for repair in record["repairs"]:
+            print_line(f"  {repair}")
+    for record in outcome.quarantined:
+        print_line(f"{record['path']}: {record['reason']}: {record['advice']}")
+    num, repaired, left = len(outcome.accepted), outcome.num_repaired, len(outcome.quarantined)
+    print_line(f"{num} accepted ({repaired} of them repaired), {left} quarantined")
+    print_line("  data/quarantine/report.html says why, report.csv for programs")
 
 
 def hierarchy(params: ParamsPath = PARAMS) -> None:
@@ -124,13 +216,13 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure a trained model on held-out clips."""
-    from vidtag_ml import stages
+    from vidtag_ml import layout, stages
     from vidtag_ml.evaluate import Report
 
     values = _load(params)
     with progress.showing():
         stages.evaluate_model(Path(), values, model.value, split.value)
-    folder = stages.layout(Path(), values).evaluation(model.value, split.value)
+    folder = layout.of(Path(), values).evaluation(model.value, split.value)
     summary = Report.read(folder).summary
     print_json(summary) if as_json else print_figures({model.value: summary})
 
@@ -190,12 +282,27 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
         rows = []
         for path in videos:
             track = predictor.locate(path, fps)
-            files = predict.write_files(track, out, "track" if len(videos) == 1 else path.stem)
+            limits = predictor.evaluation.max_speed_kmh
+            truth = predict.measured(path, track.time_s, limits)
+            name = "track" if len(videos) == 1 else path.stem
+            files = predict.write_files(track, out, name, truth)
             points = track.table().to_dict("records")
-            rows.append({"video": str(path), "files": [str(f) for f in files], "track": points})
+            row = {"video": str(path), "files": [str(f) for f in files], "track": points}
+            rows.append(row | ({} if truth is None else _against(track, truth)))
         print_json(rows) if as_json else _print_located(rows)
 
     return locate
+
+
+def _against(track: "Track", truth_T2: Any) -> dict[str, Any]:
+    """How far a track is from what the video's own receiver measured."""
+    import numpy as np
+
+    from vidtag_ml import geo
+
+    errors_km = geo.great_circle_km(track.latlon_T2, truth_T2)
+    true = [None if np.isnan(p).any() else p.tolist() for p in np.asarray(truth_T2)]
+    return {"measured": true, "median_error_km": float(np.nanmedian(errors_km))}
 
 
 def folder_only(name: str) -> Path:
@@ -384,6 +491,8 @@ def _print_located(rows: list[dict[str, Any]]) -> None:
         ends = (f"{point['lat']:.3f}, {point['lon']:.3f}" for point in (first, last))
         score = sum(point["score"] for point in row["track"]) / len(row["track"])
         print_line(f"{row['video']}: {' to '.join(ends)}, mean score {score:.2f}")
+        if "median_error_km" in row:
+            print_line(f"  its own GPS says: median error {row['median_error_km']:,.1f} km")
         for file in row["files"]:
             print_line(f"  {file}")
 

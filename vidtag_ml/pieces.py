@@ -87,20 +87,21 @@ def _pictures(
     content: str, paths: Sequence[Path], time_s: NDArray[np.float64], last: bool
 ) -> Iterator[Piece]:
     """Pieces of pictures of one size."""
-    pictures = [_picture(path) for path in paths]
+    pictures = [picture(path) for path in paths]
     start = 0
-    for _, alike in groupby(pictures, lambda picture: picture.shape):
+    for _, alike in groupby(pictures, lambda pixels: pixels.shape):
         frames = np.stack(list(alike))
         stop = start + len(frames)
         yield Piece(content, frames, time_s[start:stop], last and stop == len(paths))
         start = stop
 
 
-def _picture(path: Path) -> NDArray[np.uint8]:
-    from PIL import Image
+def picture(path: Path) -> NDArray[np.uint8]:
+    """A photo (H, W, 3), turned upright as its EXIF says."""
+    from PIL import Image, ImageOps
 
     with Image.open(path) as image:
-        return np.array(image.convert("RGB"))
+        return np.array(ImageOps.exif_transpose(image).convert("RGB"))
 
 
 def _ahead(streams: Iterator[Iterator[Piece]]) -> Iterator[Piece]:

@@ -58,6 +58,29 @@ def gallery_map(latlon_G2: ArrayLike, path: Path, title: str = "GPS gallery") ->
     return _save(figure, path)
 
 
+def measured_map(tracks: Mapping[str, ArrayLike], path: Path, title: str = "Recordings") -> Path:
+    """A map zoomed to all measured tracks, arrays (T, 2) by name; the legend names a few."""
+    figure = _figure(WIDTH_PX * 2 // 3)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    known = {name: np.asarray(latlon, float) for name, latlon in tracks.items()}
+    middle = geo.from_unit_vectors(geo.unit_vectors(np.concatenate(list(known.values()))).sum(0))
+    lines = {name: _unwrapped(latlon, middle) for name, latlon in known.items()}
+    lon, lat = _view(np.concatenate(list(lines.values())), 1.5)
+    _ground(axes, lon, lat)
+    axes.set_aspect("auto")
+    for k, (name, line) in enumerate(lines.items()):
+        colour = PALETTE[k % len(PALETTE)]
+        _line(axes, line, colour, name if k < len(PALETTE) else "_")
+    _scale_bar(axes, lon, lat)
+    text = f"{title}: {len(lines)}"
+    axes.text(
+        0.03, 0.96, text, transform=axes.transAxes, color=INK, fontsize=14, va="top", zorder=7,
+        bbox={"facecolor": NIGHT, "alpha": 0.55, "edgecolor": "none", "pad": 5},
+    )  # fmt: skip
+    _legend(axes)
+    return _save(figure, path)
+
+
 def track_map(track: Track, truth_T2: ArrayLike | None, path: Path) -> Path:
     """A map zoomed to one track: predicted line, initial dots and, where known, the true line."""
     figure = _figure(WIDTH_PX * 2 // 3)

@@ -22,14 +22,18 @@ import torch
 from torch import Tensor
 
 from vidtag_ml import config, embeddings, features, gallery, retrieval, stage, video
+from vidtag_ml import track as track_of
 from vidtag_ml.locate import locate
 from vidtag_ml.models import base
 from vidtag_ml.models.backbones import FrameEncoder
+from vidtag_ml.sources import positions
 from vidtag_ml.track import Track, write_csv, write_geojson, write_gpx, write_kml
 
 FORMAT = 2
 """Stored in each bundle; another number means that this code cannot read it."""
 _EMBEDDINGS = "gallery.safetensors"
+MEASURED_GAP_S = 10.0
+"""A measured track is drawn across gaps up to this."""
 
 
 def write_bundle(
@@ -97,6 +101,29 @@ def write_files(
     with stage.replacing(paths[-1]) as aside:
         plots.track_map(track, truth_T2, aside)
     return paths
+
+
+def measured(
+    video_path: Path, time_s: np.ndarray, max_speed_kmh: Mapping[str, float]
+) -> np.ndarray | None:
+    """Positions (T, 2) that a video's own receiver measured at some times; None if it had none.
+
+    Args:
+        video_path: a video, perhaps with telemetry, a track beside it, or a location tag.
+        time_s: times (T,) from the first frame; where nothing was measured, the position is NaN.
+        max_speed_kmh: limit by mode, above which a position is not believed.
+    """
+    duration_s = video.probe(video_path).duration_s
+    try:
+        placed = positions.place(video_path, duration_s, None, 0.0, MEASURED_GAP_S, max_speed_kmh)
+    except positions.NoPositionError:
+        return None
+    kept = placed.fixes[placed.fixes["status"] != "dropped"]
+    if len(kept) == 1:
+        return np.repeat(kept[["lat", "lon"]].to_numpy(float), len(time_s), axis=0)
+    latlon_T2 = kept[["lat", "lon"]].to_numpy(float)
+    found_T2, known_T = track_of.positions_at(kept["time_s"], latlon_T2, time_s, MEASURED_GAP_S)
+    return found_T2 if known_T.any() else None
 
 
 @dataclass(frozen=True)

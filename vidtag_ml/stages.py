@@ -4,8 +4,8 @@ Both doors, the command line and the Dagster assets, call these functions and no
 stage returns True if it did work, False if its output was there and made from the same inputs.
 Progress goes to the logger `vidtag_ml.progress`, as text and, in `extra`, as numbers.
 
-Belongs here: the layout of a workspace, keys, and one short function a stage. Does not belong here:
-what a stage does (its module), the mechanics of skipping (stage.py).
+Belongs here: keys, and one short function a stage. Does not belong here: what a stage does (its
+module), where its output lies (layout.py), the mechanics of skipping (stage.py).
 """
 
 import dataclasses
@@ -14,14 +14,16 @@ import importlib.metadata
 import json
 import logging
 import os
+import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import typing
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidtag_ml import config, stage
+from vidtag_ml import config, layout, stage
+from vidtag_ml.layout import Layout
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -29,11 +31,14 @@ if TYPE_CHECKING:
     from vidtag_ml.clips import Tables
     from vidtag_ml.features import FeatureStore
     from vidtag_ml.gallery import Gallery
+    from vidtag_ml.sources.recordings import Outcome
 
 MODELS = ("vidtag", "geoclip")
 SPLITS = ("val", "test")
 """Splits that a model is evaluated on: val decides promotion, test is reported."""
 REPORT_EVERY_S = 1.0
+RESERVED = ("encoders", "gallery", "inbox", "quarantine", *typing.get_args(config.Source))
+"""Folders of `data/` that are no dataset of own recordings."""
 
 _LOG = logging.getLogger("vidtag_ml.progress")
 _TABLES = ("vidtag_ml.clips", "vidtag_ml.track", "vidtag_ml.geo")
@@ -67,63 +72,10 @@ _TRAINING = (
 )
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where everything lies in a workspace."""
-
-    root: Path
-    """The workspace's folder."""
-    source: str
-    """Name of the dataset: `clips.source` of the params."""
-    variant: str = ""
-    """Models and reports of an ablation, beside those of the params; empty = the params' own."""
-
-    @property
-    def out(self) -> Path:
-        """What is made from data, gallery and features."""
-        return self.root / "out" / "benchmark" / self.variant if self.variant else self.root / "out"
-
-    @property
-    def dataset(self) -> Path:
-        """Tables and videos."""
-        return self.root / "data" / self.source
-
-    @property
-    def hierarchy(self) -> Path:
-        """The table of places."""
-        return self.root / "data" / "hierarchy.csv"
-
-    @property
-    def gallery(self) -> Path:
-        """The GPS gallery."""
-        return self.root / "data" / "gallery"
-
-    @property
-    def features(self) -> Path:
-        """The store of features."""
-        return self.root / "out" / "features"
-
-    @property
-    def bundle(self) -> Path:
-        """The model, the gallery and the encoders in one folder, ready to locate videos."""
-        return self.root / "out" / "bundle"
-
-    def model(self, name: str) -> Path:
-        """The trained model `vidtag` or `geoclip`; also the output of `phase_one`, `phase_two`."""
-        return self.out / {"vidtag": "phase_two"}.get(name, name)
-
-    def evaluation(self, name: str, split: str = "test") -> Path:
-        """The report on a model's tracks in a split."""
-        return self.out / "evaluation" / name / split
-
-
-def layout(root: Path, params: config.Params, variant: str = "") -> Layout:
-    """The layout of the workspace `root` for these params."""
-    return Layout(root, params.clips.source, variant)
-
-
 def ingest(root: Path, params: config.Params) -> bool:
     """Makes `data/<dataset>/`: tables, and videos where they are generated."""
+    if params.clips.source == "recordings":
+        return _merge_recordings(root, params)
     if params.clips.source != "flyover":
         return _ingest_published(root, params)
     from vidtag_ml.sources import flyover_dataset
@@ -138,7 +90,7 @@ def ingest(root: Path, params: config.Params) -> bool:
         ),
     }
     report = _reporter("rendering clips")
-    out = layout(root, params).dataset
+    out = layout.of(root, params).dataset
     return stage.make(out, key, lambda aside: flyover_dataset.write(params.clips, aside, report))
 
 
@@ -159,8 +111,57 @@ def _ingest_published(root: Path, params: config.Params) -> bool:
         "table": stage.digest(table) if table.exists() else None,
         "code": stage.code_digest(name, published, "vidtag_ml.video", *_TABLES),
     }
-    out, report = layout(root, params).dataset, _reporter("reading recordings")
+    out, report = layout.of(root, params).dataset, _reporter("reading recordings")
     return stage.make(out, key, lambda aside: source.write(settings, recordings, aside, report))
+
+
+def recordings(
+    root: Path,
+    params: config.Params,
+    asked: Sequence[str],
+    dataset: str,
+    mode: str | None = None,
+    time_offset_s: float = 0.0,
+    *,
+    strip_metadata: bool = False,
+    veil: tuple[str, ...] = (),
+) -> "Outcome":
+    """Takes own recordings into `data/<dataset>/`; what cannot be used goes on the report.
+
+    Raises:
+        ValueError: nothing was found, or the dataset's name is taken or no name for a folder.
+    """
+    from vidtag_ml.sources import intake, quarantine
+    from vidtag_ml.sources import recordings as own
+
+    at = layout.of(root, params)
+    folder = root / "data" / dataset
+    taken = folder.exists() and not (folder / own.REPORT).exists()
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", dataset) or dataset in RESERVED or taken:
+        raise ValueError(f"--dataset {dataset}: taken, or no name for a folder; choose another")
+    copies = None
+    if strip_metadata or veil:
+        weights = root / params.features.encoders_dir
+        copies = intake.Copies(str(folder / "media"), veil, str(weights))
+    how = intake.settings(params, mode, time_offset_s, copies)
+    report = _reporter("looking at recordings")
+    outcome = own.ingest(asked, folder, at.journal / dataset, how, params.clips, report)
+    quarantine.write(at.quarantine, dataset, own.left_out(folder, outcome))
+    return outcome
+
+
+def _merge_recordings(root: Path, params: config.Params) -> bool:
+    """Makes `data/recordings/`: the tables of all datasets of own recordings, as one."""
+    from vidtag_ml.sources import recordings as own
+
+    datasets = sorted(report.parent for report in root.glob(f"data/*/{own.REPORT}"))
+    key = {
+        "clips": config.as_dict(params.clips),
+        "datasets": {path.name: _tables_digest(path) for path in datasets},
+        "code": stage.code_digest(own, "vidtag_ml.sources.groups", *_TABLES),
+    }
+    out = layout.of(root, params).dataset
+    return stage.make(out, key, lambda aside: own.merge(datasets, params.clips, aside))
 
 
 def hierarchy(root: Path, params: config.Params) -> bool:
@@ -168,7 +169,7 @@ def hierarchy(root: Path, params: config.Params) -> bool:
     from vidtag_ml import clips
     from vidtag_ml import hierarchy as places
 
-    at = layout(root, params)
+    at = layout.of(root, params)
     key = {
         "clips": _digest(at.dataset / "clips.parquet", "vidtag ingest"),
         "code": stage.code_digest(places),
@@ -185,13 +186,13 @@ def gallery(root: Path, params: config.Params) -> bool:
     from vidtag_ml import clips
     from vidtag_ml import gallery as galleries
 
-    at, settings = layout(root, params), params.gallery
+    at, settings = layout.of(root, params), params.gallery
     key = {
         "gallery": config.as_dict(settings),
         "code": stage.code_digest(galleries, "vidtag_ml.land", "vidtag_ml.geo"),
     }
     if reads_fixes := settings.source in ("grid", "cities"):
-        key["tables"] = _tables_digest(at)
+        key["tables"] = _tables_digest(at.dataset)
     file = root / settings.file if settings.source == "file" and settings.file else None
     if file is not None:
         key["file"] = _digest(file, "vidtag weights fetch geoclip")
@@ -206,7 +207,7 @@ def gallery(root: Path, params: config.Params) -> bool:
 
 def features(root: Path, params: config.Params) -> bool:
     """Makes `out/features/`: the frozen encoders' outputs for all frames of all clips."""
-    at, folder = layout(root, params), root / params.features.encoders_dir
+    at, folder = layout.of(root, params), root / params.features.encoders_dir
     encoders = {
         name: [
             _digest(folder / f"{name}.{kind}", f"vidtag weights fetch {name}")
@@ -240,7 +241,7 @@ def phase_one(
     root: Path, params: config.Params, logger: "Logger | None" = None, variant: str = ""
 ) -> bool:
     """Makes `out/phase_one/`: VidTAG without its refiner, frames and coordinates aligned."""
-    at = layout(root, params, variant)
+    at = layout.of(root, params, variant)
     start = _start(at, params, params.phase_one.location_start)
 
     def build(aside: Path) -> None:
@@ -259,7 +260,8 @@ def phase_two(
     first: str = "",
 ) -> bool:
     """Makes `out/phase_two/`: VidTAG with its refiner, on the Phase I of the variant `first`."""
-    at, of_first = layout(root, params, variant), layout(root, params, first).model("phase_one")
+    at = layout.of(root, params, variant)
+    of_first = layout.of(root, params, first).model("phase_one")
     key = {
         **_training_key(at, params, "phase_two"),
         "alignment": config.as_dict(params.phase_one),
@@ -279,7 +281,7 @@ def geoclip(
     root: Path, params: config.Params, logger: "Logger | None" = None, variant: str = ""
 ) -> bool:
     """Makes `out/geoclip/`: the baseline that sees single frames."""
-    at = layout(root, params, variant)
+    at = layout.of(root, params, variant)
     starts = (
         _start(at, params, params.geoclip.location_start),
         _start(at, params, params.geoclip.image_start),
@@ -301,7 +303,7 @@ def classifier(
     variant: str = "",
 ) -> bool:
     """Makes `out/classifier/`: cells of train coordinates, told from one encoder's features."""
-    at = layout(root, params, variant)
+    at = layout.of(root, params, variant)
     key = {
         **_training_key(at, params, "classifier"),
         "encoder": encoder,
@@ -326,7 +328,7 @@ def evaluate_model(root: Path, params: config.Params, name: str, split: str = "t
         raise ValueError(f"no model is called {name!r}; known: {', '.join(MODELS)}")
     if split not in SPLITS:
         raise ValueError(f"no split is called {split!r}; known: {', '.join(SPLITS)}")
-    at = layout(root, params)
+    at = layout.of(root, params)
     if name == "geoclip":
         settings = dataclasses.replace(params.evaluation, decoding="initial")
         params = dataclasses.replace(params, evaluation=settings)
@@ -360,10 +362,10 @@ def report_key(at: Layout, params: config.Params, name: str, split: str) -> dict
 
 def bundle(root: Path, params: config.Params) -> bool:
     """Makes `out/bundle/`: all that `vidtag locate` needs, in one folder."""
-    at, folder = layout(root, params), root / params.features.encoders_dir
+    at, folder = layout.of(root, params), root / params.features.encoders_dir
     made_from = {
         "dataset": at.source,
-        "tables": _tables_digest(at),
+        "tables": _tables_digest(at.dataset),
         "gallery": _digest(at.gallery, "vidtag gallery"),
         "model": _model_digest(at.model("vidtag"), _COMMANDS["vidtag"]),
         "encoders": {
@@ -403,13 +405,11 @@ def _digest(path: Path, command: str) -> str:
     return stage.digest(path)
 
 
-def _tables_digest(at: Layout) -> dict[str, str]:
-    names = [n for n in ("clips", "fixes", "frames") if n != "frames" or _table(at, n).exists()]
-    return {name: _digest(_table(at, name), "vidtag ingest") for name in names}
-
-
-def _table(at: Layout, name: str) -> Path:
-    return at.dataset / f"{name}.parquet"
+def _tables_digest(dataset: Path) -> dict[str, str]:
+    tables = {name: dataset / f"{name}.parquet" for name in ("clips", "fixes", "frames")}
+    if not tables["frames"].exists():
+        del tables["frames"]
+    return {name: _digest(path, "vidtag ingest") for name, path in tables.items()}
 
 
 def _model_digest(folder: Path, command: str) -> dict[str, str]:
@@ -420,7 +420,7 @@ def _model_digest(folder: Path, command: str) -> dict[str, str]:
 def _data_key(at: Layout) -> dict[str, Any]:
     """What all models read."""
     return {
-        "tables": _tables_digest(at),
+        "tables": _tables_digest(at.dataset),
         "gallery": _digest(at.gallery, "vidtag gallery"),
         "features": _digest(at.features, "vidtag features"),
     }
@@ -449,7 +449,7 @@ def _start(at: Layout, params: config.Params, name: str | None) -> Path | None:
     path = at.root / params.features.encoders_dir / f"{name}.safetensors"
     command = f"vidtag train-encoders {name}"
     if name == "geoclip":
-        path = layout(at.root, params).model("geoclip") / "model.safetensors"
+        path = layout.of(at.root, params).model("geoclip") / "model.safetensors"
         command = "vidtag train geoclip"
     elif name.startswith("geoclip_"):
         command = "vidtag weights fetch geoclip"

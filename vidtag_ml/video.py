@@ -1,7 +1,8 @@
 """Video files: what is in them, and the frames shown at given times. The decoding seam.
 
-decord decodes and PyAV catches what decord cannot open or would decode differently (decision 10);
-PyAV also reads the presentation times, so both obey one clock, which starts at the first frame.
+decord reads videos whole. PyAV picks frames out of videos, and catches what decord cannot open or
+would decode differently (decision 6); it also reads the presentation times, so both obey one clock,
+which starts at the first frame.
 
 Belongs here: all that touches decord or PyAV; nobody else imports either. Does not belong here: how
 pictures become features (features.py). Shape legend: T frames, B of them, H W pixels, 3 = RGB.
@@ -21,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from vidtag_ml import stage
 
 if TYPE_CHECKING:
+    from av import VideoFrame
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -28,7 +30,15 @@ Frames = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 _THREADED_PIXELS = 640 * 480
+# Raw streams have a rate but no times: their frames are shown one after the other.
+_RAW = ("hevc", "h264")
 _PLAIN_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
+# Codecs of which a frame that says that no other needs it is needed by none. In HEVC it may be.
+_SKIPPABLE = ("h264",)
+# Frames from a wanted one to the next key frame; leaping over fewer costs more than it saves.
+_LEAST_JUMP = 4
+_NUM_HASHES = 16
+_FEW = 4
 _BITEXACT = 1 << 23
 # x264's macroblock tree reads memory that it has not set, so its bytes depend on what ran before.
 _X264 = {"preset": "fast", "bf": "0", "x264-params": "mbtree=0"}
@@ -55,7 +65,40 @@ class Probe:
     codec: str
     """Name of the codec, for example h264."""
     decoder: str
-    """Which of decord and pyav decodes it."""
+    """Which of decord and pyav decodes it when every frame is wanted; some are up to pyav."""
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One sample of a track that is neither picture nor sound."""
+
+    time_s: float
+    """From the first frame; negative if it begins before."""
+    duration_s: float
+    """0 where the file does not say."""
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Container:
+    """What a file says beside its pictures."""
+
+    tags: dict[str, str]
+    """Metadata of the whole file, for example creation_time and location, as FFmpeg names it."""
+    tracks: tuple[tuple[Packet, ...], ...]
+    """Tracks that are neither picture nor sound nor subtitles, in their order."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What near-duplicates share: difference hashes of frames spread over a video."""
+
+    time_s: Floats
+    """Times of the frames, from the first one."""
+    hashes: NDArray[np.uint64]
+    """A number a frame; alike pictures differ in few of the 64 bits."""
+    decoder: str
+    """Which of decord and pyav decoded them."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +112,10 @@ class _Index:
     width: int
     height: int
     codec: str
-    quarter_turns: int
-    """Counter-clockwise turns that make the picture upright."""
     plain: bool
-    """Container and pixels are of the kinds that decord decodes as PyAV does."""
+    """Container, streams and pixels are of the kinds that decord decodes as PyAV does."""
+    timed: bool
+    """Frames come with their times; AVI has none and its reordered frames can only be counted."""
 
     @property
     def duration_s(self) -> float:
@@ -91,7 +134,7 @@ def probe(path: Path) -> Probe:
     """
     index = _index_of(path)
     duration_s = index.duration_s
-    turned = index.quarter_turns % 2 == 1
+    turned = _quarter_turns(path) % 2 == 1
     return Probe(
         num_frames=len(index.pts),
         duration_s=duration_s,
@@ -101,6 +144,36 @@ def probe(path: Path) -> Probe:
         codec=index.codec,
         decoder="pyav" if _decord_reader(path, index) is None else "decord",
     )
+
+
+def container(path: Path) -> Container:
+    """Tags and data tracks of a video file.
+
+    Raises:
+        VideoError: the file is missing, truncated, or holds no frame.
+    """
+    import av
+
+    index = _index_of(path)
+    try:
+        with _opened(path) as opened:
+            return _read_container(opened, float(index.pts[0] * index.tick_s))
+    except av.FFmpegError as error:
+        reason = f"{path}: its data tracks cannot be read ({error.strerror})"
+        raise VideoError(f"{reason}; copy or record it again") from error
+
+
+def _read_container(opened: "InputContainer", start_s: float) -> Container:
+    chosen = [stream for stream in opened.streams if stream.type == "data"]
+    packets: dict[int, list[Packet]] = {stream.index: [] for stream in chosen}
+    for packet in opened.demux(chosen) if chosen else ():
+        ticks = packet.dts if packet.pts is None else packet.pts
+        if ticks is None or packet.size == 0 or packet.time_base is None:
+            continue
+        time_s = float(ticks * packet.time_base) - start_s
+        duration_s = float((packet.duration or 0) * packet.time_base)
+        packets[packet.stream_index].append(Packet(time_s, duration_s, bytes(packet)))
+    return Container(dict(opened.metadata), tuple(tuple(track) for track in packets.values()))
 
 
 def sample_times(path: Path, frames_per_second: float) -> Floats:
@@ -138,14 +211,52 @@ def batches_at(path: Path, time_s: ArrayLike, batch_size: int) -> Iterator[tuple
     rounding_s = min(float(index.tick_s) / 2, 0.0005) + 1e-6
     shown = np.searchsorted(index.time_s, np.asarray(time_s, float) + rounding_s, "right") - 1
     shown = shown.clip(min=0)
-    reader, decoder = _decord_reader(path, index), "decord"
-    for start in range(0, len(shown), batch_size):
-        unique, inverse = np.unique(shown[start : start + batch_size], return_inverse=True)
+    parts = [
+        np.unique(shown[start : start + batch_size], return_inverse=True)
+        for start in range(0, len(shown), batch_size)
+    ]
+    # Where frames are left out PyAV is several times faster: it decodes only what the others need.
+    every_frame = len(np.unique(shown)) == len(index.pts)
+    reader = _decord_reader(path, index) if every_frame else None
+    pictures: Iterator[Frames] | None = None
+    for k, (unique, inverse) in enumerate(parts):
         frames = None if reader is None else _decord_frames(reader, unique)
         if frames is None:
-            reader, decoder = None, "pyav"
-            frames = _pyav_frames(path, index, unique)
-        yield frames[inverse], decoder
+            reader = None
+            if pictures is None:
+                left = np.concatenate([indices for indices, _ in parts[k:]])
+                pictures = _pyav_pictures(path, index, left)
+            frames = np.stack(list(itertools.islice(pictures, len(unique))))
+        yield frames[inverse], "pyav" if reader is None else "decord"
+
+
+def fingerprint(path: Path, frames_per_second: float) -> Fingerprint:
+    """Hashes of up to 16 frames; decodes all that `sample_times` asks for, a few at a time.
+
+    Raises:
+        ValueError: `frames_per_second` is not positive.
+        VideoError: the file is missing, truncated, or one of the frames cannot be decoded.
+    """
+    time_s = sample_times(path, frames_per_second)
+    hashed = np.unique(np.linspace(0, len(time_s) - 1, _NUM_HASHES).round().astype(int))
+    hashes: list[np.uint64] = []
+    start, decoder = 0, ""
+    for frames, name in batches_at(path, time_s, _FEW):
+        within = hashed[(start <= hashed) & (hashed < start + len(frames))]
+        hashes.extend(difference_hash(frames[k - start]) for k in within)
+        start, decoder = start + len(frames), name
+    return Fingerprint(time_s[hashed], np.array(hashes, np.uint64), decoder)
+
+
+def difference_hash(picture_HW3: Frames) -> np.uint64:
+    """64 bits: in 8 rows, which of 9 neighbouring areas are darker than the next."""
+    height, width = picture_HW3.shape[:2]
+    rows, columns = np.arange(8) * height // 8, np.arange(9) * width // 9
+    grey_HW = picture_HW3.mean(2)
+    sums = np.add.reduceat(np.add.reduceat(grey_HW, rows, 0), columns, 1)
+    means = sums / np.maximum(np.diff(columns, append=width), 1)
+    bits = np.packbits(means[:, :-1] < means[:, 1:])
+    return np.uint64(int.from_bytes(bits.tobytes(), "big"))
 
 
 def write(path: Path, frames_THW3: Frames, fps: float, crf: int = 18) -> None:
@@ -198,11 +309,18 @@ def _index(path: Path, num_bytes: int, changed_ns: int) -> _Index:  # noqa: ARG0
     if path.is_dir():
         raise VideoError(f"{path}: this is a folder, not a video")
     try:
-        with av.open(str(path)) as container:
+        with _opened(path) as container:
             return _read_index(path, num_bytes, container)
     except av.FFmpegError as error:
         reason = f"{path}: not a video, or cut off before its index ({error.strerror})"
         raise VideoError(f"{reason}; copy or record it again") from error
+
+
+def _opened(path: Path) -> "InputContainer":
+    """The file in PyAV; tags that are no UTF-8 (cameras write them) have their bytes replaced."""
+    import av
+
+    return av.open(str(path), metadata_errors="replace")
 
 
 def _read_index(path: Path, num_bytes: int, container: "InputContainer") -> _Index:
@@ -215,12 +333,17 @@ def _read_index(path: Path, num_bytes: int, container: "InputContainer") -> _Ind
     if end > num_bytes:
         raise VideoError(f"{path}: truncated: {num_bytes} of {end} bytes; copy or record it again")
     matroska = "matroska" in container.format.name
-    shown, reached_s = [], 0.0
+    raw = container.format.name in _RAW
+    shown: list[tuple[int, bool, int]] = []
+    reached_s = 0.0
     for packet in container.demux() if matroska else container.demux(stream):
         ticks = packet.dts if packet.pts is None else packet.pts
+        if raw and packet.size:
+            ticks = len(shown) * (packet.duration or 0)
         if ticks is None or packet.size == 0:
             continue
-        reached_s = max(reached_s, float((ticks + (packet.duration or 0)) * packet.time_base))
+        if matroska:
+            reached_s = max(reached_s, float((ticks + (packet.duration or 0)) * packet.time_base))
         if packet.stream_index == stream.index and not packet.is_discard:
             shown.append((ticks, packet.is_keyframe, packet.duration or 0))
     if matroska and container.duration and reached_s < container.duration / 1e6 - 1.0:
@@ -242,8 +365,12 @@ def _read_index(path: Path, num_bytes: int, container: "InputContainer") -> _Ind
         width=stream.codec_context.width,
         height=stream.codec_context.height,
         codec=stream.codec_context.codec.canonical_name,
-        quarter_turns=_quarter_turns(path),
-        plain=container.format.name in _PLAIN_CONTAINERS and _bits(stream) == 8,
+        plain=(
+            container.format.name in _PLAIN_CONTAINERS
+            and len(container.streams.video) == 1
+            and _bits(stream) == 8
+        ),
+        timed=not raw and (container.format.name != "avi" or not stream.codec_context.has_b_frames),
     )
 
 
@@ -253,12 +380,12 @@ def _bits(stream: "VideoStream") -> int:
 
 
 def _quarter_turns(path: Path) -> int:
-    import av
+    """Counter-clockwise turns that make the pictures upright."""
+    return _turns(next(_pyav_frames(path, _index_of(path), np.zeros(1, np.intp))))
 
-    with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
-            return round(frame.rotation / 90) % 4
-    raise VideoError(f"{path}: no frame can be decoded")
+
+def _turns(frame: "VideoFrame") -> int:
+    return round(frame.rotation / 90)
 
 
 def _decord_reader(path: Path, index: _Index) -> Any:
@@ -268,9 +395,8 @@ def _decord_reader(path: Path, index: _Index) -> Any:
     import decord
 
     decord.logging.set_level(decord.logging.QUIET)
-    threads = 1 if index.width * index.height <= _THREADED_PIXELS else 0
     try:
-        reader = decord.VideoReader(str(path), num_threads=threads)
+        reader = decord.VideoReader(str(path), num_threads=_num_threads(index))
         if len(reader) != len(index.pts):
             return None
         start_s = reader.get_frame_timestamp(np.arange(len(reader)))[:, 0]
@@ -289,51 +415,94 @@ def _decord_frames(reader: Any, indices: NDArray[np.intp]) -> Frames | None:
         return None
 
 
-def _pyav_frames(path: Path, index: _Index, indices: NDArray[np.intp]) -> Frames:
-    """Frames at sorted indices, by seeking to key frames or, where that fails, from the start."""
+def _pyav_pictures(path: Path, index: _Index, indices: NDArray[np.intp]) -> Iterator[Frames]:
+    """Upright pictures at indices, one by one; best where indices ascend."""
+    from av.video.reformatter import VideoReformatter
+
+    reformatter = VideoReformatter()
+    for run in np.split(indices, np.flatnonzero(np.diff(indices) < 0) + 1):
+        unique, counts = np.unique(run, return_counts=True)
+        for frame, count in zip(_pyav_frames(path, index, unique), counts, strict=True):
+            converted = reformatter.reformat(
+                frame, index.width, index.height, format="rgb24", threads=1
+            )
+            picture = np.asarray(converted.to_ndarray(), np.uint8)
+            yield from itertools.repeat(np.rot90(picture, _turns(frame)), count)
+
+
+def _pyav_frames(path: Path, index: _Index, indices: NDArray[np.intp]) -> Iterator["VideoFrame"]:
+    """Frames at ascending indices, by seeking or, once that fails, from the start."""
     import av
 
-    reason = f"{path}: frames {indices[0]} to {indices[-1]} cannot be decoded"
+    done = 0
     try:
-        pictures = _by_seeking(path, index, indices) or _in_order(path, indices)
+        for find in (_by_seeking, _in_order)[not index.timed :]:
+            with _opened(path) as container:
+                stream = container.streams.video[0]
+                stream.thread_type = "AUTO"
+                stream.codec_context.thread_count = _num_threads(index)
+                for frame in find(container, index, indices[done:]):
+                    yield frame
+                    done += 1
+            if done == len(indices):
+                return
     except av.FFmpegError as error:
-        raise VideoError(f"{reason} ({error.strerror}); copy or record it again") from error
-    if len(pictures) < len(indices):
-        raise VideoError(f"{reason}: the file ends before; copy or record it again")
-    return np.stack([np.rot90(picture, index.quarter_turns) for picture in pictures])
+        raise _undecodable(path, index, indices[done], error.strerror) from error
+    raise _undecodable(path, index, indices[done], "the file ends before")
 
 
-def _by_seeking(path: Path, index: _Index, indices: NDArray[np.intp]) -> list[Frames]:
-    """Pictures at sorted indices, or none of them if a seek does not lead where it should."""
-    import av
-
-    pictures: list[Frames] = []
-    decoded: Iterator[av.VideoFrame] = iter([])
-    at = index.pts[0] - 1
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        for wanted in index.pts[indices]:
-            key = max(index.key_pts[index.key_pts <= wanted], default=at)
-            if key > at:
-                container.seek(int(key), stream=stream)
-                decoded = container.decode(stream)
-            frame = next((f for f in decoded if f.pts is None or f.pts >= wanted), None)
-            if frame is None or frame.pts != wanted:
-                return []
-            at = wanted
-            pictures.append(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
-    return pictures
+def _undecodable(path: Path, index: _Index, first: np.intp, reason: str | None) -> VideoError:
+    at_s = index.time_s[first]
+    return VideoError(
+        f"{path}: frames from {at_s:.2f} s on cannot be decoded ({reason}); copy or record it again"
+    )
 
 
-def _in_order(path: Path, indices: NDArray[np.intp]) -> list[Frames]:
-    """Pictures at sorted indices; fewer if the file ends before."""
-    import av
+def _by_seeking(
+    container: "InputContainer", index: _Index, indices: NDArray[np.intp]
+) -> Iterator["VideoFrame"]:
+    """Frames at ascending indices; ends early if a seek does not lead where it should."""
+    keys = np.union1d(0, np.searchsorted(index.pts, index.key_pts))
+    before = keys[np.searchsorted(keys, indices, "right") - 1]
+    jumps = np.flatnonzero(before[1:] - indices[:-1] > _LEAST_JUMP) + 1
+    for run, key in zip(np.split(indices, jumps), before[[0, *jumps]], strict=True):
+        container.seek(int(index.pts[key]), stream=container.streams.video[0])
+        wanted = index.pts[run].tolist()
+        frames = _decoded(container, index.codec, set(wanted))
+        for pts in wanted:
+            frame = next((f for f in frames if f.pts is not None and f.pts >= pts), None)
+            if frame is None or frame.pts != pts:
+                return
+            yield frame
 
+
+def _decoded(container: "InputContainer", codec: str, wanted: set[int]) -> Iterator["VideoFrame"]:
+    """Frames from the next key on until those at all `wanted` ticks are out, with others."""
+    stream = container.streams.video[0]
+    left = set(wanted)
+    for packet in itertools.dropwhile(lambda p: not p.is_keyframe, container.demux(stream)):
+        ticks = packet.dts if packet.pts is None else packet.pts
+        if ticks is None or packet.size == 0:
+            continue
+        if codec in _SKIPPABLE:
+            stream.codec_context.skip_frame = "DEFAULT" if ticks in wanted else "NONREF"
+        yield from stream.codec_context.decode(packet)
+        left.discard(ticks)
+        if not left:
+            break
+    yield from stream.codec_context.decode(None)
+
+
+def _in_order(
+    container: "InputContainer",
+    index: _Index,  # noqa: ARG001 - the interface of `_by_seeking`
+    indices: NDArray[np.intp],
+) -> Iterator["VideoFrame"]:
+    """Frames at ascending indices; fewer if the file ends before."""
     wanted = set(indices.tolist())
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        frames = itertools.islice(container.decode(stream), int(indices[-1]) + 1)
-        kept = (frame for k, frame in enumerate(frames) if k in wanted)
-        return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in kept]
+    frames = itertools.islice(container.decode(video=0), int(indices[-1]) + 1)
+    return (frame for k, frame in enumerate(frames) if k in wanted)
+
+
+def _num_threads(index: _Index) -> int:
+    return 1 if index.width * index.height <= _THREADED_PIXELS else 0

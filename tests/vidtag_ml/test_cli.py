@@ -72,6 +72,74 @@ def test_stage_says_what_it_made_and_then_that_nothing_changed(vidtag, workspace
     assert again.stdout == "data/flyover: unchanged, nothing to do\n"
 
 
+@pytest.fixture
+def trip(tmp_path, made):
+    """A workspace, and beside it a folder with a good video and a bad one."""
+    folder = tmp_path / "my trip"
+    folder.mkdir()
+    good = next((made / "data" / "flyover" / "videos").glob("*.mp4"))
+    for path in (good, good.with_suffix(".gpx")):
+        shutil.copy(path, folder)
+    (folder / "bad.mp4").write_bytes(b"no video")
+    shutil.copy(made / "params.yaml", tmp_path)
+    return folder
+
+
+def test_own_recordings_are_taken_in_and_counted(vidtag, trip, tmp_path):
+    done = vidtag(tmp_path, "ingest", trip, "--dataset", "trip", "--mode", "flyover")
+    assert done.returncode == 0
+    assert "1 accepted (1 of them repaired), 1 quarantined" in done.stdout
+    assert "bad.mp4: unreadable" in done.stdout
+    assert "bad.mp4" in (tmp_path / "data" / "quarantine" / "report.html").read_text()
+
+
+def test_own_recordings_as_json(vidtag, trip, tmp_path):
+    asked = ("ingest", trip, "--dataset", "trip", "--mode", "flyover", "--json")
+    found = json.loads(vidtag(tmp_path, *asked).stdout)
+    (accepted,), (left_out,) = found["accepted"], found["quarantined"]
+    assert set(accepted) == {
+        "clip_id", "path", "decoder", "num_frames", "duration_s", "num_fixes", "fix_source",
+        "lat_min", "lat_max", "lon_min", "lon_max", "repairs",
+    }  # fmt: skip
+    assert set(left_out) == {"path", "reason", "advice"}
+    assert accepted["fix_source"] == "gpx"
+
+
+def test_nothing_accepted_fails_but_reports(vidtag, trip, tmp_path):
+    done = vidtag(tmp_path, "ingest", trip / "bad.mp4", "--dataset", "trip")
+    assert done.returncode == 1
+    assert "0 accepted" in done.stdout
+    assert "bad.mp4" in (tmp_path / "data" / "quarantine" / "report.csv").read_text()
+    assert not (tmp_path / "data" / "trip").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("my trip",), "--dataset NAME"),
+        (("--dataset", "trip"), "PATH"),
+        (("my trip", "--dataset", "flyover"), "choose another"),
+        (("my trip", "--dataset", "../up"), "choose another"),
+        (("nowhere", "--dataset", "trip"), "no such file"),
+        (("my trip", "--dataset", "trip", "--mode", "plane"), "mode is 'plane'"),
+    ],
+)
+def test_wrong_requests_to_take_in_are_one_line_and_change_nothing(
+    vidtag, trip, tmp_path, arguments, why
+):
+    assert why in vidtag(tmp_path, "ingest", *arguments).refusal
+    assert not (tmp_path / "data").exists()
+
+
+def test_sources_are_listed(vidtag, tmp_path):
+    done = vidtag(tmp_path, "ingest", "--list-sources")
+    assert "recordings" in done.stdout
+    assert "Mapillary" in done.stdout
+    assert set(json.loads(vidtag(tmp_path, "ingest", "--list-sources", "--json").stdout)) >= {
+        "flyover", "msls", "recordings"
+    }  # fmt: skip
+
+
 def test_locate_writes_tracks_and_prints_them(vidtag, bundle, video, tmp_path):
     done = vidtag(tmp_path, "locate", video, "--model", bundle, "--out", "there", "--json")
     located = json.loads(done.stdout)[0]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vidtag_ml import features, video
+from vidtag_ml import features, pieces, video
 from vidtag_ml.clips import Tables
 from vidtag_ml.config import Features
 from vidtag_ml.models.backbones import EncoderSpec
@@ -169,6 +169,13 @@ def test_a_sequence_of_pictures_becomes_features_frame_by_frame(tmp_path):
     clip = features.FeatureStore.open(tmp_path / "store").clip("p")
     assert clip.time_s.tolist() == [0, 1, 2]
     assert (clip.features_TD[:, 0].float() * 255).tolist() == pytest.approx([0, 50, 100], abs=0.2)
+
+
+def test_a_photo_is_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rows are columns
+    Image.new("RGB", (8, 4)).save(tmp_path / "a.jpg", exif=exif)
+    assert pieces.picture(tmp_path / "a.jpg").shape == (8, 4, 3)
 
 
 def test_pictures_of_many_sizes_keep_their_order(tmp_path):

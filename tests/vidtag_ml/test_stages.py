@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from vidtag_ml import config, stages
+from vidtag_ml import config, layout, stages
 
 
 def load(root):
@@ -44,7 +44,7 @@ def test_changed_parameter_reaches_only_what_depends_on_it(copy):
 
 
 def test_geoclip_is_decoded_frame_by_frame(made):
-    folder = stages.layout(made, load(made)).evaluation("geoclip")
+    folder = layout.of(made, load(made)).evaluation("geoclip")
     assert json.loads((folder / "summary.json").read_text())["decoding"] == "initial"
 
 
@@ -64,7 +64,7 @@ def test_unknown_model_and_split_are_refused(made):
 
 def test_features_of_known_videos_are_not_computed_again(copy, monkeypatch):
     """New params change the dataset's tables, but most videos stay: only new ones are decoded."""
-    at, before = stages.layout(copy, load(copy)), load(copy)
+    at, before = layout.of(copy, load(copy)), load(copy)
     old = {path.name for path in at.features.glob("shard-*")}
     clips = dataclasses.replace(before.clips, num_test=before.clips.num_test + 1)
     params = dataclasses.replace(before, clips=clips)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -89,19 +90,47 @@ def test_decord_and_pyav_return_the_same_pictures(tiny_world):
 def test_frames_are_those_shown_at_the_time(tmp_path, name, codec, decoder):
     path = tmp_path / name
     _encode(path, _frames(), codec, g="12")
-    wanted = np.array([0, 11, 12, 25, 29])
-    frames, used = video.frames_at(path, wanted / 30)
-    assert used == decoder
-    assert np.array_equal(frames, _all_frames(path)[wanted])
+    for wanted, expected in ((np.arange(30), decoder), (np.array([0, 11, 12, 25, 29]), "pyav")):
+        frames, used = video.frames_at(path, wanted / 30)
+        assert used == expected
+        assert np.array_equal(frames, _all_frames(path)[wanted])
 
 
-@pytest.mark.parametrize("indices", [[0, 1, 29], [13], [5, 12, 24]])
-def test_pyav_seeks_to_the_right_frames(tmp_path, indices):
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [
+        ("libx264", {"bf": "0"}),
+        ("libx264", {"bf": "4", "x264-params": "open-gop=1:b-pyramid=normal"}),
+        ("libx265", {"x265-params": "log-level=none:open-gop=1:bframes=4"}),
+        ("mpeg4", {"bf": "2"}),
+    ],
+)
+@pytest.mark.parametrize("indices", [[0, 1, 29], [13], [5, 12, 24], [11, 12, 23, 24], range(30)])
+def test_seeking_leads_to_the_right_frames(tmp_path, codec, options, indices):
+    path = tmp_path / "a.mkv"
+    _encode(path, _frames(), codec, g="12", **options)
+    with av.open(str(path)) as container:
+        found = list(video._by_seeking(container, video._index_of(path), np.array(indices)))
+        pictures = [frame.to_ndarray(format="rgb24") for frame in found]
+    assert np.array_equal(pictures, _all_frames(path)[np.array(indices)])
+
+
+def test_seeking_decodes_only_what_the_frames_need(tmp_path):
     path = tmp_path / "a.mp4"
-    _encode(path, _frames(), g="12")
-    at = np.array(indices)
-    found = video._by_seeking(path, video._index_of(path), at)
-    assert np.array_equal(np.stack(found), _all_frames(path)[at])
+    _encode(path, _frames(90), g="30", bf="0")
+    index = video._index_of(path)
+    with av.open(str(path)) as container:
+        container.seek(int(index.pts[30]), stream=container.streams.video[0])
+        frames = list(video._decoded(container, "h264", {int(index.pts[40])}))
+    assert [frame.pts for frame in frames] == index.pts[30:41].tolist()
+
+
+def test_frames_are_counted_where_seeking_does_not_lead(tmp_path):
+    path = tmp_path / "refreshed.mp4"
+    _encode(path, _frames(90), g="30", **{"x264-params": "intra-refresh=1"})
+    with av.open(str(path)) as container:
+        assert not list(video._by_seeking(container, video._index_of(path), np.array([70])))
+    assert np.array_equal(video.frames_at(path, [70 / 30])[0], _all_frames(path)[[70]])
 
 
 @pytest.mark.parametrize("rotation", [90, -90, 180])
@@ -112,8 +141,9 @@ def test_rotated_recordings_are_upright(tmp_path, rotation):
     assert (video.probe(path).height, video.probe(path).width) == expected
     frames, _ = video.frames_at(path, [0.0, 0.5])
     assert np.array_equal(frames, _all_frames(path)[[0, 15]])
-    pyav = video._pyav_frames(path, video._index_of(path), np.array([0, 15]))
-    assert np.array_equal(frames, pyav)
+    whole, decoder = video.frames_at(path, np.arange(30) / 30)
+    assert decoder == "decord"
+    assert np.array_equal(frames, whole[[0, 15]])
 
 
 def test_a_frame_is_shown_until_the_next(clip):
@@ -122,11 +152,13 @@ def test_a_frame_is_shown_until_the_next(clip):
     assert np.array_equal(frames, expected)
 
 
-def test_batches_give_the_same_frames_in_any_order(clip):
-    time_s = [5.0, 0.0, 5.0, 9.0, 2.0]
+@pytest.mark.parametrize("step", [1, 4])
+def test_batches_give_the_same_frames_in_any_order(clip, step):
+    time_s = np.array([5.0, 0.0, 5.0, 5.0, 9.0, *np.arange(0.5, 10, 0.5)])[::step]
     parts = [frames for frames, _ in video.batches_at(clip, time_s, 2)]
-    assert [len(part) for part in parts] == [2, 2, 1]
-    assert np.array_equal(np.concatenate(parts), video.frames_at(clip, time_s)[0])
+    assert {len(part) for part in parts[:-1]} == {2}
+    shown = (time_s * 2).astype(int)
+    assert np.array_equal(np.concatenate(parts), _all_frames(clip)[shown])
 
 
 @pytest.mark.parametrize(("fps", "expected"), [(1.0, 10), (2.0, 20), (0.05, 1), (0.3, 3)])
@@ -208,12 +240,105 @@ def test_frames_that_cannot_be_written_are_refused(tmp_path, shape):
 
 
 def test_pyav_takes_over_when_decord_fails_on_the_way(clip, monkeypatch):
-    expected, _ = video.frames_at(clip, [0.0, 4.0])
+    time_s = np.arange(20) / 2
+    expected, _ = video.frames_at(clip, time_s)
+    get_batch = decord.VideoReader.get_batch
 
-    def fail(*_):
-        raise decord.DECORDError("broken")
+    def fail_later(reader, indices):
+        if 10 in indices:
+            raise decord.DECORDError("broken")
+        return get_batch(reader, indices)
 
-    monkeypatch.setattr(decord.VideoReader, "get_batch", fail)
-    frames, decoder = video.frames_at(clip, [0.0, 4.0])
-    assert decoder == "pyav"
-    assert np.array_equal(frames, expected)
+    monkeypatch.setattr(decord.VideoReader, "get_batch", fail_later)
+    batches = list(video.batches_at(clip, time_s, 4))
+    assert [decoder for _, decoder in batches] == ["decord"] * 2 + ["pyav"] * 3
+    assert np.array_equal(np.concatenate([frames for frames, _ in batches]), expected)
+
+
+def _with_telemetry(path, payloads):
+    with av.open(str(path), "w") as container:
+        pictures, data = container.add_stream("libx264", rate=10), None
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 64, "yuv420p"
+        data = container.add_data_stream("bin_data")
+        data.time_base = Fraction(1, 1000)
+        container.metadata.update(location="+33.1267-117.3274/", title="recorder")
+        for k, payload in enumerate(payloads):
+            frame = av.VideoFrame.from_ndarray(_frames(1, 64, 64)[0], format="rgb24")
+            container.mux(pictures.encode(frame))
+            packet = av.Packet(payload)
+            packet.stream, packet.time_base = data, data.time_base
+            packet.pts = packet.dts = 100 * k
+            packet.duration = 100
+            container.mux(packet)
+        container.mux(pictures.encode())
+
+
+def test_a_container_tells_its_tags_and_the_packets_of_its_data_tracks(tmp_path):
+    _with_telemetry(tmp_path / "ride.mp4", [b"one", b"two", b"three"])
+    found = video.container(tmp_path / "ride.mp4")
+    assert found.tags["location"] == "+33.1267-117.3274/"
+    (track,) = found.tracks
+    assert [packet.data for packet in track] == [b"one", b"two", b"three"]
+    assert np.allclose([packet.time_s for packet in track], [0.0, 0.1, 0.2])
+    assert np.allclose([packet.duration_s for packet in track], 0.1)
+
+
+def test_tags_of_another_encoding_do_not_hide_a_video(tmp_path):
+    path = tmp_path / "ride.mp4"
+    _with_telemetry(path, [b"one"])
+    path.write_bytes(path.read_bytes().replace(b"recorder", "行车记录".encode("gb18030")))
+    with pytest.raises(UnicodeDecodeError):
+        av.open(str(path))
+    assert video.container(path).tags["location"] == "+33.1267-117.3274/"
+    assert video.probe(path).num_frames == 1
+
+
+def test_a_container_without_data_has_no_tracks(clip):
+    assert video.container(clip).tracks == ()
+
+
+def test_a_fingerprint_is_of_frames_spread_over_those_that_are_sampled(clip):
+    found = video.fingerprint(clip, 2.0)
+    assert found.time_s[[0, -1]].tolist() == [0.0, 9.5]
+    assert set(found.time_s) <= set(video.sample_times(clip, 2.0))
+    assert found.hashes.shape == found.time_s.shape == (16,)
+    assert found.hashes.dtype == np.uint64
+    assert found.decoder == "decord"
+
+
+def _differing_bits(first, second):
+    return np.bitwise_count(
+        video.fingerprint(first, 1.0).hashes ^ video.fingerprint(second, 1.0).hashes
+    )
+
+
+def test_near_duplicates_differ_in_few_bits_and_other_videos_in_many(tmp_path):
+    drawn = np.random.default_rng(0)
+    scene, other = drawn.integers(0, 255, (2, 8, 8, 8, 3), np.uint8).repeat(12, 2).repeat(12, 3)
+    for name, frames, crf in (("a", scene, 18), ("copy", scene // 2 + 40, 33), ("b", other, 18)):
+        video.write(tmp_path / f"{name}.mp4", frames, 1.0, crf)
+    assert _differing_bits(tmp_path / "a.mp4", tmp_path / "copy.mp4").max() <= 4
+    assert _differing_bits(tmp_path / "a.mp4", tmp_path / "b.mp4").min() >= 16
+
+
+@pytest.mark.parametrize("size", [(2, 2), (8, 10), (97, 31)])
+def test_a_hash_sees_which_areas_grow_brighter_to_the_right(size):
+    height, width = size
+    ramp = np.broadcast_to((np.arange(width) * 2)[None, :, None], (height, width, 3)).astype(
+        np.uint8
+    )
+    assert video.difference_hash(ramp[:, ::-1]) == 0
+    assert video.difference_hash(ramp).item().bit_count() == 8 * min(8, width - 1)
+
+
+def test_a_damaged_frame_is_found_only_if_sampling_needs_it(tmp_path):
+    path = tmp_path / "damaged.mp4"
+    _encode(path, _frames(120), g="30", bf="0")
+    with av.open(str(path)) as container:
+        packet = list(container.demux(video=0))[45]
+        at, size = packet.pos, packet.size
+    whole = path.read_bytes()
+    path.write_bytes(whole[:at] + b"\xff" * size + whole[at + size :])
+    assert len(video.fingerprint(path, 1.0).hashes) == 4
+    with pytest.raises(video.VideoError, match=r"damaged\.mp4: frames from 1\.50 s on cannot"):
+        video.fingerprint(path, 2.0)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidtag_ml import clips, features, stage, stages
+from vidtag_ml import clips, features, layout, stage, stages
 from vidtag_ml.dataset import Frames
 from vidtag_ml.sources import published
 
-SOURCES = ("msls", "bdd100k", "cityguessr68k", "images")
+SOURCES = ("msls", "bdd100k", "cityguessr68k", "images", "comma2k19")
 
 
 def workspace(make, params, root, source):
@@ -28,7 +28,7 @@ def test_recordings_become_frames_with_features_and_places(
 ):
     params = workspace(make, params, tmp_path, source)
     assert stages.ingest(tmp_path, params)
-    folder, store = stages.layout(tmp_path, params).dataset, tmp_path / "store"
+    folder, store = layout.of(tmp_path, params).dataset, tmp_path / "store"
     tables = clips.read(folder)
     encoders = features.load_encoders(params.features, tiny_encoders)
     features.extract(tables, folder, encoders, params.features, store)
@@ -43,7 +43,7 @@ def test_recordings_become_frames_with_features_and_places(
 def test_equal_recordings_give_equal_tables_and_no_second_run(make, params, tmp_path, source):
     params = workspace(make, params, tmp_path, source)
     assert stages.ingest(tmp_path, params)
-    folder = stages.layout(tmp_path, params).dataset
+    folder = layout.of(tmp_path, params).dataset
     before = stage.digest(folder)
     assert not stages.ingest(tmp_path, params)
     shutil.rmtree(folder)

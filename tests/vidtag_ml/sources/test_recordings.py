@@ -1,0 +1,318 @@
+"""Own recordings become clips, or a reason why not; nothing stops anything else."""
+
+import dataclasses
+import datetime as dt
+import os
+import runpy
+import shutil
+from pathlib import Path, PosixPath
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vidtag_ml import clips, config, geo, track, video
+from vidtag_ml.sources import intake, recordings
+from vidtag_ml.sources.telemetry import exif
+
+SETTINGS = config.Clips("recordings", None, 7, 2, 1, 1, 1, 16, 2.0, 0.0)
+HOW = intake.Intake(None, 0.0, 1.0, 2.0, {"walk": 10.0, "ride": 60.0, "car": 200.0, "photos": 1e3})
+NOON = dt.datetime(2024, 6, 1, 12, tzinfo=dt.UTC)
+
+
+@pytest.fixture(scope="session")
+def made():
+    script = Path(__file__).parents[2] / "data" / "telemetry.py"
+    return SimpleNamespace(**runpy.run_path(str(script)))
+
+
+def film(path, seed=0, num=12, crf=18):
+    """A video of a slowly moving pattern, one frame a second."""
+    rng = np.random.default_rng(seed)
+    pattern = rng.integers(0, 255, (12, 16 + num, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    frames = np.stack([pattern[:, 8 * k : 8 * k + 128] for k in range(num)])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    video.write(path, frames, 1.0, crf)
+    return path
+
+
+def walked(path, num=12, lat=47.0):
+    """A GPX track beside a video: a walk to the north."""
+    latlon = np.stack([lat + np.arange(num) / 111_195, np.full(num, 8.0)], -1)
+    whole = np.arange(num, dtype=float)
+    track.write_gpx(track.Track(path.stem, whole, latlon, latlon, whole / num), path, NOON)
+
+
+def recording(folder, name="a", seed=0, lat=47.0):
+    path = film(folder / f"{name}.mp4", seed)
+    walked(path.with_suffix(".gpx"), lat=lat)
+    return path
+
+
+@pytest.fixture
+def take(tmp_path):
+    """Takes recordings into tmp_path/data/trip."""
+
+    def run(*asked, how=HOW):
+        dataset, journal = tmp_path / "data" / "trip", tmp_path / "out" / "ingest" / "trip"
+        return recordings.ingest([str(a) for a in asked], dataset, journal, how, SETTINGS)
+
+    return run
+
+
+def tables(tmp_path):
+    return clips.read(tmp_path / "data" / "trip")
+
+
+def reasons(outcome):
+    return {Path(r["path"]).name: r["reason"] for r in outcome.quarantined}
+
+
+def test_a_video_with_a_track_beside_it_is_a_clip(tmp_path, take):
+    path = recording(tmp_path / "my videos")
+    outcome = take(tmp_path / "my videos")
+    (told,) = outcome.accepted
+    assert (told["path"], told["fix_source"], told["num_frames"]) == (str(path), "gpx", 12)
+    assert told["num_fixes"] == 12
+    assert told["lat_min"] == pytest.approx(47.0)
+    (row,) = tables(tmp_path).clips.to_dict("records")
+    assert (tmp_path / "data" / "trip" / row["video_path"]).samefile(path)
+    assert (row["mode"], row["country"], row["kind"]) == ("walk", "Switzerland", "video")
+
+
+def test_positions_of_frames_are_those_of_the_track(tmp_path, take):
+    recording(tmp_path / "videos")
+    take(tmp_path / "videos")
+    found = tables(tmp_path)
+    latlon, valid = clips.clip_positions(found, found.clips["clip_id"][0], [0.0, 5.5], 2.0)
+    assert valid.all()
+    assert geo.great_circle_km(latlon[0], latlon[1]) == pytest.approx(0.0055, rel=0.01)
+
+
+def test_a_bad_recording_does_not_stop_a_good_one(tmp_path, take):
+    recording(tmp_path / "v")
+    (tmp_path / "v" / "b.mp4").write_bytes(b"not a video at all")
+    film(tmp_path / "v" / "c.mp4", seed=2)
+    outcome = take(tmp_path / "v")
+    assert len(outcome.accepted) == 1
+    assert reasons(outcome) == {"b.mp4": "unreadable", "c.mp4": "no_position"}
+    assert all(record["advice"] for record in outcome.quarantined)
+
+
+def test_a_known_recording_is_not_looked_at_again(tmp_path, take):
+    recording(tmp_path / "v")
+    first = take(tmp_path / "v")
+    (entry,) = (tmp_path / "out" / "ingest" / "trip").glob("*.json")
+    os.utime(entry, (1, 1))
+    assert take(tmp_path / "v") == first
+    assert entry.stat().st_mtime == 1
+
+
+def test_a_track_that_changes_is_read_again(tmp_path, take):
+    path = recording(tmp_path / "v")
+    take(tmp_path / "v")
+    walked(path.with_suffix(".gpx"), lat=48.0)
+    assert take(tmp_path / "v").accepted[0]["lat_min"] == pytest.approx(48.0)
+
+
+def test_recordings_add_up_until_they_are_deleted(tmp_path, take):
+    recording(tmp_path / "one", "a", 1)
+    second = recording(tmp_path / "two", "b", 2, lat=48.0)
+    take(tmp_path / "one")
+    assert len(take(tmp_path / "two").accepted) == 1
+    assert len(tables(tmp_path).clips) == 2
+    second.unlink()
+    take(tmp_path / "one")
+    assert len(tables(tmp_path).clips) == 1
+
+
+def test_the_same_bytes_are_taken_in_once(tmp_path, take):
+    recording(tmp_path / "one", "a")
+    take(tmp_path / "one")
+    recording(tmp_path / "two", "b")
+    outcome = take(tmp_path / "two")
+    assert reasons(outcome) == {"b.mp4": "duplicate"}
+    assert "a.mp4" in outcome.quarantined[0]["advice"]
+    assert len(tables(tmp_path).clips) == 1
+
+
+def test_a_copy_encoded_anew_shares_the_group_of_its_original(tmp_path, take):
+    recording(tmp_path / "v", "a")
+    recording(tmp_path / "v", "other", seed=9, lat=60.0)
+    copy = film(tmp_path / "v" / "copy.mp4", crf=26)
+    walked(copy.with_suffix(".gpx"), lat=50.0)
+    take(tmp_path / "v")
+    group = tables(tmp_path).clips.assign(name=lambda t: t["clip_id"].str[:-7])
+    of = dict(zip(group["name"], group["group_id"], strict=True))
+    assert of["a"] == of["copy"] != of["other"]
+
+
+def test_names_need_not_be_ascii_and_hidden_files_are_not_looked_at(tmp_path, take):
+    recording(tmp_path / "Ausflug nach Zürich", "großer Weg")
+    (tmp_path / "Ausflug nach Zürich" / "._großer Weg.mp4").write_bytes(b"from a Mac")
+    outcome = take(tmp_path / "Ausflug nach Zürich")
+    assert len(outcome.accepted) == 1
+    assert not outcome.quarantined
+
+
+def test_globs_and_files_may_be_mixed(tmp_path, take):
+    recording(tmp_path / "v", "a1", 1)
+    recording(tmp_path / "v", "a2", 2, lat=48.0)
+    outcome = take(tmp_path / "v" / "a*.mp4", tmp_path / "v" / "a1.mp4")
+    assert len(outcome.accepted) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("absent", "no such file"), ("v/*.mov", "no such file"), ("v", "no video")]
+)
+def test_nothing_found_is_one_clear_error(tmp_path, take, name, why):
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "a.txt").touch()
+    with pytest.raises(ValueError, match=why):
+        take(tmp_path / name)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_fix_that_is_dropped_stays_in_the_table_and_is_told(tmp_path, take):
+    path = film(tmp_path / "v" / "a.mp4")
+    walked(path.with_suffix(".gpx"))
+    gpx = path.with_suffix(".gpx")
+    text = gpx.read_text().replace('lat="47.0000', 'lat="17.0000', 1)
+    gpx.write_text(text)
+    (told,) = take(tmp_path / "v").accepted
+    assert told["num_fixes"] == 11
+    assert "1 of 12 fixes dropped" in told["repairs"][-1]
+    assert tables(tmp_path).fixes["status"].value_counts()["dropped"] == 1
+
+
+class _Deadly(PosixPath):
+    """A path that kills the process which receives it, as a decoder does that crashes."""
+
+    def __reduce__(self):
+        return os._exit, (3,)
+
+
+def test_a_recording_that_crashes_its_process_stops_no_other(tmp_path):
+    good = [recording(tmp_path / "v", f"g{k}", k) for k in range(3)]
+    jobs = [(path, tmp_path / f"{path.stem}.json", {"k": 1}) for path in good]
+    jobs.insert(1, (_Deadly(tmp_path / "v" / "bad.mp4"), tmp_path / "bad.json", {"k": 1}))
+    done = []
+    recordings.in_parallel(jobs, HOW, 4, lambda *progress: done.append(progress))
+    assert done[-1] == (4, 4)
+    assert "the decoder crashed" in (tmp_path / "bad.json").read_text()
+    assert all("num_fixes" in (tmp_path / f"g{k}.json").read_text() for k in range(3))
+
+
+def photos(folder, made, num=4, step_s=5.0, **options):
+    """Photos of a walk to the north."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for k in range(num):
+        time = NOON + dt.timedelta(seconds=k * step_s)
+        path = folder / f"{k + 8}.jpg"
+        made.jpeg_with_position(path, 47.0 + 1e-5 * k, 8.0, time, seed=k, **options)
+
+
+def test_photos_that_follow_each_other_are_one_clip(tmp_path, take, made):
+    photos(tmp_path / "walk", made)
+    (told,) = take(tmp_path / "walk").accepted
+    assert (told["num_frames"], told["fix_source"], told["duration_s"]) == (4, "exif", 15.0)
+    frames = tables(tmp_path).frames
+    assert [Path(file).name for file in frames["file"]] == ["8.jpg", "9.jpg", "10.jpg", "11.jpg"]
+    assert frames["time_s"].tolist() == [0.0, 5.0, 10.0, 15.0]
+
+
+def test_photos_without_times_each_have_their_own_fix(tmp_path, take, made):
+    (tmp_path / "w").mkdir()
+    for k in range(3):
+        made.jpeg_with_position(tmp_path / "w" / f"{k}.jpg", 47.0 + 1e-5 * k, 8.0, seed=k)
+    take(tmp_path / "w")
+    found = tables(tmp_path)
+    latlon, valid = clips.clip_positions(found, found.clips["clip_id"][0], np.arange(3.0), 2.0)
+    assert valid.all()
+    assert latlon[2, 0] == pytest.approx(47.00002)
+
+
+def test_a_photo_between_two_others_is_interpolated_and_told(tmp_path, take, made):
+    photos(tmp_path / "w", made)
+    made.jpeg_with_position(
+        tmp_path / "w" / "9.jpg", None, None, NOON + dt.timedelta(seconds=5), seed=1
+    )
+    (told,) = take(tmp_path / "w").accepted
+    assert "lie between others" in told["repairs"][0]
+    fixes = tables(tmp_path).fixes
+    assert fixes["status"].tolist() == ["measured", "interpolated", "measured", "measured"]
+    assert fixes["lat"][1] == pytest.approx(47.00001)
+
+
+def test_far_photos_are_clips_of_one_frame(tmp_path, take, made):
+    photos(tmp_path / "w", made, step_s=3600.0)
+    outcome = take(tmp_path / "w")
+    assert [told["num_frames"] for told in outcome.accepted] == [1, 1, 1, 1]
+
+
+def test_a_table_beside_photos_places_them(tmp_path, take, made):
+    folder = tmp_path / "w"
+    folder.mkdir()
+    made.jpeg_with_position(folder / "NA.jpg", None, None)
+    made.jpeg_with_position(folder / "x.jpg", None, None, seed=1)
+    pd.DataFrame({"file": ["NA.jpg"], "lat": [-22.5], "lon": [17.0]}).to_csv(
+        folder / "labels.csv", index=False
+    )
+    outcome = take(folder)
+    (told,) = outcome.accepted
+    assert (told["fix_source"], told["lat_min"]) == ("table", -22.5)
+    assert reasons(outcome) == {"x.jpg": "no_position"}
+
+
+def test_a_table_that_cannot_be_read_stops_no_photo_and_is_told(tmp_path, take, made):
+    photos(tmp_path / "w", made)
+    made.jpeg_with_position(tmp_path / "w" / "x.jpg", None, None, camera="Other One")
+    (tmp_path / "w" / "old.csv").write_bytes("file;lat;lon\nZürich.jpg;1;2\n".encode("latin-1"))
+    outcome = take(tmp_path / "w")
+    assert outcome.accepted[0]["num_frames"] == 4
+    assert reasons(outcome) == {"x.jpg": "no_position"}
+    assert "old.csv" in outcome.quarantined[0]["advice"]
+
+
+def test_photos_on_two_clocks_are_ordered_by_name(tmp_path, take, made):
+    photos(tmp_path / "w", made)
+    local = NOON.replace(tzinfo=None) + dt.timedelta(hours=2, seconds=5)
+    made.jpeg_with_position(tmp_path / "w" / "9.jpg", 47.00001, 8.0, local, seed=1)
+    (told,) = take(tmp_path / "w").accepted
+    assert (told["num_frames"], told["duration_s"]) == (4, None)
+
+
+def test_copies_have_no_metadata_and_stay_when_the_recordings_go(tmp_path, take, made):
+    photos(tmp_path / "w", made)
+    path = recording(tmp_path / "v")
+    copies = intake.Copies(str(tmp_path / "data" / "trip" / "media"))
+    outcome = take(tmp_path / "w", path, how=dataclasses.replace(HOW, copies=copies))
+    assert len(outcome.accepted) == 2
+    shutil.rmtree(tmp_path / "w")
+    assert len(take(path).accepted) == 1
+    found = tables(tmp_path)
+    assert len(found.clips) == 2
+    picture = tmp_path / "data" / "trip" / found.frames["file"][0]
+    assert np.isnan(exif.read(picture).lat)
+
+
+def test_datasets_are_merged_and_what_is_in_both_counts_once(tmp_path):
+    recording(tmp_path / "v", "a", 1)
+    recording(tmp_path / "v", "b", 2, lat=48.0)
+    for name, asked in (("one", "a.mp4"), ("two", "*.mp4")):
+        recordings.ingest(
+            [str(tmp_path / "v" / asked)], tmp_path / "data" / name, tmp_path / name, HOW, SETTINGS
+        )
+    folders = [tmp_path / "data" / "one", tmp_path / "data" / "two"]
+    recordings.merge(folders, SETTINGS, tmp_path / "data" / "recordings")
+    merged = clips.read(tmp_path / "data" / "recordings")
+    assert len(merged.clips) == 2
+    assert clips.problems(merged, HOW.max_speed_kmh) == []
+    path = tmp_path / "data" / "recordings" / merged.clips["video_path"][0]
+    assert path.exists()
+
+
+def test_without_a_dataset_there_is_nothing_to_merge(tmp_path):
+    with pytest.raises(ValueError, match="vidtag ingest PATH --dataset NAME"):
+        recordings.merge([], SETTINGS, tmp_path)

@@ -1,0 +1,75 @@
+"""Where everything lies in a workspace.
+
+Belongs here: paths of what stages read and write. Does not belong here: making any of it
+(stages.py).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidtag_ml import config
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything lies in a workspace."""
+
+    root: Path
+    """The workspace's folder."""
+    source: str
+    """Name of the dataset: `clips.source` of the params."""
+    variant: str = ""
+    """Models and reports of an ablation, beside those of the params; empty = the params' own."""
+
+    @property
+    def out(self) -> Path:
+        """What is made from data, gallery and features."""
+        return self.root / "out" / "benchmark" / self.variant if self.variant else self.root / "out"
+
+    @property
+    def dataset(self) -> Path:
+        """Tables and videos."""
+        return self.root / "data" / self.source
+
+    @property
+    def journal(self) -> Path:
+        """What became of each own recording, a folder a dataset."""
+        return self.root / "out" / "ingest"
+
+    @property
+    def quarantine(self) -> Path:
+        """The report on own recordings that cannot be used."""
+        return self.root / "data" / "quarantine"
+
+    @property
+    def hierarchy(self) -> Path:
+        """The table of places."""
+        return self.root / "data" / "hierarchy.csv"
+
+    @property
+    def gallery(self) -> Path:
+        """The GPS gallery."""
+        return self.root / "data" / "gallery"
+
+    @property
+    def features(self) -> Path:
+        """The store of features."""
+        return self.root / "out" / "features"
+
+    @property
+    def bundle(self) -> Path:
+        """The model, the gallery and the encoders in one folder, ready to locate videos."""
+        return self.root / "out" / "bundle"
+
+    def model(self, name: str) -> Path:
+        """The trained model `vidtag` or `geoclip`; also the output of `phase_one`, `phase_two`."""
+        return self.out / {"vidtag": "phase_two"}.get(name, name)
+
+    def evaluation(self, name: str, split: str = "test") -> Path:
+        """The report on a model's tracks in a split."""
+        return self.out / "evaluation" / name / split
+
+
+def of(root: Path, params: config.Params, variant: str = "") -> Layout:
+    """The layout of the workspace `root` for these params."""
+    return Layout(root, params.clips.source, variant)

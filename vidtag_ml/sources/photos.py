@@ -1,0 +1,203 @@
+"""Photos in a folder: those that follow each other become one clip, the others one clip each.
+
+Belongs here: which photos make a sequence, in which order, and where each of them was. Does not
+belong here: reading EXIF and tables (telemetry/), what a clip becomes (recordings.py).
+Shape legend: N photos.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from vidtag_ml import geo, pieces, track, video
+from vidtag_ml.sources.telemetry import exif, points, table
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+LEAST = 3
+"""Photos in the shortest sequence."""
+MAX_GAP_S = 600.0
+"""Photos further apart in time do not follow each other."""
+STEP_KM = 0.1
+"""Photos without times follow each other up to this distance; those with times at any speed below
+`MAX_SPEED_KMH`, or up to this."""
+MAX_SPEED_KMH = 200.0
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One picture with what it says of itself, or what a table beside it says."""
+
+    path: Path
+    exif: exif.Photo
+    fix_source: str
+    """exif, table, or empty: without a position."""
+    error: str = ""
+    """Why it cannot be used, or why a table beside it could not be read."""
+
+    readable: bool = True
+    """Whether it is a picture."""
+
+    @property
+    def placed(self) -> bool:
+        """Whether it has a position other than 0, 0 on Earth."""
+        lat, lon = self.exif.lat, self.exif.lon
+        return abs(lat) <= 90 and abs(lon) <= 180 and (abs(lat) > 1e-6 or abs(lon) > 1e-6)
+
+
+def in_folder(folder: Path) -> list[Path]:
+    """Photos of a folder, in the order in which a person would read their names."""
+    found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    return sorted(found, key=lambda path: _natural(path.name))
+
+
+def read(paths: Sequence[Path]) -> Iterator[Photo]:
+    """Photos of one folder; a position in a table beside them fills in for EXIF."""
+    places, unread = _places(paths[0].parent)
+    for path in paths:
+        try:
+            seen = exif.read(path)
+        except ValueError as error:
+            yield Photo(path, exif.NOTHING, "", str(error), readable=False)
+            continue
+        photo = Photo(path, seen, "exif")
+        if not photo.placed:
+            lat, lon = places.get(path.name, places.get(path.stem, (np.nan, np.nan)))
+            photo = Photo(path, replace(seen, lat=lat, lon=lon), "table")
+        yield photo if photo.placed else replace(photo, fix_source="", error=unread)
+
+
+def sequences(photos: Sequence[Photo]) -> list[list[Photo]]:
+    """Photos that follow each other, in order of time or name; a single one is a list of its own.
+
+    Photos without a position stay in a sequence if they lie between two in time; all others that
+    lack one are left out.
+    """
+    found: list[list[Photo]] = []
+    usable = [p for p in photos if p.readable]
+    for _, group in groupby(sorted(usable, key=_camera), key=_camera):
+        ordered = _in_order(_on_one_clock(list(group)))
+        chain: list[Photo] = []
+        for photo in ordered:
+            if chain and not _follows(chain, photo):
+                found += _closed(chain)
+                chain = []
+            chain.append(photo)
+        found += _closed(chain)
+    return found
+
+
+def times(chain: Sequence[Photo]) -> tuple[np.ndarray, int]:
+    """Times (N,) of a sequence from its first photo, and how many were spread over a second.
+
+    Photos that a clock without fractions puts into one second follow each other within it. NaN for
+    all where one has no time.
+    """
+    captured_N = np.array([photo.exif.captured_s for photo in chain])
+    if np.isnan(captured_N).any():
+        return np.full(len(chain), np.nan), 0
+    _, first, within, count = np.unique(
+        captured_N, return_index=True, return_inverse=True, return_counts=True
+    )
+    place_N = np.arange(len(chain)) - first[within]
+    spread_N = captured_N + place_N / count[within]
+    return spread_N - spread_N[0], int((count[within] > 1).sum())
+
+
+def fixes(chain: Sequence[Photo], time_N: np.ndarray) -> pd.DataFrame:
+    """Fixes (N rows of `points.COLUMNS`, fix_source, status) of a sequence, one a photo.
+
+    A photo without a position lies between its neighbours: in time, or halfway where there is none.
+    """
+    placed_N = np.array([photo.placed for photo in chain])
+    latlon_N2 = np.array([(photo.exif.lat, photo.exif.lon) for photo in chain], float)
+    clock_N = np.arange(len(chain), dtype=float) if np.isnan(time_N).any() else time_N
+    found_N2, known_N = track.positions_at(
+        clock_N[placed_N], latlon_N2[placed_N], clock_N, max_gap_s=np.inf
+    )
+    assert known_N.all()
+    latlon_N2 = np.where(placed_N[:, None], latlon_N2, found_N2)
+    table = points.table(
+        time_s=time_N,
+        utc_s=[photo.exif.captured_s for photo in chain],
+        lat=latlon_N2[:, 0],
+        lon=latlon_N2[:, 1],
+        altitude_m=[photo.exif.altitude_m for photo in chain],
+        dop=[photo.exif.dop for photo in chain],
+    )
+    return table.assign(
+        fix_source=[photo.fix_source or "interpolated" for photo in chain],
+        status=np.where(placed_N, "measured", "interpolated"),
+    )
+
+
+def signature(chain: Sequence[Photo]) -> list[int]:
+    """Signatures of up to 16 photos, evenly spread; see `video.Fingerprint`."""
+    chosen = np.unique(np.linspace(0, len(chain) - 1, 16).round().astype(int))
+    return [int(video.difference_hash(pieces.picture(chain[k].path))) for k in chosen]
+
+
+def _camera(photo: Photo) -> tuple[str, int, int]:
+    turned = sorted((photo.exif.width, photo.exif.height))
+    return photo.exif.camera, turned[0], turned[1]
+
+
+def _on_one_clock(photos: list[Photo]) -> list[Photo]:
+    """Photos without times if some tell UTC and others the time of an unknown zone."""
+    if len({p.exif.captured_is_utc for p in photos if not np.isnan(p.exif.captured_s)}) < 2:
+        return photos
+    return [replace(p, exif=replace(p.exif, captured_s=np.nan)) for p in photos]
+
+
+def _in_order(photos: list[Photo]) -> list[Photo]:
+    times = [p.exif.captured_s for p in photos]
+    if np.isnan(times).any():
+        return sorted(photos, key=lambda p: _natural(p.path.name))
+    return sorted(photos, key=lambda p: (p.exif.captured_s, _natural(p.path.name)))
+
+
+def _follows(chain: list[Photo], photo: Photo) -> bool:
+    """Whether a photo goes on where a chain stopped: soon enough, and near enough."""
+    waited_s = photo.exif.captured_s - chain[-1].exif.captured_s
+    if waited_s > MAX_GAP_S:
+        return False
+    placed = [p for p in chain if p.placed]
+    if not (placed and photo.placed):
+        return bool(waited_s >= 0)
+    last = placed[-1].exif
+    moved_km = float(geo.great_circle_km((last.lat, last.lon), (photo.exif.lat, photo.exif.lon)))
+    reach_km = MAX_SPEED_KMH * max(0.0, photo.exif.captured_s - last.captured_s) / 3600.0
+    return moved_km <= max(STEP_KM, 0.0 if np.isnan(reach_km) else reach_km)
+
+
+def _closed(chain: list[Photo]) -> list[list[Photo]]:
+    """A finished chain as one sequence, or, if it is short, as single photos with a position."""
+    placed = [k for k, photo in enumerate(chain) if photo.placed]
+    if not placed:
+        return []
+    inner = chain[placed[0] : placed[-1] + 1]
+    if len(placed) >= LEAST:
+        return [inner]
+    return [[photo] for photo in inner if photo.placed]
+
+
+def _places(folder: Path) -> tuple[Mapping[str, tuple[float, float]], str]:
+    """Positions by file name, from all tables of a folder, and why some could not be read."""
+    places: dict[str, tuple[float, float]] = {}
+    unread = []
+    for path in sorted(folder.glob("*.csv")):
+        try:
+            places |= table.read_places(path)
+        except ValueError as error:
+            unread.append(str(error))
+    return places, "; ".join(unread)
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """A key that sorts 2 before 10."""
+    parts = re.split(r"(\d+)", name.lower())
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p]
