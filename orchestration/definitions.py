@@ -6,12 +6,20 @@ from typing import Any
 import dagster as dg
 
 from orchestration import jobs, schedules, sensors
-from vidtag_assets import dataset, evaluation, features, gallery, registration, training
+from vidtag_assets import (
+    dataset,
+    evaluation,
+    features,
+    gallery,
+    recordings,
+    registration,
+    training,
+)
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 """The repository, which is the workspace."""
-MODULES = [dataset, gallery, features, training, evaluation, registration]
+MODULES = [recordings, dataset, gallery, features, training, evaluation, registration]
 
 
 def build_definitions(**resources: Any) -> dg.Definitions:
@@ -22,10 +30,17 @@ def build_definitions(**resources: Any) -> dg.Definitions:
         "dvc": Dvc(root=str(ROOT)),
         "tracking": Tracking(root=str(ROOT)),
     }
+    assets = dg.load_assets_from_modules(MODULES)
+    found = {**own, **resources}
+    # An upstream asset that is never used would make the UI ask whether one is sure.
+    if found["params_file"].load().clips.source == "recordings":
+        assets = list(dg.map_asset_specs(dataset.reading_own, assets))
     return dg.Definitions(
-        assets=dg.load_assets_from_modules(MODULES),
+        assets=assets,
         asset_checks=dg.load_asset_checks_from_modules(MODULES),
         jobs=[
+            jobs.take_in,
+            jobs.everything,
             jobs.refresh_data,
             jobs.retrain,
             jobs.benchmark,
@@ -33,8 +48,8 @@ def build_definitions(**resources: Any) -> dg.Definitions:
             jobs.validate_data,
         ],
         schedules=[schedules.weekly_retraining, schedules.nightly_validation],
-        sensors=[sensors.automation, sensors.run_failure_log],
-        resources={**own, **resources},
+        sensors=[sensors.automation, sensors.inbox, sensors.run_failure_log],
+        resources=found,
     )
 
 

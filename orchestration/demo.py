@@ -17,11 +17,12 @@ from typing import Any, TextIO
 import dagster as dg
 from dotenv import load_dotenv
 
+from orchestration import jobs
 from orchestration.definitions import ROOT, defs
 from vidtag_assets import registry
 from vidtag_assets.resources import Tracking
 from vidtag_ml import cli as ml
-from vidtag_ml import clips, config, progress, stage, stages
+from vidtag_ml import clips, config, layout, progress, stage, stages
 
 FIGURES = (
     "median_km",
@@ -54,7 +55,8 @@ def main(root: Path = ROOT, defs: dg.Definitions = defs) -> None:
 
 def materialize(defs: dg.Definitions, terminal: TextIO) -> str | None:
     """Materializes all assets on the configured instance; what failed, in one line, or None."""
-    story = _Story(terminal, len(defs.resolve_all_asset_keys()))
+    assets = jobs.everything.selection.resolve(defs.resolve_asset_graph())
+    story = _Story(terminal, len(assets))
 
     @dg.logger
     def story_logger(_context: dg.InitLoggerContext) -> logging.Logger:
@@ -63,7 +65,7 @@ def materialize(defs: dg.Definitions, terminal: TextIO) -> str | None:
         return log
 
     told = dg.Definitions.merge(defs, dg.Definitions(loggers={"story": story_logger}))
-    job = told.resolve_implicit_global_asset_job_def()
+    job = told.resolve_job_def(jobs.everything.name)
     with dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(
             instance=instance, raise_on_error=False, run_config={"loggers": {"story": {}}}
@@ -76,7 +78,7 @@ def locate(root: Path) -> list[Path]:
     from vidtag_ml.predict import Predictor, write_files
 
     params = config.load(root / "params.yaml")
-    at = stages.layout(root, params)
+    at = layout.of(root, params)
     tables = clips.read(at.dataset)
     clip = tables.clips[tables.clips["split"] == "test"].iloc[0]
     bundle = registry.bundle_path(Tracking(root=str(root)), f"{registry.NAME}@{registry.CHAMPION}")
@@ -107,7 +109,7 @@ def summarise(root: Path, seconds: float) -> dict[str, Any]:
 def _summaries(root: Path) -> dict[str, Mapping[str, Any]]:
     from vidtag_ml.evaluate import Report
 
-    at = stages.layout(root, config.load(root / "params.yaml"))
+    at = layout.of(root, config.load(root / "params.yaml"))
     return {name: Report.read(at.evaluation(name)).summary for name in stages.MODELS}
 
 

@@ -4,8 +4,19 @@ import dagster as dg
 
 from vidtag_assets.dataset import clips
 from vidtag_assets.gallery import gps_gallery
+from vidtag_assets.recordings import own_recordings
 from vidtag_assets.registration import champion_model
 
+take_in = dg.define_asset_job(
+    "take_in",
+    selection=dg.AssetSelection.assets(own_recordings),
+    description="Takes the recordings of one folder of data/inbox into the dataset of its name.",
+)
+everything = dg.define_asset_job(
+    "everything",
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(own_recordings),
+    description="The main job: from clips to a champion. What is unchanged is not made again.",
+)
 refresh_data = dg.define_asset_job(
     "refresh_data",
     selection=dg.AssetSelection.groups("dataset", "gallery"),

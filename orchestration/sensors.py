@@ -1,7 +1,11 @@
-"""Sensors: automation of the cheap assets, off until switched on; a log of failed runs."""
+"""Sensors: what happens by itself once it is switched on, and a log of failed runs."""
+
+import json
 
 import dagster as dg
 
+from orchestration.jobs import take_in
+from vidtag_assets import recordings
 from vidtag_assets.resources import Workspace
 
 automation = dg.AutomationConditionSensorDefinition(
@@ -10,6 +14,24 @@ automation = dg.AutomationConditionSensorDefinition(
     default_status=dg.DefaultSensorStatus.STOPPED,
     description="Makes hierarchy and leaderboard whenever what they are made from has changed.",
 )
+
+
+@dg.sensor(
+    job=take_in,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Takes in each folder of data/inbox as a dataset, and again when it has changed.",
+)
+def inbox(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SensorResult:
+    """Asks for a run for each folder that is new or changed, and at rest for a while."""
+    seen = json.loads(context.cursor or "{}")
+    found = recordings.settled(workspace.path)
+    new = {name: state for name, state in found.items() if seen.get(name) != state}
+    return dg.SensorResult(
+        run_requests=[dg.RunRequest(f"{n} {state}", partition_key=n) for n, state in new.items()],
+        dynamic_partitions_requests=[recordings.DATASETS.build_add_request(list(new))],
+        cursor=json.dumps({**seen, **new}),
+    )
 
 
 @dg.run_failure_sensor(

@@ -172,7 +172,7 @@ def world(
     with dg.DagsterInstance.ephemeral() as instance:
         resources = resources_of(root)
         defs = build_definitions(**resources)
-        job = defs.resolve_implicit_global_asset_job_def()
+        job = defs.resolve_job_def("everything")
         yield World(root, resources, defs, instance, job.execute_in_process(instance=instance))
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from vidtag_assets import expectations
 from vidtag_assets.metadata import OWNERS, picture, preview
+from vidtag_assets.recordings import own_recordings
 from vidtag_assets.resources import Dvc, ParamsFile, Workspace
 from vidtag_ml import stages
 from vidtag_ml.stage import code_digest
@@ -28,6 +29,7 @@ CHEAP = (
     code_version=code_digest(
         *(f"vidtag_ml.sources.{name}" for name in ("flyover", "flyover_dataset", "published")),
         *(f"vidtag_ml.sources.{name}" for name in ("msls", "bdd100k", "cityguessr68k", "images")),
+        *(f"vidtag_ml.sources.{name}" for name in ("comma2k19", "recordings", "groups")),
     ),
     owners=OWNERS,
     pool="dvc",
@@ -68,6 +70,11 @@ def clips(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.Materia
     )
 
 
+def reading_own(spec: dg.AssetSpec) -> dg.AssetSpec:
+    """The spec of clips with own_recordings upstream; any other as it is."""
+    return spec.merge_attributes(deps=[own_recordings]) if spec.key == clips.key else spec
+
+
 @dg.asset_check(asset=clips, blocking=True)
 def clips_have_valid_metadata(workspace: Workspace, params_file: ParamsFile) -> dg.AssetCheckResult:
     """Every clip has an id, a video, a mode, a split, a group and a digest, all within bounds."""
@@ -76,18 +83,22 @@ def clips_have_valid_metadata(workspace: Workspace, params_file: ParamsFile) -> 
 
 @dg.asset_check(asset=clips, blocking=True)
 def fixes_have_valid_gps(workspace: Workspace, params_file: ParamsFile) -> dg.AssetCheckResult:
-    """Every fix lies on Earth and belongs to a clip; poor receivers are only warned of."""
+    """Every fix that was not dropped is on Earth and of a clip; poor receivers are warned of."""
     return _judge(workspace, params_file, "fixes", expectations.fixes_suite)
 
 
 @dg.asset_check(asset=clips, blocking=True)
 def clips_are_plausible(workspace: Workspace, params_file: ParamsFile) -> dg.AssetCheckResult:
-    """No group is in two splits, times grow, nothing is faster than its mode, no fix is at 0, 0."""
+    """No group is in two splits, times grow, nothing is faster than its mode, no fix is at 0, 0.
+
+    Where `clips.min_split_km` says so, no val or test clip comes nearer than that to a train clip.
+    """
     from vidtag_ml import clips as tables_of
 
     params = params_file.load()
     tables = tables_of.read(workspace.layout(params).dataset)
-    found = tables_of.problems(tables, params.evaluation.max_speed_kmh)
+    limits = params.evaluation.max_speed_kmh, params.clips.min_split_km
+    found = tables_of.problems(tables, *limits)
     return dg.AssetCheckResult(
         passed=not found,
         metadata={
@@ -134,8 +145,11 @@ def _judge(
 ) -> dg.AssetCheckResult:
     from vidtag_ml import clips as tables_of
 
-    tables = tables_of.read(workspace.layout(params_file.load()).dataset)
-    verdict = expectations.validate(getattr(tables, name), suite)
+    table = getattr(tables_of.read(workspace.layout(params_file.load()).dataset), name)
+    if "status" in table:
+        table = table[table["status"].ne("dropped").fillna(value=True)]
+    docs = workspace.path / "out" / "data_docs" / name
+    verdict = expectations.validate(table, suite, docs)
     severity = dg.AssetCheckSeverity.ERROR if verdict.critical else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(
         passed=verdict.passed,
@@ -143,5 +157,6 @@ def _judge(
         metadata={
             "num_expectations": verdict.num_expectations,
             "failures": preview(verdict.table(), 20),
+            "data_docs": dg.MetadataValue.path(docs / "index.html"),
         },
     )

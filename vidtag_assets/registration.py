@@ -21,6 +21,7 @@ from vidtag_assets.registry import Promotion, bundle_path, promote, resolve, rol
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_assets.training import phase_two_model, run_of
 from vidtag_ml import config, stage, stages
+from vidtag_ml.layout import Layout
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -134,7 +135,7 @@ def challenger_beats_champion(tracking: Tracking) -> dg.AssetCheckResult:
 
 
 def decide(
-    tracking: Tracking, at: stages.Layout, params: config.Params
+    tracking: Tracking, at: Layout, params: config.Params
 ) -> "tuple[Promotion, Verdict | None]":
     """The gate's decision about the challenger, carried out and logged.
 
@@ -167,7 +168,7 @@ def decide(
 
 def _judge(
     tracking: Tracking,
-    at: stages.Layout,
+    at: Layout,
     params: config.Params,
     challenger: "ModelVersion",
     champion: int | None,
@@ -186,7 +187,7 @@ def _judge(
 
 
 def _champion_report(
-    tracking: Tracking, at: stages.Layout, params: config.Params, ours: "Report", champion: int
+    tracking: Tracking, at: Layout, params: config.Params, ours: "Report", champion: int
 ) -> "Report":
     """The champion's report on the challenger's val split and gallery.
 
@@ -222,7 +223,7 @@ def _same_encoders(a: Path, b: Path) -> bool:
 
 def register(
     tracking: Tracking,
-    at: stages.Layout,
+    at: Layout,
     lineage: provenance.Lineage,
     params: config.Params,
     training_runs: Mapping[str, str],
@@ -248,7 +249,7 @@ def register(
 
 
 def _log(
-    tracking: Tracking, at: stages.Layout, params: config.Params, tags: Mapping[str, str]
+    tracking: Tracking, at: Layout, params: config.Params, tags: Mapping[str, str]
 ) -> "ModelVersion":
     import mlflow
 

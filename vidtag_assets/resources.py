@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import yaml
 
-from vidtag_ml import config, stages
+from vidtag_ml import config, layout
+from vidtag_ml.layout import Layout
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -39,9 +40,9 @@ class Workspace(dg.ConfigurableResource):
         """The workspace's folder."""
         return Path(self.root)
 
-    def layout(self, params: config.Params) -> stages.Layout:
+    def layout(self, params: config.Params) -> Layout:
         """Where each stage's output lies."""
-        return stages.layout(self.path, params)
+        return layout.of(self.path, params)
 
     def note_failure(self, run_id: str, job: str, message: str) -> None:
         """Adds a failed run to `out/run_failures.jsonl`."""

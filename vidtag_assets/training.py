@@ -14,6 +14,7 @@ from vidtag_assets.gallery import gps_gallery
 from vidtag_assets.metadata import OWNERS, picture
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml import config, stage, stages
+from vidtag_ml.layout import Layout
 from vidtag_ml.stage import code_digest
 
 WEIGHTS = "model.safetensors"
@@ -93,7 +94,7 @@ def geoclip_model(
     return _train("geoclip", context.run.run_id, workspace, params_file, dvc, tracking)
 
 
-def run_of(tracking: Tracking, at: stages.Layout, name: str) -> str | None:
+def run_of(tracking: Tracking, at: Layout, name: str) -> str | None:
     """Id of the MLflow run that trained the weights which now lie in the workspace."""
     weights = at.model({"phase_two": "vidtag"}.get(name, name)) / WEIGHTS
     run = tracking.find(stage=name, weights=stage.digest(weights))
@@ -134,7 +135,7 @@ def _train(
 def _log(
     name: str,
     params: config.Params,
-    at: stages.Layout,
+    at: Layout,
     lineage: provenance.Lineage,
     tracking: Tracking,
     run_id: str | None,

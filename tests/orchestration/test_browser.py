@@ -107,7 +107,7 @@ def page(tmp_path):
 def test_everything_can_be_materialized_from_the_ui(ui, page, workspace):
     # The invitation to a newsletter, which covers the page unless dagster.yaml switches it off.
     page.add_locator_handler(page.get_by_text("Skip", exact=True), lambda skip: skip.click())
-    page.goto(f"{ui}/asset-groups")
+    page.goto(f"{ui}/locations/defs.py/jobs/everything")
     page.get_by_role("button", name="Materialize all").click()
     page.get_by_text("Launched run").wait_for()
     page.get_by_text("View", exact=True).click()

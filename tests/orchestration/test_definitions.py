@@ -6,11 +6,13 @@ import sys
 import dagster as dg
 import pytest
 
-from orchestration.definitions import ROOT, defs
+from orchestration.definitions import ROOT, build_definitions, defs
+from vidtag_assets.resources import ParamsFile
 
 GRAPH = defs.resolve_asset_graph()
 KEYS = sorted(key.to_user_string() for key in GRAPH.get_all_asset_keys())
 PARENTS = {
+    "own_recordings": set(),
     "clips": set(),
     "hierarchy": {"clips"},
     "gps_gallery": {"clips"},
@@ -38,7 +40,7 @@ def test_no_key_changed_unnoticed():
 def test_every_asset_is_described_for_the_person_on_call(key):
     node = GRAPH.get(dg.AssetKey(key))
     assert node.group_name in {
-        "dataset", "gallery", "features", "training", "evaluation", "registry"
+        "ingest", "dataset", "gallery", "features", "training", "evaluation", "registry"
     }  # fmt: skip
     assert node.owners == ["team:vidtag"]
     assert node.kinds
@@ -67,6 +69,19 @@ def test_scarce_things_are_used_by_one_asset_at_a_time(key, pool):
 def test_checks_on_data_block(check):
     specs = {spec.name: spec for each in defs.asset_checks for spec in each.check_specs}
     assert specs[check].blocking
+
+
+def test_clips_come_from_own_recordings_where_the_params_say_so(tmp_path):
+    text = (ROOT / "params.yaml").read_text()
+    own = text.replace("source: flyover", "source: recordings", 1)
+    (tmp_path / "params.yaml").write_text(own)
+    params = ParamsFile(path=str(tmp_path / "params.yaml"))
+    graph = build_definitions(params_file=params).resolve_asset_graph()
+    assert graph.get(dg.AssetKey("clips")).parent_keys == {dg.AssetKey("own_recordings")}
+
+
+def test_only_ingest_is_partitioned():
+    assert [key for key in KEYS if GRAPH.get(dg.AssetKey(key)).is_partitioned] == ["own_recordings"]
 
 
 def test_loading_imports_nothing_heavy():

@@ -8,7 +8,7 @@ import pytest
 
 from vidtag_assets import gate, provenance, registration, registry
 from vidtag_assets.resources import Tracking
-from vidtag_ml import stages
+from vidtag_ml import layout, stages
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def copied(world, tmp_path, params):
     for alias in {"champion", "previous"} & set(registry.aliases(tracking)):
         tracking.client().delete_registered_model_alias("vidtag", alias)
     registry.promote(tracking, "vidtag", 1, "first")
-    at = stages.layout(root, params)
+    at = layout.of(root, params)
     lineage = provenance.Lineage("commit", "c.dir", "g.dir", "params", "run")
     yield tracking, at, lineage
     world.resources["tracking"].client()
