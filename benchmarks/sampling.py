@@ -28,7 +28,7 @@ from vidtag_ml import video
 WIDTH, HEIGHT, FPS, SECONDS = 1280, 720, 30, 60
 KEY_EVERY_FRAMES = (60, 250)
 SAMPLE_EVERY_S = (1, 10)
-ROUNDS = 5
+ROUNDS = 7
 MOST_RATIO = 1.2
 
 Frames = NDArray[np.uint8]

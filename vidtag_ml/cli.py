@@ -92,18 +92,25 @@ def ingest(
         copies: dict[str, Any] = {"strip_metadata": strip_metadata, "veil": veil}
         _ingest_own(values, paths, dataset, as_json, mode, time_offset, **copies)
         return
-    if paths or dataset:
-        raise ValueError("own recordings: vidtag ingest PATH... --dataset NAME")
-    _stage("ingest", f"data/{values.clips.source}", _with_source(values, source))
+    if dataset or (paths and (source is None or len(paths) > 1)):
+        raise ValueError("vidtag ingest PATH... --dataset NAME, or vidtag ingest FOLDER --source S")
+    values = _with_source(values, source, paths[0] if paths else None)
+    _stage("ingest", f"data/{values.clips.source}", values)
 
 
-def _with_source(values: "config.Params", source: str | None) -> "config.Params":
+def _with_source(
+    values: "config.Params", source: str | None, folder: str | None
+) -> "config.Params":
+    """The params with another source, and where it lies."""
     import dataclasses
+
+    from vidtag_ml import config
 
     if source is None:
         return values
-    clips = dataclasses.replace(values.clips, source=source)  # type: ignore[arg-type]
-    return dataclasses.replace(values, clips=clips)
+    changes = {"source": source} | ({} if folder is None else {"folder": folder})
+    clips = {**config.as_dict(values.clips), **changes}
+    return dataclasses.replace(values, clips=config.parse(config.Clips, clips, "--source"))
 
 
 def _list_sources(as_json: bool) -> None:

@@ -136,7 +136,7 @@ def recordings(
 
     at = layout.of(root, params)
     folder = root / "data" / dataset
-    taken = folder.exists() and not (folder / own.REPORT).exists()
+    taken = (folder / "clips.parquet").exists() and not (folder / own.REPORT).exists()
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", dataset) or dataset in RESERVED or taken:
         raise ValueError(f"--dataset {dataset}: taken, or no name for a folder; choose another")
     copies = None

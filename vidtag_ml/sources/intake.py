@@ -105,7 +105,7 @@ def left_out(path: Path, reason: str, advice: str) -> Record:
 def _video(path: Path, how: Intake) -> Record:
     try:
         facts = video.probe(path)
-        signature = video.fingerprint(path, how.frames_per_second).hashes
+        seen = video.fingerprint(path, how.frames_per_second)
         placed = positions.place(
             path, facts.duration_s, how.mode, how.time_offset_s, how.max_gap_s, how.max_speed_kmh
         )
@@ -127,7 +127,7 @@ def _video(path: Path, how: Intake) -> Record:
         **{n: getattr(facts, n) for n in _FACTS},
     }
     fixes = placed.fixes.assign(fix_source=placed.fix_source)
-    return _taken_in(path, row, fixes, None, facts.decoder, placed, signature.tolist())
+    return _taken_in(path, row, fixes, None, seen.decoder, placed, seen.hashes.tolist())
 
 
 def _photos(path: Path, how: Intake) -> list[Record]:

@@ -19,6 +19,7 @@ REASONS = {
     "no_position": "Nothing tells where it was taken.",
     "clock": "Its positions cannot be matched to its pictures in time.",
     "duplicate": "The same bytes are there already.",
+    "error": "A mistake of vidtag's.",
 }
 """Words in the column `reason`."""
 _PAGE = """<!doctype html>

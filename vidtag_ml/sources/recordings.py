@@ -47,6 +47,8 @@ _CODE = (
 )  # fmt: skip
 
 Report = Callable[[int, int], None]
+Job = tuple[Path, Path, Record]
+"""A recording, the journal entry to write, and its key."""
 
 
 @dataclass(frozen=True)
@@ -166,40 +168,43 @@ def merge(datasets: Sequence[Path], settings: config.Clips, folder: Path) -> Non
     clips.write(folder, groups.split(clips.Tables(rows, fixes, frames), settings))
 
 
-def in_parallel(
-    jobs: Sequence[tuple[Path, Path, Record]], how: Intake, total: int, report: Report | None
-) -> None:
+def in_parallel(jobs: Sequence[Job], how: Intake, total: int, report: Report | None = None) -> None:
     """Does the jobs in processes of their own; one that kills its process is left out, alone."""
     done = total - len(jobs)
 
-    def tell() -> None:
+    def tell(num: int = 1) -> None:
+        nonlocal done
+        done += num
         if report:
             report(done, total)
 
-    tell()
-    waiting, alone = list(reversed(jobs)), False
+    tell(0)
+    waiting = list(reversed(jobs))
     while waiting:
-        workers = 1 if alone else os.cpu_count() or 1
-        running: dict[Future[None], tuple[Path, Path, Record]] = {}
-        with ProcessPoolExecutor(workers, mp_context=_processes()) as pool:
-            try:
-                while waiting or running:
-                    while waiting and len(running) < (1 if alone else 2 * workers):
-                        job = waiting.pop()
-                        running[pool.submit(_work, *job, how)] = job
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        future.result()
-                        del running[future]
-                        done += 1
-                        tell()
-            except BrokenProcessPool:
-                unfinished = [job for job in running.values() if _read_key(job[1]) != job[2]]
-                done += len(running) - len(unfinished)
-                if alone and unfinished:
-                    _give_up(*unfinished.pop())
-                    done += 1
-                waiting += unfinished
-                alone = True
+        for suspect in _run(waiting, how, tell):
+            if _run([suspect], how, tell):
+                advice = "the decoder crashed on it; re-encode it, for example with ffmpeg"
+                _write_entry(*suspect, [intake.left_out(suspect[0], "unreadable", advice)])
+                tell()
+
+
+def _run(waiting: list[Job], how: Intake, tell: Callable[[], None]) -> list[Job]:
+    """Takes jobs from the end of a list; returns those that were under way when a process died."""
+    workers = min(len(waiting), os.cpu_count() or 1)
+    running: dict[Future[None], Job] = {}
+    with ProcessPoolExecutor(workers, mp_context=_processes()) as pool:
+        try:
+            while waiting or running:
+                while waiting and len(running) < 2 * workers:
+                    running[pool.submit(_work, waiting[-1], how)] = waiting[-1]
+                    waiting.pop()
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    future.result()
+                    del running[future]
+                    tell()
+        except BrokenProcessPool:
+            return list(running.values())
+    return []
 
 
 def _processes() -> Any:
@@ -208,14 +213,15 @@ def _processes() -> Any:
     return server
 
 
-def _work(path: Path, entry: Path, key: Record, how: Intake) -> None:
+def _work(job: Job, how: Intake) -> None:
     """Writes what became of one recording, or of the photos of one folder."""
-    _write_entry(entry, key, path, intake.inspect(path, how))
-
-
-def _give_up(path: Path, entry: Path, key: Record) -> None:
-    advice = "the decoder crashed on it; re-encode it, for example with ffmpeg"
-    _write_entry(entry, key, path, [intake.left_out(path, "unreadable", advice)])
+    path, _, _ = job
+    try:
+        found = intake.inspect(path, how)
+    except Exception as error:  # a mistake of ours must not stop the other recordings
+        advice = f"vidtag failed on it, please report this: {type(error).__name__}: {error}"
+        found = [intake.left_out(path, "error", advice)]
+    _write_entry(*job, found)
 
 
 def _entry_path(journal: Path, path: Path) -> Path:
@@ -244,7 +250,7 @@ def _read_key(entry: Path) -> Record | None:
     return key
 
 
-def _write_entry(entry: Path, key: Record, path: Path, found: Sequence[Record]) -> None:
+def _write_entry(path: Path, entry: Path, key: Record, found: Sequence[Record]) -> None:
     record = {"key": key, "path": str(path), "found": list(found)}
     stage.write_text(entry, json.dumps(record) + "\n")
 
@@ -298,9 +304,9 @@ def _assemble(
         frames = rows["frames"].table() if len(rows["frames"]) else None
         tables = clips.Tables(rows["clips"].table(), rows["fixes"].table(), frames)
         tables.clips["group_id"] = tables.clips["clip_id"].map(marks.groups())
-        clips.write(dataset, groups.split(_label(tables), settings))
         stage.write_text(dataset / ".gitignore", "*\n")
         stage.write_text(dataset / REPORT, json.dumps(whole, indent=1) + "\n")
+        clips.write(dataset, groups.split(_label(tables), settings))
     return told_of
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import json
 import os
 import runpy
 import shutil
@@ -202,6 +203,15 @@ def test_a_recording_that_crashes_its_process_stops_no_other(tmp_path):
     assert done[-1] == (4, 4)
     assert "the decoder crashed" in (tmp_path / "bad.json").read_text()
     assert all("num_fixes" in (tmp_path / f"g{k}.json").read_text() for k in range(3))
+
+
+def test_a_mistake_of_ours_stops_no_other_recording(tmp_path):
+    path = recording(tmp_path / "v")
+    broken = dataclasses.replace(HOW, max_speed_kmh=None)
+    recordings.in_parallel([(path, tmp_path / "a.json", {})], broken, 1)
+    (found,) = json.loads((tmp_path / "a.json").read_text())["found"]
+    assert found["told"]["reason"] == "error"
+    assert "TypeError" in found["told"]["advice"]
 
 
 def photos(folder, made, num=4, step_s=5.0, **options):
