@@ -1,11 +1,12 @@
 """Video files: what is in them, and the frames shown at given times. The decoding seam.
 
 decord reads videos whole. PyAV picks frames out of videos, and catches what decord cannot open or
-would decode differently (decision 20); it also reads the presentation times, so both obey one clock,
-which starts at the first frame.
+would decode differently (decision 20); it also reads the presentation times, so both obey one
+clock, which starts at the first frame.
 
 Belongs here: all that reads with decord or PyAV; nobody else imports decord. Does not belong here:
-writing videos anew (rewriting.py), how pictures become features (features.py). Shape legend: T frames, B of them, H W pixels, 3 = RGB.
+writing videos anew (rewriting.py), how pictures become features (features.py).
+Shape legend: T frames, B of them, H W pixels, 3 = RGB.
 """
 
 import functools
