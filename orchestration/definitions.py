@@ -30,7 +30,8 @@ def build_definitions(**resources: Any) -> dg.Definitions:
         "dvc": Dvc(root=str(ROOT)),
         "tracking": Tracking(root=str(ROOT)),
     }
-    assets = dg.load_assets_from_modules(MODULES)
+    loaded = dg.load_assets_from_modules(MODULES)
+    assets = [asset for asset in loaded if isinstance(asset, dg.AssetsDefinition)]
     found = {**own, **resources}
     # An upstream asset that is never used would make the UI ask whether one is sure.
     if found["params_file"].load().clips.source == "recordings":

@@ -44,7 +44,7 @@ def gps_gallery(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.M
     md5 = dvc.commit("gallery")
     at = workspace.layout(params)
     points = gallery.read(at.gallery)
-    fixes = tables_of.read(at.dataset).fixes[["lat", "lon"]].to_numpy(float)
+    fixes = tables_of.read(at.dataset).kept[["lat", "lon"]].to_numpy(float)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(md5),
         metadata={

@@ -14,7 +14,7 @@ import pandas as pd
 from vidtag_assets.metadata import OWNERS, picture, preview
 from vidtag_assets.resources import ParamsFile, Workspace
 from vidtag_ml import stage, stages
-from vidtag_ml.sources import published
+from vidtag_ml.sources import journal, published
 
 DATASETS = dg.DynamicPartitionsDefinition(name="dataset")
 """One partition a dataset of own recordings; the sensor inbox adds them."""
@@ -32,8 +32,9 @@ def settled(root: Path) -> dict[str, str]:
     found = {}
     for folder in sorted(inbox(root).glob("[!.]*")):
         if folder.is_dir():
-            changed = max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
-            if time.time() - changed > QUIET_S:
+            # A camera's clock may be ahead: then it does not matter by how much.
+            ages_s = (abs(time.time() - path.lstat().st_mtime) for path in folder.rglob("*"))
+            if min(ages_s, default=0.0) > QUIET_S:
                 found[folder.name] = published.fingerprint(folder)
     return found
 
@@ -42,7 +43,7 @@ def settled(root: Path) -> dict[str, str]:
     partitions_def=DATASETS,
     group_name="ingest",
     kinds={"parquet"},
-    code_version=stage.code_digest("vidtag_ml.sources.recordings", "vidtag_ml.sources.intake"),
+    code_version=stage.code_digest("vidtag_ml.sources.recordings", *journal.CODE),
     owners=OWNERS,
     pool="ingest",
 )

@@ -87,12 +87,14 @@ def ingest(
         _list_sources(as_json)
         return
     values = _load(params)
-    if paths and dataset:
+    if paths and dataset and source is None:
         veil = tuple(map(str, blur or ()))
         copies: dict[str, Any] = {"strip_metadata": strip_metadata, "veil": veil}
         _ingest_own(values, paths, dataset, as_json, mode, time_offset, **copies)
         return
-    if dataset or (paths and (source is None or len(paths) > 1)):
+    if dataset or mode or time_offset or strip_metadata or blur or as_json:
+        raise ValueError("these options are for own recordings: vidtag ingest PATH --dataset NAME")
+    if paths and (source is None or len(paths) > 1):
         raise ValueError("vidtag ingest PATH... --dataset NAME, or vidtag ingest FOLDER --source S")
     values = _with_source(values, source, paths[0] if paths else None)
     _stage("ingest", f"data/{values.clips.source}", values)

@@ -92,10 +92,15 @@ class Tables:
         """The fixes of one clip, in order of time; without those whose status is dropped."""
         return self.fixes.iloc[self._fix_rows.get(clip_id, np.empty(0, np.intp))]
 
+    @functools.cached_property
+    def kept(self) -> pd.DataFrame:
+        """The fixes whose status is not dropped."""
+        return self.fixes[self.fixes["status"].ne("dropped").fillna(value=True)]
+
     def fixes_in(self, *splits: str) -> pd.DataFrame:
-        """The fixes of some splits, each with its clip's city, state, country and continent."""
+        """The kept fixes of some splits, each with its clip's city, state, country, continent."""
         chosen = self.clips[self.clips["split"].isin(splits)]
-        return self.fixes.merge(chosen[["clip_id", *LEVELS]], on="clip_id")
+        return self.kept.merge(chosen[["clip_id", *LEVELS]], on="clip_id")
 
     @functools.cached_property
     def _fix_rows(self) -> dict[str, NDArray[np.intp]]:

@@ -32,11 +32,6 @@ class Layout:
         return self.root / "data" / self.source
 
     @property
-    def journal(self) -> Path:
-        """What became of each own recording, a folder a dataset."""
-        return self.root / "out" / "ingest"
-
-    @property
     def quarantine(self) -> Path:
         """The report on own recordings that cannot be used."""
         return self.root / "data" / "quarantine"

@@ -85,10 +85,10 @@ def _copying(source: Path, target: Path) -> Iterator[tuple["InputContainer", "Ou
     import av
 
     try:
-        with av.open(str(source)) as read, stage.replacing(target) as aside:
+        with av.open(str(source.absolute())) as read, stage.replacing(target) as aside:
             if not read.streams.video:
                 raise VideoError(f"{source}: has no video stream")
-            with av.open(str(aside), "w", options=_BITEXACT) as written:
+            with av.open(str(aside.absolute()), "w", options=_BITEXACT) as written:
                 yield read, written
     except av.FFmpegError as error:
         reason = f"{source}: cannot be written anew as {target.name} ({error.strerror})"

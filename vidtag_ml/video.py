@@ -321,7 +321,8 @@ def _opened(path: Path) -> "InputContainer":
     """The file in PyAV; tags that are no UTF-8 (cameras write them) have their bytes replaced."""
     import av
 
-    return av.open(str(path), metadata_errors="replace")
+    # A relative path with a colon would be a protocol to FFmpeg.
+    return av.open(str(path.absolute()), metadata_errors="replace")
 
 
 def _read_index(path: Path, num_bytes: int, container: "InputContainer") -> _Index:
@@ -397,7 +398,7 @@ def _decord_reader(path: Path, index: _Index) -> Any:
 
     decord.logging.set_level(decord.logging.QUIET)
     try:
-        reader = decord.VideoReader(str(path), num_threads=_num_threads(index))
+        reader = decord.VideoReader(str(path.absolute()), num_threads=_num_threads(index))
         if len(reader) != len(index.pts):
             return None
         start_s = reader.get_frame_timestamp(np.arange(len(reader)))[:, 0]

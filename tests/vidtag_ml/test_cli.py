@@ -110,7 +110,7 @@ def test_nothing_accepted_fails_but_reports(vidtag, trip, tmp_path):
     assert done.returncode == 1
     assert "0 accepted" in done.stdout
     assert "bad.mp4" in (tmp_path / "data" / "quarantine" / "report.csv").read_text()
-    assert not (tmp_path / "data" / "trip").exists()
+    assert not (tmp_path / "data" / "trip" / "clips.parquet").exists()
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,7 @@ def test_nothing_accepted_fails_but_reports(vidtag, trip, tmp_path):
     [
         (("my trip",), "--dataset NAME"),
         (("--dataset", "trip"), "PATH"),
+        (("my trip", "--source", "images", "--blur", "faces"), "own recordings"),
         (("my trip", "--dataset", "flyover"), "choose another"),
         (("my trip", "--dataset", "../up"), "choose another"),
         (("nowhere", "--dataset", "trip"), "no such file"),

@@ -5,9 +5,11 @@ where positions are (positions.py), which photos belong together (photos.py), th
 (recordings.py). Shape legend: N photos.
 """
 
+import errno
 import functools
 import hashlib
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +20,11 @@ import pandas as pd
 
 from vidtag_ml import clips, config, privacy, stage, video
 from vidtag_ml.sources import photos, positions, sanity
+from vidtag_ml.sources.finding import Candidate
 
 Record = dict[str, Any]
 
+_CONTAINERS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
 _FACTS = ("num_frames", "duration_s", "fps", "width", "height", "codec")
 _NO_PLACE = (
     "nothing tells where it was taken; write the position into its EXIF, or put a CSV with the "
@@ -83,23 +87,29 @@ def settings(
     )
 
 
-def inspect(path: Path, how: Intake) -> list[Record]:
-    """What becomes of a video, of the photos of a folder, or of one photo: JSON-safe records.
+def inspect(candidate: Candidate, how: Intake) -> list[Record]:
+    """What becomes of a video, or of photos of a folder: JSON-safe records.
 
-    Each has `told`, what a person is told; that of a clip also its row, fixes, frames and marks.
+    Each has `told`, what a person is told, and `files`, what must exist for it to hold; that of a
+    clip also its row, fixes, times of pictures, and marks.
+
+    Raises:
+        OSError: the disk is full.
     """
-    return _photos(path, how) if is_photos(path) else [_video(path, how)]
-
-
-def is_photos(path: Path) -> bool:
-    """Whether a path is a folder of photos or a photo."""
-    return path.is_dir() or path.suffix.lower() in photos.SUFFIXES
+    for name in (str(candidate.path), *candidate.names):
+        if any(0xD800 <= ord(letter) < 0xE000 for letter in name):
+            return [left_out(candidate.path, "unreadable", f"rename it: {name!a} is not UTF-8")]
+    if not candidate.names:
+        return [_video(candidate.path, how)]
+    return _photos(candidate, how)
 
 
 def left_out(path: Path, reason: str, advice: str) -> Record:
     """The record of a recording that cannot be used."""
-    said = advice.removeprefix(f"{path}: ")
-    return {"told": {"path": str(path), "reason": reason, "advice": said}}
+    shown = str(path).encode("utf-8", "replace").decode()
+    said = advice.replace(f"{path}: ", "").encode("utf-8", "replace").decode()
+    told = {"path": shown, "reason": reason, "advice": said}
+    return {"told": told, "files": [str(path.absolute())]}
 
 
 def _video(path: Path, how: Intake) -> Record:
@@ -110,16 +120,15 @@ def _video(path: Path, how: Intake) -> Record:
             path, facts.duration_s, how.mode, how.time_offset_s, how.max_gap_s, how.max_speed_kmh
         )
         md5 = stage.digest(path)
-        clip_id = f"{path.stem}-{md5[:6]}"
+        clip_id = f"{path.stem}-{md5[:10]}"
         media = _media(path, clip_id, how.copies)
         facts = video.probe(media)
     except positions.NoPositionError as error:
         return left_out(path, error.reason, str(error))
     except (ValueError, OSError) as error:
-        return left_out(path, "unreadable", str(error))
+        return _unreadable(path, error)
     row = {
         "clip_id": clip_id,
-        "media": str(media.resolve()),
         "source_md5": md5,
         "kind": "video",
         "mode": placed.mode,
@@ -127,12 +136,22 @@ def _video(path: Path, how: Intake) -> Record:
         **{n: getattr(facts, n) for n in _FACTS},
     }
     fixes = placed.fixes.assign(fix_source=placed.fix_source)
-    return _taken_in(path, row, fixes, None, seen.decoder, placed, seen.hashes.tolist())
+    marks = {"files": [_absolute(media)], "signature": seen.hashes.tolist()}
+    return _taken_in(path, row, fixes, seen.decoder, placed, marks)
 
 
-def _photos(path: Path, how: Intake) -> list[Record]:
-    paths = photos.in_folder(path) if path.is_dir() else [path]
-    seen = list(photos.read(paths))
+def _unreadable(path: Path, error: Exception) -> Record:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        raise error
+    return left_out(path, "unreadable", str(error))
+
+
+def _absolute(path: Path) -> str:
+    return str(path.resolve())
+
+
+def _photos(candidate: Candidate, how: Intake) -> list[Record]:
+    seen = list(photos.read([candidate.path / name for name in candidate.names]))
     found = [left_out(p.path, "unreadable", p.error) for p in seen if not p.readable]
     chains = photos.sequences(seen)
     used = {photo.path for chain in chains for photo in chain}
@@ -150,7 +169,7 @@ def _sequence(chain: list[photos.Photo], how: Intake, *, main: bool) -> Record:
     try:
         return _clip(path, chain, how, main=main)
     except (ValueError, OSError) as error:
-        return left_out(path, "unreadable", str(error))
+        return _unreadable(path, error)
 
 
 def _clip(path: Path, chain: list[photos.Photo], how: Intake, *, main: bool) -> Record:
@@ -162,14 +181,14 @@ def _clip(path: Path, chain: list[photos.Photo], how: Intake, *, main: bool) -> 
         table["time_s"] = time_N = np.zeros(1)
     judged, mode = sanity.judge(table, how.mode or "photos", how.max_speed_kmh, dop=False)
     table["status"] = np.where(judged.kept_N, table["status"], "dropped")
-    md5 = _joint_digest([photo.path for photo in chain])
+    sources = [photo.path for photo in chain]
+    md5 = _joint_digest(sources)
     name = path.stem if single or main else f"{path.name}-{first.path.stem}"
-    clip_id = f"{name}-{md5[:6]}"
-    files = [_media(photo.path, clip_id, how.copies, within=True) for photo in chain]
+    clip_id = f"{name}-{md5[:10]}"
+    files = [_media(source, clip_id, how.copies, within=True) for source in sources]
     duration_s = float(time_N[-1]) if len(chain) > 1 else 0.0
     row = {
         "clip_id": clip_id,
-        "media": str((files[0] if single else files[0].parent).resolve()),
         "source_md5": md5,
         "kind": "frames",
         "mode": mode,
@@ -181,7 +200,6 @@ def _clip(path: Path, chain: list[photos.Photo], how: Intake, *, main: bool) -> 
         "height": first.exif.height,
         "codec": first.path.suffix[1:].lower().replace("jpg", "jpeg"),
     }
-    frames = {"file": [str(p.resolve()) for p in files], "time_s": list(map(float, time_N))}
     num_between = int((table["status"] == "interpolated").sum())
     repairs = [
         f"{number} photos {done}"
@@ -191,10 +209,17 @@ def _clip(path: Path, chain: list[photos.Photo], how: Intake, *, main: bool) -> 
         )
         if number
     ]
+    repairs += sorted({photo.error for photo in chain if photo.error})
     placed = positions.Placed(
         table, first.fix_source, mode, first.exif.captured_s, [*repairs, *judged.repairs]
     )
-    return _taken_in(path, row, table, frames, "pillow", placed, photos.signature(chain))
+    marks = {
+        "files": list(map(_absolute, files)),
+        "sources": list(map(_absolute, sources)),
+        "picture_time_s": list(map(float, time_N)),
+        "signature": photos.signature(chain),
+    }
+    return _taken_in(path, row, table, "pillow", placed, marks)
 
 
 def _media(path: Path, clip_id: str, copies: Copies | None, *, within: bool = False) -> Path:
@@ -205,14 +230,19 @@ def _media(path: Path, clip_id: str, copies: Copies | None, *, within: bool = Fa
     """
     if copies is None:
         return path
-    suffix = ".mp4" if copies.veil and not within else path.suffix.lower()
+    suffix = path.suffix.lower()
+    if not within and (copies.veil or suffix not in _CONTAINERS):
+        suffix = ".mp4"
     folder = Path(copies.folder)
     target = folder / clip_id / path.name if within else folder / f"{clip_id}{suffix}"
     target.parent.mkdir(parents=True, exist_ok=True)
+    # Two recordings of the same bytes may be copied at once.
+    aside = target.with_name(f".{os.getpid()}-{target.name}")
     if copies.veil:
-        _blurrer(copies.veil, copies.weights).write(path, target)
+        _blurrer(copies.veil, copies.weights).write(path, aside)
     else:
-        privacy.strip_metadata(path, target)
+        privacy.strip_metadata(path, aside)
+    aside.replace(target)
     return target
 
 
@@ -232,19 +262,18 @@ def _taken_in(
     path: Path,
     row: Record,
     fixes: pd.DataFrame,
-    files: Record | None,
     decoder: str,
     placed: positions.Placed,
-    signature: Sequence[int],
+    marks: Record,
 ) -> Record:
     kept = fixes[fixes["status"] != "dropped"]
     columns = [c for c in clips.FIX_COLUMNS if c != "clip_id"]
     return {
         "clip": row,
         "fixes": {c: fixes[c].tolist() for c in columns},
-        "frames": files,
         "began_utc_s": placed.began_utc_s,
-        "signature": [int(value) for value in signature],
+        "sources": [_absolute(path)],
+        **marks,
         "told": {
             "clip_id": row["clip_id"],
             "path": str(path),

@@ -15,9 +15,12 @@ import numpy as np
 import pandas as pd
 
 from vidtag_ml import geo, pieces, track, video
+from vidtag_ml.sources import published
 from vidtag_ml.sources.telemetry import exif, points, table
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
+UNKNOWN = (".heic", ".heif")
+"""Formats of phones that are not read."""
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", *UNKNOWN)
 LEAST = 3
 """Photos in the shortest sequence."""
 MAX_GAP_S = 600.0
@@ -37,7 +40,7 @@ class Photo:
     fix_source: str
     """exif, table, or empty: without a position."""
     error: str = ""
-    """Why it cannot be used, or why a table beside it could not be read."""
+    """Why it cannot be used, or what about it cannot."""
 
     readable: bool = True
     """Whether it is a picture."""
@@ -45,20 +48,23 @@ class Photo:
     @property
     def placed(self) -> bool:
         """Whether it has a position other than 0, 0 on Earth."""
-        lat, lon = self.exif.lat, self.exif.lon
-        return abs(lat) <= 90 and abs(lon) <= 180 and (abs(lat) > 1e-6 or abs(lon) > 1e-6)
+        return bool(published.on_earth((self.exif.lat, self.exif.lon))[0])
 
 
-def in_folder(folder: Path) -> list[Path]:
-    """Photos of a folder, in the order in which a person would read their names."""
-    found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-    return sorted(found, key=lambda path: _natural(path.name))
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A key that sorts 2 before 10."""
+    parts = re.split(r"(\d+)", name.lower())
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p]
 
 
 def read(paths: Sequence[Path]) -> Iterator[Photo]:
     """Photos of one folder; a position in a table beside them fills in for EXIF."""
     places, unread = _places(paths[0].parent)
     for path in paths:
+        if path.suffix.lower() in UNKNOWN:
+            advice = "save it as JPEG, with its EXIF; HEIC is not read"
+            yield Photo(path, exif.NOTHING, "", advice, readable=False)
+            continue
         try:
             seen = exif.read(path)
         except ValueError as error:
@@ -150,14 +156,15 @@ def _on_one_clock(photos: list[Photo]) -> list[Photo]:
     """Photos without times if some tell UTC and others the time of an unknown zone."""
     if len({p.exif.captured_is_utc for p in photos if not np.isnan(p.exif.captured_s)}) < 2:
         return photos
-    return [replace(p, exif=replace(p.exif, captured_s=np.nan)) for p in photos]
+    told = "some photos tell UTC, others local time: ordered by name, without times"
+    return [replace(p, exif=replace(p.exif, captured_s=np.nan), error=told) for p in photos]
 
 
 def _in_order(photos: list[Photo]) -> list[Photo]:
     times = [p.exif.captured_s for p in photos]
     if np.isnan(times).any():
-        return sorted(photos, key=lambda p: _natural(p.path.name))
-    return sorted(photos, key=lambda p: (p.exif.captured_s, _natural(p.path.name)))
+        return sorted(photos, key=lambda p: natural(p.path.name))
+    return sorted(photos, key=lambda p: (p.exif.captured_s, natural(p.path.name)))
 
 
 def _follows(chain: list[Photo], photo: Photo) -> bool:
@@ -195,9 +202,3 @@ def _places(folder: Path) -> tuple[Mapping[str, tuple[float, float]], str]:
         except ValueError as error:
             unread.append(str(error))
     return places, "; ".join(unread)
-
-
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """A key that sorts 2 before 10."""
-    parts = re.split(r"(\d+)", name.lower())
-    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p]

@@ -4,6 +4,7 @@ Belongs here: the order in which sources are tried, and what is known when all f
 here: reading a format (telemetry/), which positions are believed (sanity.py).
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,11 +52,22 @@ class Placed:
 
 def sidecars(path: Path) -> list[Path]:
     """Files beside a video that bear its name and may hold its track."""
+    folder = path.parent
+    beside = _beside(folder, folder.stat().st_mtime_ns)
     names = {path.stem.lower(), path.name.lower()}
-    beside = [p for p in path.parent.iterdir() if p.suffix.lower() in SIDECARS]
-    mine = [p for p in beside if p.stem.lower() in names and p.is_file()]
+    mine = [file for name in sorted(names) for file in beside.get(name, ())]
     order = list(SIDECARS)
     return sorted(mine, key=lambda p: (order.index(p.suffix.lower()), p.name))
+
+
+@functools.lru_cache(maxsize=16)
+def _beside(folder: Path, changed_ns: int) -> dict[str, list[Path]]:  # noqa: ARG001 - a cache key
+    """Files of a folder that may hold tracks, by the name that they share with a video."""
+    found: dict[str, list[Path]] = {}
+    for path in folder.iterdir():
+        if path.suffix.lower() in SIDECARS and path.name[0] != "." and path.is_file():
+            found.setdefault(path.stem.lower(), []).append(path)
+    return found
 
 
 def place(

@@ -223,7 +223,7 @@ def _inventory(recordings: Path) -> Iterator[str]:
         yield f"{within} {pictures} {Path(parent).stat().st_mtime_ns}\n"
         for name in names:
             if not name.lower().endswith(PICTURES):
-                facts = (Path(parent) / name).stat()
+                facts = (Path(parent) / name).lstat()
                 yield f"{within}/{name} {facts.st_size} {facts.st_mtime_ns}\n"
 
 

@@ -28,7 +28,8 @@ FROZEN_S = 5.0
 GUESSED = ("walk", "ride", "car")
 """Modes that can be guessed from speeds, slowest first."""
 ZONE_S = 900.0
-"""Clocks that are off by a time zone are off by multiples of this, at most `MAX_ZONES` of them."""
+"""Clocks that are off by a time zone are off by multiples of this, at most `MAX_ZONES` of them; of
+several that would do, none is taken."""
 MAX_ZONES = 56
 _LOOK_BACK = 200
 
@@ -154,12 +155,14 @@ def _from_utc(
         moved_N = time_N + shift_s + offset_s
         return int(((moved_N >= 0) & (moved_N <= duration_s)).sum())
 
-    shifts = sorted((ZONE_S * k for k in range(-MAX_ZONES, MAX_ZONES + 1)), key=abs)
-    best_s = 0.0 if num_inside(0.0) else max(shifts, key=num_inside)
-    if best_s:
-        hours = f"{abs(best_s) / 3600:g} h {'behind' if best_s > 0 else 'ahead of'}"
-        return time_N + best_s, [f"the receiver's clock is {hours} the camera's: corrected"]
-    return time_N, []
+    if num_inside(0.0):
+        return time_N, []
+    found = {k * ZONE_S: num_inside(k * ZONE_S) for k in range(-MAX_ZONES, MAX_ZONES + 1)}
+    best = [shift_s for shift_s, num in found.items() if num == max(found.values()) > 0]
+    if len(best) != 1:
+        return time_N, []
+    hours = f"{abs(best[0]) / 3600:g} h {'behind' if best[0] > 0 else 'ahead of'}"
+    return time_N + best[0], [f"the receiver's clock is {hours} the camera's: corrected"]
 
 
 def _times(judged: Judged) -> Floats:

@@ -28,8 +28,8 @@ def manifest():
 def taken_in(tmp_path_factory):
     """The dataset's folder, and what was told of each recording by its path."""
     root, params = tmp_path_factory.mktemp("real"), config.load(PARAMS)
-    outcome = recordings.ingest(
-        [str(REAL)], root / "real", root / "journal", intake.settings(params), params.clips
+    outcome, _ = recordings.ingest(
+        [str(REAL)], root / "real", intake.settings(params), params.clips
     )
     told = [*outcome.accepted, *outcome.quarantined]
     return root / "real", {str(Path(t["path"]).relative_to(REAL)): t for t in told}

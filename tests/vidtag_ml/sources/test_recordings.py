@@ -15,6 +15,7 @@ import pytest
 
 from vidtag_ml import clips, config, geo, track, video
 from vidtag_ml.sources import intake, recordings
+from vidtag_ml.sources.finding import Candidate
 from vidtag_ml.sources.telemetry import exif
 
 SETTINGS = config.Clips("recordings", None, 7, 2, 1, 1, 1, 16, 2.0, 0.0)
@@ -56,8 +57,8 @@ def take(tmp_path):
     """Takes recordings into tmp_path/data/trip."""
 
     def run(*asked, how=HOW):
-        dataset, journal = tmp_path / "data" / "trip", tmp_path / "out" / "ingest" / "trip"
-        return recordings.ingest([str(a) for a in asked], dataset, journal, how, SETTINGS)
+        dataset = tmp_path / "data" / "trip"
+        return recordings.ingest([str(a) for a in asked], dataset, how, SETTINGS)[0]
 
     return run
 
@@ -104,7 +105,7 @@ def test_a_bad_recording_does_not_stop_a_good_one(tmp_path, take):
 def test_a_known_recording_is_not_looked_at_again(tmp_path, take):
     recording(tmp_path / "v")
     first = take(tmp_path / "v")
-    (entry,) = (tmp_path / "out" / "ingest" / "trip").glob("*.json")
+    (entry,) = (tmp_path / "data" / "trip" / "journal").glob("*.json")
     os.utime(entry, (1, 1))
     assert take(tmp_path / "v") == first
     assert entry.stat().st_mtime == 1
@@ -144,7 +145,7 @@ def test_a_copy_encoded_anew_shares_the_group_of_its_original(tmp_path, take):
     copy = film(tmp_path / "v" / "copy.mp4", crf=26)
     walked(copy.with_suffix(".gpx"), lat=50.0)
     take(tmp_path / "v")
-    group = tables(tmp_path).clips.assign(name=lambda t: t["clip_id"].str[:-7])
+    group = tables(tmp_path).clips.assign(name=lambda t: t["clip_id"].str[:-11])
     of = dict(zip(group["name"], group["group_id"], strict=True))
     assert of["a"] == of["copy"] != of["other"]
 
@@ -196,8 +197,8 @@ class _Deadly(PosixPath):
 
 def test_a_recording_that_crashes_its_process_stops_no_other(tmp_path):
     good = [recording(tmp_path / "v", f"g{k}", k) for k in range(3)]
-    jobs = [(path, tmp_path / f"{path.stem}.json", {"k": 1}) for path in good]
-    jobs.insert(1, (_Deadly(tmp_path / "v" / "bad.mp4"), tmp_path / "bad.json", {"k": 1}))
+    bad = _Deadly(tmp_path / "v" / "bad.mp4")
+    jobs = [recordings.Job(Candidate(p), tmp_path / f"{p.stem}.json", {}) for p in (*good, bad)]
     done = []
     recordings.in_parallel(jobs, HOW, 4, lambda *progress: done.append(progress))
     assert done[-1] == (4, 4)
@@ -208,7 +209,7 @@ def test_a_recording_that_crashes_its_process_stops_no_other(tmp_path):
 def test_a_mistake_of_ours_stops_no_other_recording(tmp_path):
     path = recording(tmp_path / "v")
     broken = dataclasses.replace(HOW, max_speed_kmh=None)
-    recordings.in_parallel([(path, tmp_path / "a.json", {})], broken, 1)
+    recordings.in_parallel([recordings.Job(Candidate(path), tmp_path / "a.json", {})], broken, 1)
     (found,) = json.loads((tmp_path / "a.json").read_text())["found"]
     assert found["told"]["reason"] == "error"
     assert "TypeError" in found["told"]["advice"]
@@ -297,10 +298,10 @@ def test_copies_have_no_metadata_and_stay_when_the_recordings_go(tmp_path, take,
     photos(tmp_path / "w", made)
     path = recording(tmp_path / "v")
     copies = intake.Copies(str(tmp_path / "data" / "trip" / "media"))
-    outcome = take(tmp_path / "w", path, how=dataclasses.replace(HOW, copies=copies))
-    assert len(outcome.accepted) == 2
+    copied = dataclasses.replace(HOW, copies=copies)
+    assert len(take(tmp_path / "w", path, how=copied).accepted) == 2
     shutil.rmtree(tmp_path / "w")
-    assert len(take(path).accepted) == 1
+    assert len(take(path, how=copied).accepted) == 1
     found = tables(tmp_path)
     assert len(found.clips) == 2
     picture = tmp_path / "data" / "trip" / found.frames["file"][0]
@@ -310,19 +311,126 @@ def test_copies_have_no_metadata_and_stay_when_the_recordings_go(tmp_path, take,
 def test_datasets_are_merged_and_what_is_in_both_counts_once(tmp_path):
     recording(tmp_path / "v", "a", 1)
     recording(tmp_path / "v", "b", 2, lat=48.0)
-    for name, asked in (("one", "a.mp4"), ("two", "*.mp4")):
-        recordings.ingest(
-            [str(tmp_path / "v" / asked)], tmp_path / "data" / name, tmp_path / name, HOW, SETTINGS
-        )
-    folders = [tmp_path / "data" / "one", tmp_path / "data" / "two"]
-    recordings.merge(folders, SETTINGS, tmp_path / "data" / "recordings")
-    merged = clips.read(tmp_path / "data" / "recordings")
-    assert len(merged.clips) == 2
+    later = dataclasses.replace(HOW, time_offset_s=1.0)
+    for name, asked, how in (("one", "a.mp4", HOW), ("two", "*.mp4", later)):
+        recordings.ingest([str(tmp_path / "v" / asked)], tmp_path / "data" / name, how, SETTINGS)
+    merged = merge(tmp_path, "one", "two")
+    assert merged.clips["dataset"].tolist() == ["one", "two"]
+    assert merged.fixes.groupby("clip_id")["time_s"].min().tolist() == [0.0, 1.0]
     assert clips.problems(merged, HOW.max_speed_kmh) == []
-    path = tmp_path / "data" / "recordings" / merged.clips["video_path"][0]
-    assert path.exists()
+
+
+def merge(tmp_path, *names):
+    """The tables of datasets as one; their media exist."""
+    folder = tmp_path / "data" / "recordings"
+    recordings.merge([tmp_path / "data" / name for name in names], SETTINGS, folder)
+    merged = clips.read(folder)
+    assert all((folder / path).exists() for path in merged.clips["video_path"])
+    return merged
+
+
+def test_equal_fixes_of_a_sequence_survive_a_merge(tmp_path, take, made):
+    (tmp_path / "w").mkdir()
+    for k in range(4):
+        made.jpeg_with_position(tmp_path / "w" / f"{k}.jpg", 47.0, 8.0, seed=k)
+    take(tmp_path / "w")
+    assert len(merge(tmp_path, "trip").fixes) == 4
+
+
+def test_copies_are_found_after_a_merge(tmp_path, take):
+    copies = intake.Copies(str(tmp_path / "data" / "trip" / "media"))
+    take(recording(tmp_path / "v"), how=dataclasses.replace(HOW, copies=copies))
+    assert "trip/media" in merge(tmp_path, "trip").clips["video_path"][0]
+
+
+def test_copies_of_a_video_in_two_datasets_are_one_group_after_a_merge(tmp_path):
+    recording(tmp_path / "v", "a")
+    copy = film(tmp_path / "w" / "copy.mp4", crf=26)
+    walked(copy.with_suffix(".gpx"), lat=50.0)
+    for name, folder in (("one", "v"), ("two", "w")):
+        recordings.ingest([str(tmp_path / folder)], tmp_path / "data" / name, HOW, SETTINGS)
+    assert len(set(merge(tmp_path, "one", "two").clips["group_id"])) == 1
+
+
+def test_copies_never_give_way_to_the_recordings_untold(tmp_path, take):
+    path = recording(tmp_path / "v")
+    copies = intake.Copies(str(tmp_path / "data" / "trip" / "media"))
+    take(path, how=dataclasses.replace(HOW, copies=copies))
+    with pytest.raises(ValueError, match="in the same way"):
+        take(path)
+
+
+def test_copies_that_were_deleted_are_made_again(tmp_path, take):
+    path, media = recording(tmp_path / "v"), tmp_path / "data" / "trip" / "media"
+    copied = dataclasses.replace(HOW, copies=intake.Copies(str(media)))
+    take(path, how=copied)
+    shutil.rmtree(media)
+    assert len(take(path, how=copied).accepted) == 1
+    assert len(list(media.glob("*.mp4"))) == 1
+
+
+def test_a_damaged_or_half_written_entry_is_as_if_it_were_not_there(tmp_path, take):
+    path = recording(tmp_path / "v")
+    take(path)
+    (entry,) = (tmp_path / "data" / "trip" / "journal").glob("*.json")
+    entry.with_name(f".{entry.stem}.part.json").write_text(entry.read_text())
+    entry.write_text("")
+    assert len(take(path).accepted) == 1
+    assert len(tables(tmp_path).clips) == 1
+
+
+def test_what_cannot_be_read_is_tried_again(tmp_path, take):
+    path = recording(tmp_path / "v")
+    content, times = path.read_bytes(), path.stat()
+    path.write_bytes(bytes(len(content)))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert reasons(take(path)) == {"a.mp4": "unreadable"}
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert len(take(path).accepted) == 1
+
+
+def test_a_photo_that_was_deleted_takes_its_sequence_out_but_not_the_others(tmp_path, take, made):
+    photos(tmp_path / "w", made)
+    made.jpeg_with_position(tmp_path / "w" / "far.jpg", 10.0, 10.0, camera="Other One", seed=9)
+    other = recording(tmp_path / "v")
+    take(tmp_path / "w", other)
+    (tmp_path / "w" / "far.jpg").unlink()
+    for _ in range(2):
+        take(other)
+        assert sorted(tables(tmp_path).clips["num_frames"]) == [4, 12]
+
+
+def test_without_a_clip_there_are_no_tables_and_the_report_is_of_now(tmp_path):
+    path, dataset = recording(tmp_path / "v"), tmp_path / "data" / "trip"
+    recordings.ingest([str(path)], dataset, HOW, SETTINGS)
+    path.with_suffix(".gpx").unlink()
+    told, whole = recordings.ingest([str(path)], dataset, HOW, SETTINGS)
+    assert reasons(told) == reasons(whole) == {"a.mp4": "no_position"}
+    assert not (dataset / "clips.parquet").exists()
+
+
+def test_photos_named_one_by_one_are_still_a_sequence(tmp_path, take, made):
+    photos(tmp_path / "w", made)
+    (tmp_path / "w" / "notes.txt").touch()
+    outcome = take(*sorted((tmp_path / "w").iterdir()))
+    assert [told["num_frames"] for told in outcome.accepted] == [4]
+    assert not outcome.quarantined
+    assert reasons(take(tmp_path / "w")) == {"w": "duplicate"}
+
+
+def test_odd_files_are_told_of_and_stop_nothing(tmp_path, take):
+    recording(tmp_path / "2024:06:01")
+    (tmp_path / "2024:06:01" / "gone.mp4").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "2024:06:01" / "IMG.HEIC").write_bytes(b"heic")
+    os.link(tmp_path / "2024:06:01" / "a.mp4", os.fsencode(tmp_path) + b"/2024:06:01/Z\xfcrich.mp4")
+    outcome = take(tmp_path / "2024:06:01")
+    assert len(outcome.accepted) == 1
+    assert reasons(outcome) == {
+        "gone.mp4": "unreadable", "IMG.HEIC": "unreadable", "Z?rich.mp4": "unreadable",
+    }  # fmt: skip
 
 
 def test_without_a_dataset_there_is_nothing_to_merge(tmp_path):
     with pytest.raises(ValueError, match="vidtag ingest PATH --dataset NAME"):
-        recordings.merge([], SETTINGS, tmp_path)
+        recordings.merge([], SETTINGS, tmp_path / "recordings")

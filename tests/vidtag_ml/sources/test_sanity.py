@@ -178,6 +178,7 @@ def test_an_offset_is_added():
         (walk(time_s=np.full(10, np.nan)), np.nan, "no times"),
         (utc_walk(1e6, 600), np.nan, "longer than"),
         (utc_walk(1e6), 1e6 + 400.0, "its positions are from"),
+        (utc_walk(1e6, 4 * 3600), 1e6 + 7 * 3600.0, "its positions are from"),
     ],
 )
 def test_positions_that_cannot_be_timed_say_why(table, created_utc_s, why):

@@ -1,0 +1,88 @@
+"""Which recordings there are under files, folders and globs.
+
+Belongs here: what is looked at and what is passed over. Does not belong here: what becomes of it
+(intake.py).
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidtag_ml.sources import photos
+
+VIDEOS = (
+    ".mp4", ".mov", ".m4v", ".360", ".insv", ".lrv", ".mkv", ".webm", ".avi", ".3gp", ".3g2",
+    ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv", ".hevc",
+)  # fmt: skip
+SOUNDS = (".mp3", ".m4a", ".wav", ".aac", ".ogg", ".flac")
+"""Looked at as well, so that a recording of sound alone is told and not passed over."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What may be a recording."""
+
+    path: Path
+    """A video, or a folder of photos."""
+    names: tuple[str, ...] = ()
+    """The photos, in the order in which a person would read their names."""
+    whole: bool = True
+    """Whether these are all photos of the folder."""
+
+    @property
+    def identity(self) -> str:
+        """What tells it from others: where it is, and which photos it is where they were chosen."""
+        chosen = () if self.whole else self.names
+        return "\0".join([str(self.path.resolve()), *chosen])
+
+
+def find(asked: Sequence[str]) -> list[Candidate]:
+    """Videos and photos under files, folders and globs; hidden ones only where they are named.
+
+    Other files are passed over, unless one is all that is asked for.
+
+    Raises:
+        ValueError: there is nothing by one of these names, or nothing that could be a recording.
+    """
+    found: dict[str, Candidate] = {}
+    chosen: dict[Path, set[str]] = {}
+    for text in asked:
+        for path in _named(text):
+            if path.is_dir():
+                found |= {one.identity: one for one in _under(path)}
+            elif path.suffix.lower() in photos.SUFFIXES:
+                chosen.setdefault(path.parent, set()).add(path.name)
+            elif path.suffix.lower() in (*VIDEOS, *SOUNDS) or len(asked) == 1:
+                found.setdefault(Candidate(path).identity, Candidate(path))
+    for folder, names in chosen.items():
+        one = Candidate(folder, tuple(sorted(names, key=photos.natural)), whole=False)
+        found.setdefault(one.identity, one)
+    if not found:
+        kinds = ", ".join(suffix[1:] for suffix in (*VIDEOS[:3], *photos.SUFFIXES))
+        raise ValueError(f"{', '.join(asked)}: no video and no photo in there ({kinds}, ...)")
+    return list(found.values())
+
+
+def _named(text: str) -> list[Path]:
+    """The path itself, or what a pattern stands for."""
+    path = Path(text).expanduser()
+    if path.exists():
+        return [path]
+    root = Path(path.anchor)
+    paths = [p for p in sorted(root.glob(str(path.relative_to(root)))) if p.name[0] != "."]
+    if not paths:
+        raise ValueError(f"{text}: there is no such file or folder")
+    return paths
+
+
+def _under(folder: Path) -> Iterator[Candidate]:
+    """The photos of a folder and its videos, then what is deeper."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        shown = [name for name in sorted(names, key=photos.natural) if not name.startswith(".")]
+        if pictures := [n for n in shown if Path(n).suffix.lower() in photos.SUFFIXES]:
+            yield Candidate(Path(parent), tuple(pictures))
+        for name in shown:
+            if Path(name).suffix.lower() in (*VIDEOS, *SOUNDS):
+                yield Candidate(Path(parent) / name)
