@@ -55,8 +55,8 @@ def main(root: Path = ROOT, defs: dg.Definitions = defs) -> None:
 
 def materialize(defs: dg.Definitions, terminal: TextIO) -> str | None:
     """Materializes all assets on the configured instance; what failed, in one line, or None."""
-    assets = jobs.everything.selection.resolve(defs.resolve_asset_graph())
-    story = _Story(terminal, len(assets))
+    main_job = defs.resolve_job_def(jobs.everything.name)
+    story = _Story(terminal, len(main_job.asset_layer.selected_asset_keys))
 
     @dg.logger
     def story_logger(_context: dg.InitLoggerContext) -> logging.Logger:
