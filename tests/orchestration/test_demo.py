@@ -53,9 +53,7 @@ def test_story_tells_what_was_made_and_what_failed(tmp_path, monkeypatch):
     (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
     told = io.StringIO()
     everything = dg.define_asset_job("everything", dg.AssetSelection.all())
-    defs = dg.Definitions(
-        assets=[first, second], asset_checks=[first_is_fresh], jobs=[everything]
-    )
+    defs = dg.Definitions(assets=[first, second], asset_checks=[first_is_fresh], jobs=[everything])
     assert demo.materialize(defs, told) == "second: ValueError: no bread"
     assert "[ 1/2] first                unchanged\n" in told.getvalue()
     assert "check first_is_fresh does not hold (warn): old\n" in told.getvalue()
