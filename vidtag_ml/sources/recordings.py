@@ -129,6 +129,7 @@ def in_parallel(jobs: Sequence[Job], how: Intake, total: int, report: Report | N
 
     Raises:
         OSError: the disk is full.
+        RuntimeError: no process can be started.
     """
     done = total - len(jobs)
 
@@ -154,6 +155,7 @@ def _run(waiting: list[Job], how: Intake, tell: Callable[[], None]) -> list[Job]
     workers = min(len(waiting), os.cpu_count() or 1)
     running: dict[Future[None], Job] = {}
     with ProcessPoolExecutor(workers, mp_context=_processes()) as pool:
+        _check(pool)
         try:
             while waiting or running:
                 while waiting and len(running) < 2 * workers:
@@ -166,6 +168,15 @@ def _run(waiting: list[Job], how: Intake, tell: Callable[[], None]) -> list[Job]
         except BrokenProcessPool:
             return list(running.values())
     return []
+
+
+def _check(pool: ProcessPoolExecutor) -> None:
+    """Raises RuntimeError if no process lives at all, for which no recording is to blame."""
+    try:
+        pool.submit(os.getpid).result()
+    except BrokenProcessPool as error:
+        told = "no process can be started; a script must be a file, and guard its main part"
+        raise RuntimeError(told) from error
 
 
 def _processes() -> Any:

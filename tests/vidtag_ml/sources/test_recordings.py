@@ -6,6 +6,8 @@ import json
 import os
 import runpy
 import shutil
+import subprocess
+import sys
 from pathlib import Path, PosixPath
 from types import SimpleNamespace
 
@@ -434,3 +436,24 @@ def test_odd_files_are_told_of_and_stop_nothing(tmp_path, take):
 def test_without_a_dataset_there_is_nothing_to_merge(tmp_path):
     with pytest.raises(ValueError, match="vidtag ingest PATH --dataset NAME"):
         recordings.merge([], SETTINGS, tmp_path / "recordings")
+
+
+def test_a_script_from_standard_input_is_told_and_no_recording_blamed(tmp_path):
+    """Its processes die at birth, as they find no file to import."""
+    script = (
+        "from pathlib import Path\n"
+        "from vidtag_ml.sources import intake, recordings\n"
+        "from vidtag_ml.sources.finding import Candidate\n"
+        "job = recordings.Job(Candidate(Path('a.mp4')), Path('a.json'), {})\n"
+        "recordings.in_parallel([job], intake.Intake(None, 0.0, 1.0, 2.0, {}), 1)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-"],
+        input=script,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "RuntimeError: no process can be started" in done.stderr
+    assert not (tmp_path / "a.json").exists()
