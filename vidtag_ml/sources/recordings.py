@@ -14,7 +14,7 @@ Belongs here: doing many recordings at once, the tables of all. Does not belong 
 import errno
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
@@ -118,10 +118,13 @@ def merge(datasets: Sequence[Path], settings: config.Clips, folder: Path) -> Non
     made.write(settings)
 
 
-def _in_order(datasets: Sequence[Path]) -> list[journal.Entry]:
-    """Entries, those first that were taken in first."""
-    entries = [e for path in datasets for e in journal.read_all(path / journal.FOLDER)]
-    return sorted(entries, key=lambda entry: (entry.added_ns, entry.file))
+def _in_order(datasets: Sequence[Path]) -> Iterator[journal.Entry]:
+    """Entries, those first that were taken in first; holds one at a time."""
+    folders = (path / journal.FOLDER for path in datasets)
+    known = ((e.added_ns, e.file) for folder in folders for e in journal.read_all(folder))
+    for _, file in sorted(known):
+        if (entry := journal.read(file)) is not None:
+            yield entry
 
 
 def in_parallel(jobs: Sequence[Job], how: Intake, total: int, report: Report | None = None) -> None:
