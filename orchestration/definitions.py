@@ -7,10 +7,12 @@ import dagster as dg
 
 from orchestration import jobs, schedules, sensors
 from vidtag_assets import (
+    cross_view,
     dataset,
     evaluation,
     features,
     gallery,
+    guessing,
     recordings,
     registration,
     training,
@@ -19,26 +21,33 @@ from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 """The repository, which is the workspace."""
-MODULES = [recordings, dataset, gallery, features, training, evaluation, registration]
+MODULES = [recordings, dataset, gallery, features, training, evaluation, registration, guessing]
 
 
 def build_definitions(**resources: Any) -> dg.Definitions:
-    """The definitions over the repository; `resources` replace its own, for tests."""
+    """The definitions over the repository; `resources` replace its own, for tests.
+
+    GAMa's assets and job are there only if the params, as they are when this is loaded, give videos
+    and imagery of the same ground (`cross_view.fits`): nothing is shown that could not be made.
+    """
     own = {
         "workspace": Workspace(root=str(ROOT)),
         "params_file": ParamsFile(path=str(ROOT / "params.yaml")),
         "dvc": Dvc(root=str(ROOT)),
         "tracking": Tracking(root=str(ROOT)),
     }
-    loaded = dg.load_assets_from_modules(MODULES)
-    assets = [asset for asset in loaded if isinstance(asset, dg.AssetsDefinition)]
     found = {**own, **resources}
+    params = found["params_file"].load()
+    crosses = cross_view.fits(params)
+    modules = [*MODULES, *([cross_view] if crosses else [])]
+    loaded = dg.load_assets_from_modules(modules)
+    assets = [asset for asset in loaded if isinstance(asset, dg.AssetsDefinition)]
     # An upstream asset that is never used would make the UI ask whether one is sure.
-    if found["params_file"].load().clips.source == "recordings":
+    if params.clips.source == "recordings":
         assets = list(dg.map_asset_specs(dataset.reading_own, assets))
     return dg.Definitions(
         assets=assets,
-        asset_checks=dg.load_asset_checks_from_modules(MODULES),
+        asset_checks=dg.load_asset_checks_from_modules(modules),
         jobs=[
             jobs.take_in,
             jobs.everything,
@@ -47,6 +56,7 @@ def build_definitions(**resources: Any) -> dg.Definitions:
             jobs.benchmark,
             jobs.promote,
             jobs.validate_data,
+            *([jobs.cross_view] if crosses else []),
         ],
         schedules=[schedules.weekly_retraining, schedules.nightly_validation],
         sensors=[sensors.automation, sensors.inbox, sensors.run_failure_log],

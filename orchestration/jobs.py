@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from vidtag_assets.cross_view import registered_gama
 from vidtag_assets.dataset import clips
 from vidtag_assets.gallery import gps_gallery
 from vidtag_assets.recordings import own_recordings
@@ -41,4 +42,10 @@ validate_data = dg.define_asset_job(
     "validate_data",
     selection=dg.AssetSelection.checks_for_assets(clips, gps_gallery),
     description="Runs the checks on clips and gallery as they lie on disk; makes nothing.",
+)
+cross_view = dg.define_asset_job(
+    "cross_view",
+    selection=dg.AssetSelection.assets(registered_gama).upstream()
+    - dg.AssetSelection.assets(own_recordings),
+    description="GAMa alone, from clips to a verdict; there where the params' videos and imagery fit.",
 )

@@ -55,6 +55,9 @@ def params() -> config.Params:
         phase_two=dataclasses.replace(full.phase_two, **sizes),
         geoclip=dataclasses.replace(full.geoclip, **sizes, **aligned, sigmas=(1.0, 8.0)),
         classifier=dataclasses.replace(full.classifier, **sizes, cell_km=1000.0),
+        cityguessr=dataclasses.replace(
+            full.cityguessr, **sizes, width=16, layers=1, heads=2, ffn=32
+        ),
         evaluation=dataclasses.replace(full.evaluation, num_candidates=4, bootstrap_draws=20),
     )
 
@@ -118,11 +121,14 @@ def made(
     from vidtag_ml import stages
 
     root = _workspace(tmp_path_factory.mktemp("made") / "tiny world", params, tiny_encoders)
-    for name in ("ingest", "hierarchy", "gallery", "features", "phase_one", "phase_two", "geoclip"):
+    trained = ("phase_one", "phase_two", "geoclip", "cityguessr")
+    for name in ("ingest", "hierarchy", "gallery", "features", *trained):
         assert getattr(stages, name)(root, params)
     for name in stages.MODELS:
         assert stages.evaluate_model(root, params, name)
+    assert stages.evaluate_cityguessr(root, params)
     assert stages.bundle(root, params)
+    assert stages.guess_bundle(root, params)
     return root
 
 

@@ -5,6 +5,7 @@ the same names: a random CLIP tower of one layer with ViT-L's 768 outputs, and a
 heads of GeoCLIP are the released ones, from the package.
 """
 
+import dataclasses
 import functools
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import yaml
 
 from tests.data import bdd100k, cityguessr68k, images, msls
 from vidtag_ml import config, evaluate, layout, stages, weights
+from vidtag_ml.evaluate_places import PlaceReport
 from vidtag_ml.hierarchy import LEVELS
+from vidtag_ml.models import cityguessr, text, videomae
 from vidtag_ml.models.backbones import EncoderSpec, FrameEncoder
 
 ROOT = Path(__file__).parents[1]
@@ -81,6 +84,36 @@ def test_a_preset_runs_from_recordings_to_figures(tmp_path, preset, make):
         assert figures["consistency"] == 1.0
         labels = reports["vidtag"].per_clip
         assert (labels["predicted_city"] == labels["city"]).mean() == shares[0]
+
+
+def place_encoders(folder):
+    """Stand-ins for VideoMAE-small and CLIP's text tower."""
+    video = dataclasses.replace(
+        videomae.VIDEOMAE_SMALL, image_size=32, width=16, layers=1, heads=2, mlp=32
+    )
+    words = dataclasses.replace(text.CLIP_VIT_B32, width=16, layers=1, heads=2)
+    torch.manual_seed(0)
+    weights.store(folder, "videomae_small", video, videomae.VideoMAE(video).network)
+    weights.store(folder, "clip_vit_b32_text", words, text.TextTower(words).network)
+
+
+@pytest.mark.parametrize("preset", [None, "cityguessr_reference"])
+def test_cityguessr_trains_on_pixels_from_its_preset(tmp_path, preset):
+    make = functools.partial(cityguessr68k.make, num_frames=21, scenes=True)
+    changes = {"cityguessr": {"epochs": 1, "batch_size": 4, "warmup_steps": 1}}
+    changes |= {"preset": preset} if preset else {}
+    params = workspace(tmp_path, "paper_cityguessr68k", make, changes)
+    place_encoders(tmp_path / "data" / "encoders")
+    for name in ("ingest", "hierarchy", "cityguessr"):
+        assert getattr(stages, name)(tmp_path, params), name
+    assert stages.evaluate_cityguessr(tmp_path, params)
+    at = layout.of(tmp_path, params)
+    figures = PlaceReport.read(at.evaluation("cityguessr")).summary
+    assert (figures["num_clips"], figures["num_city"]) == (10, 5)
+    assert figures["consistency"] == 1.0
+    model = cityguessr.load(at.model("cityguessr"))
+    assert model.sizes.videomae.pixels == ("unit" if preset else "imagenet")
+    assert (model.sizes.scenes, model.sizes.text) == (16, 512)
 
 
 def test_released_geoclip_locates_an_image_set_without_training(tmp_path):

@@ -102,7 +102,7 @@ def _tracking() -> "Tracking":
     return Tracking(root=str(Path.cwd()))
 
 
-SHOWN = ("median_km", "acc_200km", "dfd_km")
+SHOWN = ("median_km", "acc_200km", "dfd_km", "acc_city", "acc_country")
 """Of the many metrics, those that `trace` prints; --json has them all."""
 
 

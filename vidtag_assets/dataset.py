@@ -52,8 +52,7 @@ def clips(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.Materia
     md5 = dvc.commit("clips")
     tables = tables_of.read(workspace.layout(params).dataset)
     split_of = tables.clips["split"].tolist()
-    first = tables.kept.drop_duplicates("clip_id").set_index("clip_id")
-    starts = first.loc[tables.clips["clip_id"], ["lat", "lon"]]
+    starts = tables_of.first_positions(tables, tables.clips["clip_id"])
     return dg.MaterializeResult(
         data_version=dg.DataVersion(md5),
         metadata={

@@ -1,10 +1,11 @@
 """Evaluation: each model on the held-out clips, and the leaderboard of all of them.
 
-Belongs here: the factory of evaluation assets, asset leaderboard. Does not belong here: metrics and
-reports (vidtag_ml.evaluate), the gate (gate.py).
+Belongs here: the factory of evaluation assets, assets cityguessr_evaluation and leaderboard. Does
+not belong here: metrics and reports (vidtag_ml.evaluate), the gate (gate.py).
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
@@ -12,7 +13,7 @@ import pandas as pd
 from vidtag_assets.dataset import CHEAP
 from vidtag_assets.metadata import OWNERS, numbers, picture, preview
 from vidtag_assets.resources import ParamsFile, Workspace
-from vidtag_assets.training import geoclip_model, phase_two_model
+from vidtag_assets.training import cityguessr_model, geoclip_model, phase_two_model
 from vidtag_ml import stage, stages
 from vidtag_ml.stage import code_digest
 
@@ -82,12 +83,64 @@ def evaluation_asset(name: str, model: dg.AssetsDefinition) -> dg.AssetsDefiniti
     return evaluation
 
 
+@dg.asset(
+    deps=[cityguessr_model],
+    group_name="evaluation",
+    kinds={"torch", "parquet"},
+    code_version=code_digest("vidtag_ml.evaluate_places", "vidtag_ml.places"),
+    owners=OWNERS,
+    pool="gpu",
+)
+def cityguessr_evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.MaterializeResult:
+    """Places that CityGuessr names on val, which decides promotion, and on test: `out/evaluation/`.
+
+    **When it fails:** the model or what it reads is missing or has changed; materialize what the
+    message names, then this again.
+    """
+    from vidtag_ml import clips, place_plots
+    from vidtag_ml.evaluate_places import PlaceReport
+    from vidtag_ml.hierarchy import LEVELS
+
+    params = params_file.load()
+    at = workspace.layout(params)
+    worked = [stages.evaluate_cityguessr(workspace.path, params, split) for split in stages.SPLITS]
+    reports = {s: PlaceReport.read(at.evaluation("cityguessr", s)) for s in stages.SPLITS}
+    test = reports["test"]
+    bins = {k: test.reliability[test.reliability["level"] == k] for k in LEVELS}
+    said = test.per_clip[["clip_id", *LEVELS, "answer", "answer_right"]]
+    positions_N2 = clips.first_positions(clips.read(at.dataset), test.per_clip["clip_id"])
+    countries = (test.per_clip["country"].tolist(), test.per_clip["predicted_country"].tolist())
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(
+            " ".join(stage.digest(at.evaluation("cityguessr", s)) for s in stages.SPLITS)
+        ),
+        metadata={
+            "confusions": picture(lambda p: place_plots.confusion_map(*countries, positions_N2, p)),
+            "reliability": picture(lambda p: place_plots.reliability(bins, p)),
+            "answers": preview(said, 10),
+            "summary": dg.MetadataValue.json(test.summary),
+            **{
+                name: value
+                for split, report in reports.items()
+                for name, value in numbers(_of_places(report.summary), f"{split}_").items()
+            },
+            "worked": any(worked),
+        },
+    )
+
+
+def _of_places(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of a report on places that are worth a column."""
+    chosen = [name for name in summary if name.startswith(("acc_", "top5_", "ece"))]
+    return {n: summary[n] for n in [*chosen, "consistency"] if not n.endswith(("_lo", "_hi"))}
+
+
 vidtag_evaluation = evaluation_asset("vidtag", phase_two_model)
 geoclip_evaluation = evaluation_asset("geoclip", geoclip_model)
 
 
 @dg.asset(
-    deps=[vidtag_evaluation, geoclip_evaluation],
+    deps=[vidtag_evaluation, geoclip_evaluation, cityguessr_evaluation],
     group_name="evaluation",
     kinds={"csv"},
     owners=OWNERS,
@@ -96,10 +149,13 @@ geoclip_evaluation = evaluation_asset("geoclip", geoclip_model)
 def leaderboard(workspace: Workspace, params_file: ParamsFile) -> dg.MaterializeResult:
     """All models on the test clips, best median first: `out/evaluation/leaderboard.csv`.
 
+    Models that name places have no median; their shares stand in a table of their own.
+
     **When it fails:** an evaluation is missing; materialize it.
     """
     from vidtag_ml import plots
     from vidtag_ml.evaluate import Report
+    from vidtag_ml.evaluate_places import PlaceReport
 
     at = workspace.layout(params_file.load())
     reports = {name: Report.read(at.evaluation(name)) for name in stages.MODELS}
@@ -111,10 +167,12 @@ def leaderboard(workspace: Workspace, params_file: ParamsFile) -> dg.Materialize
     accuracies = [c for c in table.columns if c.startswith("acc_") and not c.endswith(("lo", "hi"))]
     shown = table[["model", "decoding", *accuracies, *SHOWN]]
     errors = {name: report.frames["error_km"].dropna() for name, report in reports.items()}
+    named = PlaceReport.read(at.evaluation("cityguessr"))
     return dg.MaterializeResult(
         data_version=dg.DataVersion(stage.digest(path)),
         metadata={
             "leaderboard": preview(shown, len(shown)),
+            "places": preview(pd.DataFrame([{"model": "cityguessr", **_of_places(named.summary)}])),
             "errors": picture(lambda target: plots.error_cdf(errors, target)),
             **numbers(_ratios(table), "vidtag_over_geoclip_"),
         },

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from vidtag_ml import metrics
 from vidtag_ml.evaluate import Report
+from vidtag_ml.evaluate_places import PlaceReport
+from vidtag_ml.hierarchy import LEVELS
 
 LEAST_KM = 0.001
 """Errors below this count as this: a metre is perfect."""
@@ -61,6 +63,80 @@ def judge(
     promoted = high < 1 and not worse
     reasons = (*worse, said) if high < 1 else (f"{said}: no significant gain", *worse)
     return Verdict(promoted, reasons, mean, low, high)
+
+
+def judge_places(
+    challenger: PlaceReport, rival: PlaceReport | None, rival_name: str, *, draws: int
+) -> Verdict:
+    """The verdict on a model that names places: right at more levels, and nowhere at fewer.
+
+    Both beyond chance; without a rival, better than the most frequent class of each level.
+
+    Args:
+        challenger: its report on the val split.
+        rival: the rival's report on the same clips; None if there is no champion yet.
+        rival_name: how reasons call the rival.
+        draws: bootstrap draws over clips.
+    """
+    if rival is None:
+        figures = challenger.summary
+        least = {k: figures[f"acc_{k}_lo"] for k in LEVELS}  # at most 1, as where one class is all
+        levels = [k for k in LEVELS if least[k] <= figures[f"prior_acc_{k}"] and least[k] < 1]
+        said = ", ".join(f"{k} {figures[f'acc_{k}']:.1%}" for k in LEVELS)
+        if levels:
+            return Verdict(False, (f"{levels[0]} is no better than its most frequent class",))
+        return Verdict(True, (f"better than the most frequent classes: {said}",))
+    both = challenger.per_clip.merge(rival.per_clip, on="clip_id", suffixes=("", "_rival"))
+    if not len(challenger.per_clip) == len(rival.per_clip) == len(both):
+        return Verdict(False, (f"cannot be compared with {rival_name}: another val split",))
+    ours, theirs = (
+        both[[f"acc_{level}{end}" for level in LEVELS]].mean(axis=1).to_numpy(float)
+        for end in ("", "_rival")
+    )
+    mean, low, high = metrics.paired_difference(ours, theirs, draws, SEED)
+    said = f"{mean:+.3f} [{low:+.3f}, {high:+.3f}] of the levels right against {rival_name}"
+    worse = [
+        f"{continent} got worse"
+        for continent, rows in both.groupby("continent").groups.items()
+        if len(rows) >= LEAST_CLIPS
+        and metrics.bootstrap(ours[rows] - theirs[rows], draws, SEED)[1] < 0
+    ]
+    reasons = (*worse, said) if low > 0 else (f"{said}: no significant gain", *worse)
+    return Verdict(low > 0 and not worse, reasons)
+
+
+def judge_tiles(
+    challenger: Report, rival: Report | None, rival_name: str, *, draws: int
+) -> Verdict:
+    """The verdict on a model that matches clips to aerial tiles: more clips get the right one.
+
+    Compared video by video is the share of clips whose first tile, in the regions that were kept,
+    is right by the report's rule. Without a rival the share that gets its very own tile must beat
+    chance, one of all tiles: near ones, that the rule accepts as well, are more than one.
+
+    Args:
+        challenger: its report on the val split.
+        rival: the rival's report on the same clips and gallery; None if there is no champion yet.
+        rival_name: how reasons call the rival.
+        draws: bootstrap draws over videos.
+    """
+    frames, right = challenger.frames, "hierarchical_recall_at_1"
+    if rival is None:
+        own_V = (frames["hierarchical_top1"] == frames["tile"]).groupby(frames["clip"]).mean()
+        low, _ = metrics.bootstrap(own_V, draws, SEED)
+        chance = 1 / challenger.summary["gallery_size"]
+        said = f"{own_V.mean():.1%} [{low:.1%}, ...] of clips get their own tile, {chance:.2%} by"
+        return Verdict(low > chance, (f"{said} chance",))
+    mismatch = incomparable(challenger, rival)
+    if mismatch:
+        return Verdict(False, (f"cannot be compared with {rival_name}: {mismatch}",))
+    ours, theirs = (
+        report.frames.groupby("clip")[right].mean().to_numpy(float)
+        for report in (challenger, rival)
+    )
+    mean, low, high = metrics.paired_difference(ours, theirs, draws, SEED)
+    said = f"{mean:+.3f} [{low:+.3f}, {high:+.3f}] of the clips right against {rival_name}"
+    return Verdict(low > 0, (said if low > 0 else f"{said}: no significant gain",))
 
 
 def incomparable(a: Report, b: Report) -> str | None:

@@ -50,10 +50,12 @@ class Lineage:
         }
 
 
-def lineage(root: Path, params: config.Params, dvc: Dvc, dagster_run: str) -> Lineage:
-    """The identity of what is made now in the workspace `root`."""
+def lineage(
+    root: Path, params: config.Params, dvc: Dvc, dagster_run: str, gallery: str = "gallery"
+) -> Lineage:
+    """The identity of what is made now in the workspace `root`, with a gallery as DVC calls it."""
     return Lineage(
-        git_commit(root), dvc.md5("clips"), dvc.md5("gallery"), params_digest(params), dagster_run
+        git_commit(root), dvc.md5("clips"), dvc.md5(gallery), params_digest(params), dagster_run
     )
 
 
@@ -129,16 +131,16 @@ def trace(tracking: Tracking, dvc: Dvc, what: str) -> list[dict[str, Any]]:
     from vidtag_assets import registry
 
     name = registry.parse(what)[0]
-    known = registry.versions(tracking, registry.NAME)
-    if name == registry.NAME:
+    if name in registry.NAMES:
         one = what != name
-        chosen = [registry.resolve(tracking, what)] if one else known
+        chosen = [registry.resolve(tracking, what)] if one else registry.versions(tracking, name)
     else:
+        known = [v for model in registry.NAMES for v in registry.versions(tracking, model)]
         chosen = [v for v in known if any(i.startswith(what) for i in _identities(v))]
     if not chosen:
         raise ValueError(f"no model is called {what!r} or was made from it")
-    aliases = registry.aliases(tracking)
-    return [_described(tracking, dvc, version, aliases) for version in chosen]
+    aliases = {model: registry.aliases(tracking, model) for model in registry.NAMES}
+    return [_described(tracking, dvc, v, aliases[str(v.name)]) for v in chosen]
 
 
 _TAGS = ("git_commit", "dvc.clips", "dvc.gallery", "params", "bundle", "dagster.run")
@@ -154,7 +156,8 @@ def _described(
     tags = version.tags
     run = tracking.client().get_run(str(version.run_id))
     commit = tags.get("git_commit", NO_GIT).removesuffix("+changes")
-    here = {"dvc.clips": dvc.md5("clips"), "dvc.gallery": dvc.md5("gallery")}
+    own = [name for name in ("hierarchy", "aerial_gallery") if tags.get(f"dvc.{name}")]
+    here = {f"dvc.{name}": dvc.md5(name) for name in ("clips", *(own or ["gallery"]))}
     return {
         "model": version.name,
         "version": int(version.version),

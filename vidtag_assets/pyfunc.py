@@ -1,7 +1,7 @@
-"""The model as MLflow serves it: paths of videos in, tracks out. MLflow keeps a copy of this file.
+"""The model as MLflow serves it: paths of videos in, tracks or places out; MLflow keeps a copy.
 
-Belongs here: the bridge from MLflow's interface to `Predictor`, which `vidtag locate` uses as well.
-Does not belong here: anything that decides a position (vidtag_ml.predict).
+Belongs here: the bridge from MLflow's interface to what `predict.load` gives, as in `vidtag
+locate`. Does not belong here: anything that decides a position (vidtag_ml.predict).
 """
 
 from pathlib import Path
@@ -17,9 +17,9 @@ class Locator(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Loads the bundle."""
-        from vidtag_ml.predict import Predictor
+        from vidtag_ml import predict
 
-        self.predictor = Predictor.load(Path(context.artifacts["bundle"]))
+        self.predictor = predict.load(Path(context.artifacts["bundle"]))
 
     def predict(
         self,
@@ -27,9 +27,13 @@ class Locator(PythonModel):
         model_input: list[str],
         params: dict[str, Any] | None = None,  # noqa: ARG002 (likewise)
     ) -> pd.DataFrame:
-        """Columns clip, time_s, lat, lon, initial_lat, initial_lon, score; one row a frame."""
-        tracks = [self.predictor.locate(Path(path)) for path in model_input]
-        return pd.concat([track.table() for track in tracks], ignore_index=True)
+        """Columns clip, time_s, lat, lon, initial_lat, initial_lon, score; one row a frame.
+
+        A model that searches aerial imagery: the same columns, one row a second. A model of places: clip, answer, city, state, country, continent, and probability_ and
+        sure_ of each; one row a video.
+        """
+        found = [self.predictor.locate(Path(path)) for path in model_input]
+        return pd.concat([answer.table() for answer in found], ignore_index=True)
 
 
 mlflow.models.set_model(Locator())

@@ -125,7 +125,8 @@ def challenger_beats_champion(tracking: Tracking) -> dg.AssetCheckResult:
     """The challenger is the champion; if the gate rejected it, this warns and says why."""
     named = registry.aliases(tracking)
     challenger, champion = named.get(registry.CHALLENGER), named.get(registry.CHAMPION)
-    past = [e for e in registry.history(Path(tracking.root)) if e.version == challenger]
+    log = registry.history(Path(tracking.root))
+    past = [e for e in log if (e.model, e.version) == (registry.NAME, challenger)]
     return dg.AssetCheckResult(
         passed=challenger is not None and challenger == champion,
         severity=dg.AssetCheckSeverity.WARN,
@@ -137,33 +138,12 @@ def challenger_beats_champion(tracking: Tracking) -> dg.AssetCheckResult:
 def decide(
     tracking: Tracking, at: Layout, params: config.Params
 ) -> "tuple[Promotion, Verdict | None]":
-    """The gate's decision about the challenger, carried out and logged.
-
-    A challenger that is champion already, that a person took back, or that was rejected against the
-    same champion before, moves nothing and adds no line.
-    """
-    challenger = resolve(tracking, f"{registry.NAME}@{registry.CHALLENGER}")
-    number = int(challenger.version)
-    champion = registry.aliases(tracking).get(registry.CHAMPION)
-
-    def entry(action: str, reason: str) -> Promotion:
-        return Promotion(registry.now(), action, registry.NAME, number, champion, champion, reason)
-
-    if number == champion:
-        return entry("unchanged", f"version {number} is the champion already"), None
-    if registry.ROLLED_BACK in challenger.tags:
-        why = challenger.tags[registry.ROLLED_BACK]
-        return entry("rejected", f"version {number} was rolled back by hand: {why}"), None
-    verdict = _judge(tracking, at, params, challenger, champion)
-    reason = "; ".join(verdict.reasons)
-    tracking.client().set_model_version_tag(registry.NAME, str(number), "verdict", reason)
-    if verdict.promoted:
-        return promote(tracking, registry.NAME, number, reason), verdict
-    rejection = entry("rejected", reason)
-    same = [(e.version, e.champion, e.reason) for e in registry.history(at.root)]
-    if (number, champion, reason) not in same:
-        registry.append(tracking, rejection)
-    return rejection, verdict
+    """The gate's decision about the challenger, carried out and logged."""
+    return registry.settle(
+        tracking,
+        registry.NAME,
+        lambda challenger, champion: _judge(tracking, at, params, challenger, champion),
+    )
 
 
 def _judge(
@@ -234,18 +214,11 @@ def register(
     """
     provenance.require(lineage)
     digest = stage.digest(at.bundle)
-    known = [
-        v for v in registry.versions(tracking, registry.NAME) if v.tags.get("bundle") == digest
-    ]
-    new = not known
     runs = {f"run.{name}": run for name, run in training_runs.items()}
     tags = {**lineage.tags(), "bundle": digest, **runs}
-    version = _log(tracking, at, params, tags) if new else known[0]
-    if registry.aliases(tracking).get(registry.CHALLENGER) != int(version.version):
-        tracking.client().set_registered_model_alias(
-            registry.NAME, registry.CHALLENGER, version.version
-        )
-    return version, new
+    return registry.challenge(
+        tracking, registry.NAME, digest, lambda: _log(tracking, at, params, tags)
+    )
 
 
 def _log(

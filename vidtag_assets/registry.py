@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING
 from vidtag_assets.resources import Dvc, Tracking
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlflow.entities.model_registry import ModelVersion
 
+    from vidtag_assets.gate import Verdict
     from vidtag_ml.evaluate import Report
+    from vidtag_ml.evaluate_places import PlaceReport
 
-NAME = "vidtag"
+NAME, PLACES, AERIAL = "vidtag", "cityguessr", "gama"
+NAMES = (NAME, PLACES, AERIAL)
+"""The registered models: what gives tracks, places, and tracks by aerial imagery."""
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 ROLLED_BACK = "rolled_back"
 """Tag of a version that a person took back; the gate does not promote it again."""
@@ -93,7 +99,9 @@ def resolve(tracking: Tracking, model: str) -> "ModelVersion":
 def bundle_path(tracking: Tracking, model: str) -> Path:
     """The bundle of a registered model, where MLflow keeps it."""
     version = resolve(tracking, model)
-    return local(tracking, str(version.source)) / "artifacts" / "bundle"
+    # MLflow keeps it, the model's only artifact, under the name of its folder in the workspace.
+    (bundle,) = (local(tracking, str(version.source)) / "artifacts").iterdir()
+    return bundle
 
 
 def report(tracking: Tracking, version: "ModelVersion", split: str) -> "Report":
@@ -103,12 +111,74 @@ def report(tracking: Tracking, version: "ModelVersion", split: str) -> "Report":
     return Report.read(local(tracking, f"runs:/{version.run_id}/evaluation/{split}"))
 
 
+def place_report(tracking: Tracking, version: "ModelVersion", split: str) -> "PlaceReport":
+    """The report on places that a version was registered with."""
+    from vidtag_ml.evaluate_places import PlaceReport
+
+    return PlaceReport.read(local(tracking, f"runs:/{version.run_id}/evaluation/{split}"))
+
+
 def local(tracking: Tracking, uri: str) -> Path:
     """Where artifacts at an MLflow address lie on this machine; fetched there if need be."""
     import mlflow
 
     tracking.client()
     return Path(mlflow.artifacts.download_artifacts(uri))
+
+
+def challenge(
+    tracking: Tracking, name: str, bundle: str, log: "Callable[[], ModelVersion]"
+) -> tuple["ModelVersion", bool]:
+    """The version with this bundle and whether it is new; it becomes the challenger.
+
+    Args:
+        tracking: MLflow's store.
+        name: of the model.
+        bundle: digest of the bundle's bytes; a bundle that is registered already stays what it is.
+        log: registers it.
+    """
+    known = [v for v in versions(tracking, name) if v.tags.get("bundle") == bundle]
+    version = known[0] if known else log()
+    if aliases(tracking, name).get(CHALLENGER) != int(version.version):
+        tracking.client().set_registered_model_alias(name, CHALLENGER, version.version)
+    return version, not known
+
+
+def settle(
+    tracking: Tracking, name: str, judge: "Callable[[ModelVersion, int | None], Verdict]"
+) -> "tuple[Promotion, Verdict | None]":
+    """The gate's decision about the challenger, carried out and logged.
+
+    A challenger that is champion already, that a person took back, or that was rejected against the
+    same champion before, moves nothing and adds no line.
+
+    Args:
+        tracking: MLflow's store.
+        name: of the model.
+        judge: the verdict on the challenger against the champion's number, if there is one.
+    """
+    challenger = resolve(tracking, f"{name}@{CHALLENGER}")
+    number = int(challenger.version)
+    champion = aliases(tracking, name).get(CHAMPION)
+
+    def entry(action: str, reason: str) -> Promotion:
+        return Promotion(now(), action, name, number, champion, champion, reason)
+
+    if number == champion:
+        return entry("unchanged", f"version {number} is the champion already"), None
+    if ROLLED_BACK in challenger.tags:
+        why = challenger.tags[ROLLED_BACK]
+        return entry("rejected", f"version {number} was rolled back by hand: {why}"), None
+    verdict = judge(challenger, champion)
+    reason = "; ".join(verdict.reasons)
+    tracking.client().set_model_version_tag(name, str(number), "verdict", reason)
+    if verdict.promoted:
+        return promote(tracking, name, number, reason), verdict
+    rejection = entry("rejected", reason)
+    same = [(e.model, e.version, e.champion, e.reason) for e in history(Path(tracking.root))]
+    if (name, number, champion, reason) not in same:
+        append(tracking, rejection)
+    return rejection, verdict
 
 
 def promote(tracking: Tracking, name: str, version: int | str, reason: str) -> Promotion:

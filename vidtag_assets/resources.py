@@ -77,13 +77,24 @@ class Dvc(dg.ConfigurableResource):
             raise RuntimeError(f"dvc.lock in {self.root} has no output of stage {stage!r}")
         return md5
 
-    def md5(self, stage: str) -> str | None:
-        """Identity of the stage's output in `dvc.lock`; None before its first commit."""
-        lock = Path(self.root) / "dvc.lock"
-        if not lock.exists():
+    def add(self, name: str) -> str:
+        """Records `data/NAME`, which no stage makes, in `data/NAME.dvc`; returns its md5."""
+        self.run("add", f"data/{name}")
+        md5 = self.md5(name)
+        if md5 is None:
+            raise RuntimeError(f"data/{name}.dvc in {self.root} records nothing")
+        return md5
+
+    def md5(self, name: str) -> str | None:
+        """Identity of a stage's output, or of what was added by name; None before its first."""
+        lock, added = Path(self.root) / "dvc.lock", Path(self.root) / "data" / f"{name}.dvc"
+        if added.exists():
+            recorded = yaml.safe_load(added.read_text())
+        elif lock.exists():
+            recorded = (yaml.safe_load(lock.read_text()) or {}).get("stages", {}).get(name, {})
+        else:
             return None
-        recorded = yaml.safe_load(lock.read_text()) or {}
-        outs = recorded.get("stages", {}).get(stage, {}).get("outs", [{}])
+        outs = recorded.get("outs", [{}])
         found: str | None = outs[0].get("md5")
         return found
 

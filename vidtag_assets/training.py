@@ -1,14 +1,17 @@
 """Training: each phase and each baseline as an asset, with its run in MLflow.
 
-Belongs here: assets phase_one_model, phase_two_model and geoclip_model. Does not belong here: the
-training itself (vidtag_ml.training).
+Belongs here: assets phase_one_model, phase_two_model, geoclip_model and cityguessr_model, and what
+is the same in all training. Does not belong here: GAMa's assets (cross_view.py), the training
+itself (vidtag_ml.training).
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
 
 from vidtag_assets import provenance
+from vidtag_assets.dataset import clips, hierarchy
 from vidtag_assets.features import frame_features
 from vidtag_assets.gallery import gps_gallery
 from vidtag_assets.metadata import OWNERS, picture
@@ -17,6 +20,8 @@ from vidtag_ml import config, stage, stages
 from vidtag_ml.layout import Layout
 from vidtag_ml.stage import code_digest
 
+Stage = Callable[..., bool]
+"""A stage that takes workspace, params and a logger, and says whether it had to work."""
 WEIGHTS = "model.safetensors"
 LOSSES = "losses.csv"
 
@@ -43,7 +48,7 @@ def phase_one_model(
     **When it fails:** out of memory (a smaller `phase_one.batch_size`), or features are missing.
     Materialize again: training goes on from its newest checkpoint and ends as if never stopped.
     """
-    return _train("phase_one", context.run.run_id, workspace, params_file, dvc, tracking)
+    return train("phase_one", context.run.run_id, workspace, params_file, dvc, tracking)
 
 
 @dg.asset(
@@ -67,7 +72,7 @@ def phase_two_model(
 
     **When it fails:** as in Phase I; materialize again and it goes on from its checkpoint.
     """
-    return _train("phase_two", context.run.run_id, workspace, params_file, dvc, tracking)
+    return train("phase_two", context.run.run_id, workspace, params_file, dvc, tracking)
 
 
 @dg.asset(
@@ -91,7 +96,32 @@ def geoclip_model(
 
     **When it fails:** as in Phase I; materialize again and it goes on from its checkpoint.
     """
-    return _train("geoclip", context.run.run_id, workspace, params_file, dvc, tracking)
+    return train("geoclip", context.run.run_id, workspace, params_file, dvc, tracking)
+
+
+@dg.asset(
+    deps=[clips, hierarchy, frame_features],
+    group_name="training",
+    kinds={"torch", "mlflow"},
+    code_version=code_digest(
+        "vidtag_ml.training.guess", "vidtag_ml.models.cityguessr", "vidtag_ml.labelled"
+    ),
+    owners=OWNERS,
+    pool="gpu",
+)
+def cityguessr_model(
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    params_file: ParamsFile,
+    dvc: Dvc,
+    tracking: Tracking,
+) -> dg.MaterializeResult:
+    """CityGuessr: which city, state, country and continent a video is from.
+
+    **When it fails:** weights to start from, features or scene labels are missing; the message
+    names them and what makes them. Materialize again: it goes on from its newest checkpoint.
+    """
+    return train("cityguessr", context.run.run_id, workspace, params_file, dvc, tracking)
 
 
 def run_of(tracking: Tracking, at: Layout, name: str) -> str | None:
@@ -101,22 +131,38 @@ def run_of(tracking: Tracking, at: Layout, name: str) -> str | None:
     return str(run.info.run_id) if run else None
 
 
-def _train(
+def train(
     name: str,
     dagster_run: str,
     workspace: Workspace,
     params_file: ParamsFile,
     dvc: Dvc,
     tracking: Tracking,
+    make: Stage | None = None,
+    gallery: str = "gallery",
 ) -> dg.MaterializeResult:
+    """Trains a model, completes its run in MLflow, and shows it.
+
+    Args:
+        name: of the stage and of its section in the params.
+        dagster_run: id of the run that asks for it.
+        workspace: where it is made.
+        params_file: what it depends on.
+        dvc: knows the identity of the data.
+        tracking: MLflow's store.
+        make: the stage, if it is none of stages.py.
+        gallery: what the model is searched in, as DVC calls it.
+    """
     params = params_file.load()
     at = workspace.layout(params)
-    lineage = provenance.lineage(workspace.path, params, dvc, dagster_run)
+    lineage = provenance.lineage(workspace.path, params, dvc, dagster_run, gallery)
     logger = tracking.logger(name)
-    worked = getattr(stages, name)(workspace.path, params, logger)
+    worked = (make or getattr(stages, name))(workspace.path, params, logger)
     run_id = run_of(tracking, at, name)
     if run_id is None:
-        run_id = _log(name, params, at, lineage, tracking, logger.run_id if worked else None)
+        at_gallery = workspace.path / "data" / gallery
+        lightning = logger.run_id if worked else None
+        run_id = _log(name, params, at, at_gallery, lineage, tracking, lightning)
     folder = at.model({"phase_two": "vidtag"}.get(name, name))
     weights = stage.digest(folder / WEIGHTS)
     return dg.MaterializeResult(
@@ -136,6 +182,7 @@ def _log(
     name: str,
     params: config.Params,
     at: Layout,
+    gallery: Path,
     lineage: provenance.Lineage,
     tracking: Tracking,
     run_id: str | None,
@@ -153,7 +200,7 @@ def _log(
             data = provenance.dataset(f"{at.source}-train", at.dataset, lineage.clips)
             mlflow.log_input(data, context="train")
         if lineage.gallery:
-            data = provenance.dataset("gallery", at.gallery, lineage.gallery)
+            data = provenance.dataset("gallery", gallery, lineage.gallery)
             mlflow.log_input(data, context="gallery")
         mlflow.log_artifact(str(folder / LOSSES))
         return str(run.info.run_id)

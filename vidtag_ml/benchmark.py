@@ -118,7 +118,7 @@ def rows(params: config.Params) -> list[Row]:
     return table.rows
 
 
-TEMPGEO = "both encoders + TempGeo"
+TEMPGEO, VITERBI = "both encoders + TempGeo", "TempGeo + Viterbi"
 REFINED = "+ GeoRefiner (VidTAG)"
 COARSE = "coarse to fine"
 COARSER = "coarse to fine from a coarser gallery"
@@ -170,7 +170,7 @@ def _ablation(table: _Rows) -> None:
 
 def _decoders(table: _Rows) -> None:
     table.group = "Decoders without training"
-    table.add("TempGeo + Viterbi", "phase_two", "viterbi", against=TEMPGEO)
+    table.add(VITERBI, "phase_two", "viterbi", against=TEMPGEO)
     table.add("TempGeo + GeoRefiner + Viterbi", "phase_two", "refined_viterbi", against=TEMPGEO)
 
 
@@ -185,7 +185,7 @@ def _searches(table: _Rows) -> None:
     add(f"{COARSE}", "initial", "coarse_to_fine", against=TEMPGEO)
     add(COARSER, "initial", "coarse_to_fine", gallery="coarse")
     add(FINEST, "initial", "exact", gallery="finest", against=COARSER)
-    add(f"{COARSE} + Viterbi", "viterbi", "coarse_to_fine", against="TempGeo + Viterbi")
+    add(f"{COARSE} + Viterbi", "viterbi", "coarse_to_fine", against=VITERBI)
     add("FAISS flat", "initial", "faiss_flat", against=TEMPGEO)
     add("FAISS inverted lists", "initial", "faiss_ivf", against=TEMPGEO)
 
@@ -283,14 +283,25 @@ def measure(root: Path, row: Row, split: str) -> Path:
     }
 
     def build(aside: Path) -> None:
-        # Children of a server that has imported, not of this process, which has trained.
-        server = multiprocessing.get_context("forkserver")
-        server.set_forkserver_preload(["vidtag_ml.evaluate", "vidtag_ml.features"])
-        with ProcessPoolExecutor(1, mp_context=server) as pool:
-            pool.submit(_measure, root, row, split, aside).result()
+        in_a_process(_measure, root, row, split, aside)
 
     stage.make(out, key, build)
     return out
+
+
+def in_a_process(function: Callable[..., None], *arguments: Any) -> None:
+    """Calls a function in a process of its own, whose peak memory is its own."""
+    # Children of a server that has imported, not of this process, which has trained.
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["vidtag_ml.evaluate", "vidtag_ml.features"])
+    with ProcessPoolExecutor(1, mp_context=server) as pool:
+        pool.submit(function, *arguments).result()
+
+
+def peak_mb() -> float:
+    """Largest resident memory of this process so far."""
+    # ru_maxrss would start from the parent's: Linux hands it on.
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 
 
 def _measure(root: Path, row: Row, split: str, folder: Path) -> None:
@@ -318,8 +329,7 @@ def _measure(root: Path, row: Row, split: str, folder: Path) -> None:
         max_gap_s=row.params.clips.max_gap_s, gallery_embedding_GE=embedding_GE,
     )  # fmt: skip
     report.write(folder)
-    # ru_maxrss would start from the parent's: Linux hands it on.
-    peak_mb = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+    peak = peak_mb()
     index = retrieval.build_index(model, entries, embedding_GE, settings.search)
     chosen = tables.clips[tables.clips["split"] == split].head(TIMED_CLIPS)
     began, num_frames = time.perf_counter(), 0
@@ -329,11 +339,11 @@ def _measure(root: Path, row: Row, split: str, folder: Path) -> None:
         locate.locate(model, clip.features_TVD, clip.time_s, index, settings, limit)
         num_frames += len(clip.time_s)
     spent = (time.perf_counter() - began) / num_frames
-    encoding = _seconds_per_frame(root, row.params, tuple(model.widths), chosen)
+    encoding = seconds_per_frame(root, row.params, tuple(model.widths), chosen)
     cost = {
         "seconds_per_frame": encoding["seconds"] + spent,
         "encoder_seconds_per_frame": encoding["seconds"],
-        "peak_memory_mb": peak_mb,
+        "peak_memory_mb": peak,
         "parameters": _used(model, row.decoding) + encoding["parameters"],
         "trained_parameters": _used(model, row.decoding),
     }
@@ -367,7 +377,7 @@ def _used(model: Any, decoding: str) -> int:
     )
 
 
-def _seconds_per_frame(
+def seconds_per_frame(
     root: Path, params: config.Params, encoders: tuple[str, ...], clips: "pd.DataFrame"
 ) -> dict[str, Any]:
     """Seconds that decoding and encoding take a frame, and the encoders' parameters."""

@@ -14,6 +14,7 @@ import pandas as pd
 
 from vidtag_ml import benchmark, clips, config, layout, stage
 from vidtag_ml.evaluate import Report, train_distance_km
+from vidtag_ml.hierarchy import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +70,48 @@ def _pictures(
 
 def markdown(table: pd.DataFrame) -> str:
     """The table in Markdown, a part for each group of rows; accuracies in per cent."""
+    places = table["group"].str.startswith("Places")
+    parts = [_tracks(table[~places])] if not places.all() else []
+    return "\n".join([*parts, *([_places(table[places])] if places.any() else [])])
+
+
+def _places(table: pd.DataFrame) -> str:
+    first = table.iloc[0]
+    about = (
+        f"Dataset {first['dataset']}, split {first['split']}: {first['num_clips']:.0f} clips and "
+        "their city, state, country and continent. In brackets: 95 % bootstrap intervals over "
+        "clips. ▲ ▼: better or worse than the row that it is compared with, clip by clip, by more "
+        "than chance (95 %). ECE: mean calibration error of the four levels, of probabilities "
+        "calibrated on val."
+    )
+    lines = [about]
+    head = ["Row", *LEVELS, "top-5 city", "top-5 country", "consistency", "ECE", "gallery"]
+    head += ["parameters M", "ms a frame", "peak MB"]
+    for group, rows in table.groupby("group", sort=False):
+        lines += ["", f"**{group}**", "", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+        for row in rows.to_dict("records"):
+            cells = [row["row"], *(_share(row, f"acc_{level}") for level in LEVELS)]
+            cells += [_given(row, k, 100, ".1f") for k in ("top5_city", "top5_country")]
+            cells += [_percent(row, "consistency"), _given(row, "ece", 100, ".1f"), row["gallery"]]
+            cells += [_given(row, "parameters", 1e-6, ".1f")]
+            cells += [_given(row, "seconds_per_frame", 1e3, ".2f")]
+            cells += [_given(row, "peak_memory_mb", 1, ",.0f")]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _share(row: dict[Any, Any], name: str) -> str:
+    low, high = (f"{row[f'{name}_{end}'] * 100:.0f}" for end in ("lo", "hi"))
+    return f"{_percent(row, name)} [{low}, {high}]"
+
+
+def _given(row: dict[Any, Any], name: str, factor: float, form: str) -> str:
+    """A figure that some rows have not."""
+    value = row.get(name)
+    return "" if value is None or pd.isna(value) else format(value * factor, form)
+
+
+def _tracks(table: pd.DataFrame) -> str:
     first = table.iloc[0]
     thresholds = [c for c in table.columns if _is_accuracy(c)]
     about = (
@@ -97,7 +140,7 @@ def _gallery(table: pd.DataFrame) -> str:
 
 
 def _is_accuracy(column: str) -> bool:
-    return column.startswith("acc_") and not column.endswith(("_lo", "_hi"))
+    return column.startswith("acc_") and column.endswith("km")
 
 
 def _part(rows: pd.DataFrame, thresholds: "Sequence[str]") -> list[str]:

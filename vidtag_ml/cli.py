@@ -20,6 +20,7 @@ from vidtag_ml import progress
 
 if TYPE_CHECKING:
     from vidtag_ml import config
+    from vidtag_ml.guess import Guesser
     from vidtag_ml.sources.recordings import Outcome
     from vidtag_ml.track import Track
     from vidtag_ml.weights import Status
@@ -34,6 +35,9 @@ class Phase(StrEnum):
     PHASE_ONE = "phase-one"
     PHASE_TWO = "phase-two"
     GEOCLIP = "geoclip"
+    CITYGUESSR = "cityguessr"
+    GAMA = "gama"
+    SCREENING = "screening"
 
 
 class ModelName(StrEnum):
@@ -41,6 +45,8 @@ class ModelName(StrEnum):
 
     VIDTAG = "vidtag"
     GEOCLIP = "geoclip"
+    CITYGUESSR = "cityguessr"
+    GAMA = "gama"
 
 
 class Veiled(StrEnum):
@@ -179,16 +185,23 @@ def gallery(params: ParamsPath = PARAMS) -> None:
     _stage("gallery", "data/gallery", _load(params))
 
 
+def aerial(params: ParamsPath = PARAMS) -> None:
+    """Make the aerial tiles that GAMa searches, and scale them and the videos to its sizes."""
+    values = _load(params)
+    _stage("aerial_gallery", "data/aerial_gallery", values)
+    _stage("aerial_pixels", "out/aerial_pixels", values)
+
+
 def features(params: ParamsPath = PARAMS) -> None:
     """Encode all frames with the frozen encoders, once."""
     _stage("features", "out/features", _load(params))
 
 
 def train(
-    what: Annotated[Phase, typer.Argument(help="A phase of VidTAG, or the baseline.")],
+    what: Annotated[Phase, typer.Argument(help="A phase of VidTAG, or another model.")],
     params: ParamsPath = PARAMS,
 ) -> None:
-    """Train Phase I or Phase II of VidTAG, or GeoCLIP."""
+    """Train Phase I or Phase II of VidTAG, GeoCLIP, CityGuessr or one of GAMa's two networks."""
     name = what.replace("-", "_")
     _stage(name, f"out/{name}", _load(params))
 
@@ -219,7 +232,7 @@ def train_encoders(
 
 
 def evaluate(
-    model: Annotated[ModelName, typer.Argument(help="vidtag or geoclip.")] = ModelName.VIDTAG,
+    model: Annotated[ModelName, typer.Argument(help="Which one.")] = ModelName.VIDTAG,
     split: Annotated[Split, typer.Option(help="Clips to evaluate on.")] = Split.TEST,
     params: ParamsPath = PARAMS,
     as_json: AsJson = False,
@@ -229,6 +242,12 @@ def evaluate(
     from vidtag_ml.evaluate import Report
 
     values = _load(params)
+    if model is ModelName.CITYGUESSR:
+        _evaluate_places(values, split, as_json)
+        return
+    if model is ModelName.GAMA:
+        _evaluate_tiles(values, split, as_json)
+        return
     with progress.showing():
         stages.evaluate_model(Path(), values, model.value, split.value)
     folder = layout.of(Path(), values).evaluation(model.value, split.value)
@@ -236,9 +255,30 @@ def evaluate(
     print_json(summary) if as_json else print_figures({model.value: summary})
 
 
+def _evaluate_places(values: "config.Params", split: Split, as_json: bool) -> None:
+    from vidtag_ml import layout, stages
+    from vidtag_ml.evaluate_places import PlaceReport
+
+    with progress.showing():
+        stages.evaluate_cityguessr(Path(), values, split.value)
+    folder = layout.of(Path(), values).evaluation("cityguessr", split.value)
+    summary = PlaceReport.read(folder).summary
+    print_json(summary) if as_json else print_place_figures(summary)
+
+
+def _evaluate_tiles(values: "config.Params", split: Split, as_json: bool) -> None:
+    from vidtag_ml import gama_stages, layout
+    from vidtag_ml.evaluate import Report
+
+    with progress.showing():
+        gama_stages.evaluate_gama(Path(), values, split.value)
+    summary = Report.read(layout.of(Path(), values).evaluation("gama", split.value)).summary
+    print_json(summary) if as_json else print_tile_figures(summary)
+
+
 def benchmark(
     split: Annotated[Split, typer.Option(help="Clips to evaluate on.")] = Split.TEST,
-    only: Annotated[str, typer.Option(help="Rows whose names contain this.")] = "",
+    only: Annotated[str, typer.Option(help="Rows whose group or name contains this.")] = "",
     out: Annotated[Path, typer.Option(help="Receives the table and pictures.")] = Path(
         "out/benchmark"
     ),
@@ -246,14 +286,20 @@ def benchmark(
     as_json: AsJson = False,
 ) -> None:
     """Train and measure every model and ablation on one split and gallery: one table."""
+    import pandas as pd
+
     from vidtag_ml import benchmark as rows
-    from vidtag_ml import benchmark_table
+    from vidtag_ml import benchmark_places, benchmark_table
 
     values = _load(params)
+    tables = []
     with progress.showing():
-        table = rows.run(
-            Path(), values, split.value, lambda row: only.lower() in row.name.lower(), _row
-        )
+        for part in (rows, benchmark_places):
+            chosen = lambda row: only.lower() in f"{row.group}: {row.name}".lower()  # noqa: E731
+            tables.append(part.run(Path(), values, split.value, chosen, _row))
+    table = pd.concat(tables, ignore_index=True)
+    if table.empty:
+        raise ValueError(f"--only {only}: no row's group or name contains this")
     files = benchmark_table.write(Path(), values, table, out)
     print_json(rows.as_json(table)) if as_json else print_line(benchmark_table.markdown(table))
     for file in files if not as_json else ():
@@ -281,13 +327,16 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
         fps: Annotated[float | None, typer.Option(help="Frames a second to look at.")] = None,
         as_json: AsJson = False,
     ) -> None:
-        """Turn videos into tracks: GPX, GeoJSON, KML, CSV and a picture of each."""
+        """Turn videos into tracks (GPX, GeoJSON, KML, CSV, a picture), or into names of places."""
         _check_videos(videos)
         if fps is not None and not fps > 0:
             raise ValueError(f"--fps is {fps}; it must be positive")
-        from vidtag_ml import predict
+        from vidtag_ml import guess, predict
 
-        predictor = predict.Predictor.load(resolve(model))
+        predictor = predict.load(resolve(model))
+        if isinstance(predictor, guess.Guesser):
+            _guess(predictor, videos, out, fps, as_json)
+            return
         rows = []
         for path in videos:
             track = predictor.locate(path, fps)
@@ -301,6 +350,28 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
         print_json(rows) if as_json else _print_located(rows)
 
     return locate
+
+
+def _guess(
+    guesser: "Guesser", videos: Sequence[Path], out: Path, fps: float | None, as_json: bool
+) -> None:
+    """Says which city, state, country and continent each video is from."""
+    from vidtag_ml import guess
+
+    rows = []
+    for path in videos:
+        place = guesser.locate(path, fps)
+        files = guess.write_files(place, out, "place" if len(videos) == 1 else path.stem)
+        rows.append({"video": str(path), "files": [str(f) for f in files], **place.as_json()})
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        print_line(f"{row['video']}: {row['answer']}")
+        for level, found in row["place"].items():
+            print_line(f"  {level:<10} {found['probability']:>6.1%}  {found['name']}")
+        for file in row["files"]:
+            print_line(f"  {file}")
 
 
 def _against(track: "Track", truth_T2: Any) -> dict[str, Any]:
@@ -391,7 +462,7 @@ def build_app(locate: Callable[..., None], about: str) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.command(rich_help_panel="Use a model")(locate)
-    for step in (ingest, hierarchy, gallery, features):
+    for step in (ingest, hierarchy, gallery, aerial, features):
         app.command(rich_help_panel="Data")(step)
     app.command(rich_help_panel="Make a model")(train)
     app.command(rich_help_panel="Make a model")(evaluate)
@@ -494,6 +565,54 @@ def print_figures(summaries: Mapping[str, Mapping[str, Any]]) -> None:
     Console().print(table)
 
 
+def print_place_figures(summary: Mapping[str, Any]) -> None:
+    """Prints an evaluation of places: a column a level."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from vidtag_ml.hierarchy import LEVELS
+
+    title = f"{summary['num_clips']} {summary['split']} clips, {summary['inference']} inference"
+    table = Table(title=f"{title}, consistency {summary['consistency']:.1%}")
+    table.add_column("")
+    for level in LEVELS:
+        table.add_column(f"{level} ({summary[f'num_{level}']})", justify="right")
+    for label, key in {
+        "top-1": "acc_{}",
+        "top-5": "top5_{}",
+        "most frequent class": "prior_acc_{}",
+        "answered, when it is sure": "answered_{}",
+        "calibration error": "ece_{}",
+    }.items():
+        table.add_row(label, *(f"{summary[key.format(level)]:.1%}" for level in LEVELS))
+    Console().print(table)
+
+
+def print_tile_figures(summary: Mapping[str, Any]) -> None:
+    """Prints an evaluation among aerial tiles: a column a search, each with its gallery's size."""
+    from rich.console import Console
+    from rich.table import Table
+
+    searches = {
+        "flat": "",
+        f"hierarchical ({summary['kept']})": "hierarchical_",
+        "screening (videos)": "screening_",
+    }
+    title = f"{summary['split']}, {summary['gallery']} tiles of {summary['tile_km']:.3g} km"
+    table = Table(title=title)
+    table.add_column("")
+    for name in searches:
+        table.add_column(name, justify="right")
+    figures = [n for n in summary if n.startswith(("recall_at_", "top1_at_"))]
+    shares = {n: "{:.1%}" for n in figures if not n.endswith(("_lo", "_hi"))}
+    forms = {"num_queries": "{:.0f}", "gallery_size": "{:.0f}", **shares, "top1_mean_km": "{:.1f}"}
+    for name, form in forms.items():
+        keys = [f"{prefix}{name}" for prefix in searches.values()]
+        cells = [form.format(summary[key]) if key in summary else "" for key in keys]
+        table.add_row(name.replace("_", " "), *cells)
+    Console().print(table)
+
+
 def _print_located(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         first, last = row["track"][0], row["track"][-1]
@@ -529,11 +648,11 @@ def _load(path: Path) -> "config.Params":
 
 
 def _stage(name: str, out: str, params: "config.Params") -> None:
-    from vidtag_ml import stages
+    from vidtag_ml import gama_stages, stages
 
     began = time.monotonic()
     with progress.showing():
-        worked = getattr(stages, name)(Path(), params)
+        worked = getattr(stages if hasattr(stages, name) else gama_stages, name)(Path(), params)
     spent = f"made in {time.monotonic() - began:.0f} s" if worked else "unchanged, nothing to do"
     print_line(f"{out}: {spent}")
 

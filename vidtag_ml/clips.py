@@ -7,7 +7,7 @@ Shape legend: T times, 2 = (lat, lon) in degrees.
 
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -221,6 +221,12 @@ def too_close(tables: Tables, km: float) -> list[dict[str, str]]:
         {"clip_id": clip, "reason": f"is in {split}, {away:.3g} km from {of_train}, in train"}
         for clip, split, away, of_train in told
     ]
+
+
+def first_positions(tables: Tables, clip_ids: Iterable[str]) -> NDArray[np.float64]:
+    """Position (N, 2) of the first kept fix of each clip."""
+    first = tables.kept.drop_duplicates("clip_id").set_index("clip_id")
+    return np.asarray(first.loc[list(clip_ids), ["lat", "lon"]].to_numpy(float))
 
 
 def clip_positions(

@@ -14,7 +14,16 @@ from typing import Any, Literal
 
 import yaml
 
-Source = Literal["flyover", "msls", "bdd100k", "cityguessr68k", "comma2k19", "images", "recordings"]
+Source = Literal[
+    "flyover",
+    "flyover_gama",
+    "msls",
+    "bdd100k",
+    "cityguessr68k",
+    "comma2k19",
+    "images",
+    "recordings",
+]
 
 
 @dataclass(frozen=True)
@@ -200,6 +209,182 @@ class Classifier(Training):
 
 
 @dataclass(frozen=True)
+class CityGuessr(Training):
+    """Which city, state, country and continent a video is from (cityguessr.md)."""
+
+    backbone: Literal["frames", "videomae"]
+    """frames: a Transformer over the cached features of frozen frame encoders; videomae: VideoMAE
+    on pixels, trained with the rest."""
+    start: str | None
+    """Weights in features.encoders_dir that VideoMAE starts from; null = random weights."""
+    encoders: tuple[str, ...]
+    """frames: encoders whose features are read, of those in `features.encoders`."""
+    width: int
+    """frames: width of the Transformer."""
+    layers: int
+    """frames: its layers; 0 = the mean over frames is all that is seen."""
+    heads: int
+    """frames: its attention heads."""
+    ffn: int
+    """frames: its feed-forward width."""
+    dropout: float
+    """frames: dropout in the Transformer."""
+    frame_stride: int
+    """videomae: every so many-th frame from the start is taken, if the video is long enough."""
+    pixels: Literal["imagenet", "unit"]
+    """videomae: pixels are normalised by ImageNet's statistics, or scaled to [0, 1] only."""
+    attention: bool
+    """Self-Cross Attention over the four levels' logits."""
+    scenes: Literal["none", "soft", "majority"]
+    """Scene labels that are learned as well: none, a distribution a video, or its largest class."""
+    text: str | None
+    """Text targets: null = none, seeded = stand-ins drawn by label, else a text tower in
+    features.encoders_dir."""
+    text_levels: Literal["all", "city"]
+    """Levels whose names make the text target."""
+    scene_weight: float
+    """Weight of the scene loss."""
+    text_weight: float
+    """Weight of the mean text loss; 12 is the published sum over a batch of 12."""
+    optimizer: Literal["adam", "adamw"]
+    """adam: L2 weight decay and one rate for all; adamw: decoupled, VideoMAE at its own rate."""
+    schedule: Literal["decay", "cosine"]
+    """After warm-up: `decay` after each epoch, or a cosine to nothing at the end."""
+    backbone_learning_rate: float
+    """adamw: peak learning rate of a backbone that starts from trained weights."""
+    selection: Literal["last", "best"]
+    """The weights that are kept: of the last epoch, or of the one with the best val city top-1."""
+    inference: Literal["codependent", "independent", "product", "tree"]
+    """How four levels' logits become an answer (cityguessr.md section 6; tree is ours)."""
+    least_probability: float
+    """An answer goes down to the last level whose calibrated probability is at least this."""
+
+
+@dataclass(frozen=True)
+class Aerial:
+    """Which aerial tiles there are."""
+
+    source: Literal["flyover", "published", "slippy", "geotiff"]
+    """flyover: cut from the Blue Marble; published: the layout of GAMa; slippy: a folder of
+    z/x/y.png (jpg, jpeg, webp); geotiff: cut from all GeoTIFFs of a folder."""
+    folder: str | None
+    """Where the imagery lies, relative to the workspace or absolute; flyover: null."""
+    kind: Literal["centred", "uncentred"]
+    """centred: one tile around each fix; uncentred: the tiles of a grid."""
+    zoom: int
+    """Of the grid; a centred tile is as large as a tile of the grid."""
+    ground_km: float | None
+    """geotiff: width of a tile on the ground, in place of zoom; null = zoom decides."""
+    tile_pixels: int
+    """Side of a tile's picture when it is embedded."""
+    region_tiles: int
+    """Tiles along a side of a region."""
+
+
+@dataclass(frozen=True)
+class Gama(Training):
+    """GAMa-Net: clips of ground video and the aerial tiles on which they were filmed (gama.md).
+
+    `batch_size` counts videos, `frames_per_clip` the frames of a clip (published: 8), and `decay`
+    is the factor on the learning rate at each of the `milestones`.
+    """
+
+    milestones: tuple[int, ...]
+    """Epochs after which the learning rate falls."""
+    width: int
+    """Channels of the networks' first stage; each later stage doubles them."""
+    blocks: int
+    """Residual blocks a stage."""
+    ground: Literal["video", "image"]
+    """video: a 3-D network over the clip; image: a 2-D network over its centre frame, the baseline
+    Image-CB."""
+    stem: Literal["reference", "fast"]
+    """Of 2-D networks: stride 1 and no max-pool as released, or torchvision's own."""
+    dropout: float
+    """After every residual block of the 3-D network."""
+    tx: Literal["aerial", "video", "dual", "none"]
+    """Which side's map a Transformer reads; elsewhere it is averaged."""
+    tx_layers: int
+    """Layers of the Transformer."""
+    tx_heads: int
+    """Its attention heads."""
+    tx_dropout: float
+    """Its dropout."""
+    positions: Literal["none", "sinusoidal"]
+    """Its position encoding; the paper has one, the released code none."""
+    ground_start: str | None
+    """Weights in features.encoders_dir that the ground network starts from; null = random ones."""
+    aerial_start: str | None
+    """Weights in features.encoders_dir that the aerial network starts from; null = random ones."""
+    frames_per_second: float
+    """Frames of the videos that are read, of which clips are made."""
+    stride: int
+    """Each so-manyth frame of a clip's span is taken."""
+    frame_size: tuple[int, int]
+    """Rows and columns to which frames are scaled."""
+    clip_crop: tuple[int, int]
+    """Rows and columns that are seen of them."""
+    tile_crop: int
+    """Rows and columns that are seen of a tile or region of aerial.tile_pixels."""
+    augment: bool
+    """Random crops, turns and mirror images in training; else the middle is seen."""
+    hard_pairs: bool
+    """Two clips of each video are learnt in a step, one from each half of the drive."""
+    all_data: bool
+    """Whether the videos of train.list are learnt, or those of train_day.list alone, if there is
+    such a list."""
+    loss: Literal["nt_xent", "triplet"]
+    """NT-Xent, or the margin loss of the baseline Triplet-B."""
+    temperature: float
+    """nt_xent: what similarities are divided by."""
+    margin: float
+    """triplet: how much nearer than all others the right partner is to be."""
+    center_test_clip: bool
+    """Evaluation: a fix is in the middle of its clip, not at its beginning."""
+    near_km: float
+    """Evaluation, centred tiles: answers this near are right; published is 0.05 mile."""
+    top1_km: dict[str, float]
+    """Evaluation: distances of first answers, by the name that they have in top1_at_NAME."""
+    kept: Literal["top10", "top1pct", "top10pct"]
+    """Regions in whose tiles the hierarchical search looks again."""
+
+
+@dataclass(frozen=True)
+class Screening(Training):
+    """The screening network: videos, by tiles along them, and the regions that hold these.
+
+    `batch_size` counts videos, `decay` is as in `Gama`. Losses, crops, augmentation and temperature
+    are GAMa-Net's, too.
+    """
+
+    frames_per_clip: int
+    """Tiles of a sequence; published are 32 and 8."""
+    milestones: tuple[int, ...]
+    """Epochs after which the learning rate falls."""
+    width: int
+    """Channels of the networks' first stage; each later stage doubles them."""
+    blocks: int
+    """Residual blocks a stage."""
+    sequence: Literal["2d", "3d"]
+    """2d: features of tiles are averaged; 3d: a 3-D network reads the tiles as frames."""
+    stem: Literal["reference", "fast"]
+    """Of 2-D networks, as in `Gama`."""
+    dropout: float
+    """After every residual block of the 3-D network."""
+    small_start: str | None
+    """Weights in features.encoders_dir that the network of tiles starts from; null = random."""
+    large_start: str | None
+    """Weights in features.encoders_dir that the network of regions starts from; null = random."""
+    fine_tune_epochs: int
+    """Passes over the train videos by the tiles that GAMa-Net finds for them, after `epochs` by the
+    true ones; 0 = none."""
+    fine_tune_batch_size: int
+    """Videos a step of these."""
+    fine_tune_milestones: tuple[int, ...]
+    """Epochs of these after which the learning rate falls."""
+
+
+@dataclass(frozen=True)
 class Noise:
     """Corruption of true tracks in Phase II (vidtag.md section 3.6)."""
 
@@ -287,6 +472,10 @@ class Params:
     phase_two: PhaseTwo
     geoclip: GeoCLIP
     classifier: Classifier
+    cityguessr: CityGuessr
+    aerial: Aerial
+    gama: Gama
+    screening: Screening
     evaluation: Evaluation
 
 

@@ -8,6 +8,7 @@ Shape legend: G gallery entries, D embedding, 2 = (lat, lon) in degrees.
 import hashlib
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,17 +30,36 @@ _TYPES = {"F16": "<f2", "F32": "<f4"}
 def write(model: GeoModel, latlon_G2: Floats, path: Path) -> Tensor:
     """Writes a gallery's embeddings to a safetensors file, float16, and opens it.
 
-    Memory does not grow with the gallery. A write that was stopped leaves its rows beside `path`;
-    the next one of the same model and gallery goes on from there.
-
     Args:
         model: in evaluation mode.
         latlon_G2: the gallery's points.
         path: the file; its folder is made if need be.
     """
+
+    def embed(start: int, stop: int) -> Tensor:
+        return embed_gallery(model, latlon_G2[start:stop])
+
+    return write_rows(embed, len(latlon_G2), path, _fingerprint(model, latlon_G2), BLOCK)
+
+
+def write_rows(
+    embed: Callable[[int, int], Tensor], size: int, path: Path, made_from: str, block: int
+) -> Tensor:
+    """Writes embeddings of anything to a safetensors file, float16, and opens it.
+
+    Memory does not grow with the gallery. A write that was stopped leaves its rows beside `path`;
+    the next one that is made from the same goes on from there.
+
+    Args:
+        embed: gives the embeddings of the entries from the first number to before the second.
+        size: how many entries there are.
+        path: the file; its folder is made if need be.
+        made_from: a digest of whatever decides the embeddings.
+        block: entries that are embedded and written at once.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    width = embed_gallery(model, latlon_G2[:1]).shape[1]
-    header = _header(len(latlon_G2), width, _fingerprint(model, latlon_G2))
+    width = embed(0, 1).shape[1]
+    header = _header(size, width, made_from)
     aside = path.with_name(f".{path.stem}.part{path.suffix}")
     with aside.open("r+b" if aside.exists() else "w+b") as file:
         same = file.read(len(header)) == header
@@ -48,8 +68,8 @@ def write(model: GeoModel, latlon_G2: Floats, path: Path) -> Tensor:
         file.write(header)
         file.truncate(len(header) + done * 2 * width)
         file.seek(0, 2)
-        for start in range(done, len(latlon_G2), BLOCK):
-            rows = embed_gallery(model, latlon_G2[start : start + BLOCK])
+        for start in range(done, size, block):
+            rows = embed(start, min(start + block, size))
             file.write(rows.cpu().numpy().astype("<f2").tobytes())
     aside.replace(path)
     return read(path)

@@ -47,6 +47,16 @@ class Layout:
         return self.root / "data" / "gallery"
 
     @property
+    def aerial_gallery(self) -> Path:
+        """The aerial tiles and regions."""
+        return self.root / "data" / "aerial_gallery"
+
+    @property
+    def aerial_pixels(self) -> Path:
+        """Frames, tiles and regions at the size that GAMa sees."""
+        return self.root / "out" / "aerial_pixels"
+
+    @property
     def features(self) -> Path:
         """The store of features."""
         return self.root / "out" / "features"
@@ -56,8 +66,18 @@ class Layout:
         """The model, the gallery and the encoders in one folder, ready to locate videos."""
         return self.root / "out" / "bundle"
 
+    @property
+    def guess_bundle(self) -> Path:
+        """CityGuessr and the encoders in one folder, ready to name the places of videos."""
+        return self.root / "out" / "guess_bundle"
+
+    @property
+    def aerial_bundle(self) -> Path:
+        """GAMa and its aerial gallery in one folder, ready to locate videos."""
+        return self.root / "out" / "aerial_bundle"
+
     def model(self, name: str) -> Path:
-        """The trained model `vidtag` or `geoclip`; also the output of `phase_one`, `phase_two`."""
+        """The trained model of that name, `phase_one` and `phase_two` among them."""
         return self.out / {"vidtag": "phase_two"}.get(name, name)
 
     def evaluation(self, name: str, split: str = "test") -> Path:

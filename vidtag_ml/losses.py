@@ -1,11 +1,15 @@
 """What training minimises, and the noise that Phase II learns to undo (vidtag.md sections 3.6, 4).
 
+CityGuessr's losses are from cityguessr.md section 4.
+
 Belongs here: functions of tensors. Does not belong here: models, optimisers, batches. Shape legend:
-B clips, T frames, N real frames of a batch, M other coordinates, E common space, 2 = (lat, lon) in
-degrees. Embeddings are unit vectors.
+B clips, T frames, N real frames of a batch, M other coordinates, E common space, K classes of a
+level, S scenes, 2 = (lat, lon) in degrees, 4 = city, state, country, continent. Embeddings are unit
+vectors.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -225,3 +229,76 @@ def corrupt(
     if noise.clean_probability:
         wrong = torch.where(uniform(num, 1, 1) < noise.clean_probability, true, wrong)
     return torch.where(valid_BT[..., None], wrong, 0.0)
+
+
+def nt_xent(
+    clips_BE: Tensor, tiles_BE: Tensor, temperature: float = 0.1, base_temperature: float = 0.07
+) -> Tensor:
+    """Cross-entropy of finding each clip's tile and each tile's clip (gama.md section 4).
+
+    All other clips and tiles of the batch stand to choice. As in the reference code, the positive
+    stays in the denominator, where the paper's Eq. 1 leaves it out, and the mean over all 2 B
+    anchors is multiplied by temperature / base_temperature.
+
+    Args:
+        clips_BE: unit vectors of clips.
+        tiles_BE: unit vectors of their tiles, row for row.
+        temperature: what similarities are divided by.
+        base_temperature: scales the loss; equal to `temperature`, it is the plain cross-entropy.
+
+    >>> round(float(nt_xent(torch.eye(4).double(), torch.eye(4).double())), 8)
+    0.00038909
+    """
+    both_XE = torch.cat([clips_BE, tiles_BE])
+    num = len(both_XE)
+    itself_XX = torch.eye(num, dtype=torch.bool, device=both_XE.device)
+    logits_XX = (both_XE @ both_XE.T / temperature).masked_fill(itself_XX, -torch.inf)
+    partner_X = torch.arange(num, device=both_XE.device).roll(num // 2)
+    return functional.cross_entropy(logits_XX, partner_X) * (temperature / base_temperature)
+
+
+def triplet(clips_BE: Tensor, tiles_BE: Tensor, margin: float = 0.2) -> Tensor:
+    """How much nearer than by a margin the hardest wrong partner is (gama.md section 4, baseline).
+
+    Squared distances of unit vectors; the mean over both directions, each clip with the nearest
+    wrong tile of the batch and each tile with the nearest wrong clip.
+
+    Raises:
+        ValueError: a batch of one pair has no wrong partner.
+    """
+    if len(clips_BE) < 2:
+        raise ValueError(f"a triplet needs a wrong partner, but the batch has {len(clips_BE)} pair")
+    apart_BB = 2 - 2 * clips_BE @ tiles_BE.T
+    right_BB = torch.eye(len(clips_BE), dtype=torch.bool, device=clips_BE.device)
+    wrong_BB = apart_BB.masked_fill(right_BB, torch.inf)
+    own_B = apart_BB.diagonal()
+    hinges = [functional.relu(own_B - wrong_BB.amin(axis) + margin) for axis in (0, 1)]
+    return torch.cat(hinges).mean()
+
+
+def hierarchical(logits: Sequence[Tensor], ids_B4: Tensor) -> Tensor:
+    """Sum over levels of the mean cross-entropy (cityguessr.md section 4, L_geo).
+
+    Args:
+        logits: scores (B, K) of each level, city first.
+        ids_B4: true classes; -1 = unknown, which counts nothing. A level with no known class adds
+            0.
+    """
+    total = logits[0].new_zeros(())
+    for logits_BK, ids_B in zip(logits, ids_B4.unbind(1), strict=True):
+        summed = functional.cross_entropy(logits_BK, ids_B, ignore_index=-1, reduction="sum")
+        total = total + summed / (ids_B != -1).sum().clamp(min=1)
+    return total
+
+
+def soft_labels(scene_BS: Tensor, target_BS: Tensor) -> Tensor:
+    """Mean cross-entropy of logits to probabilities (cityguessr.md section 4, L_scene)."""
+    return functional.cross_entropy(scene_BS, target_BS.to(scene_BS.dtype))
+
+
+def text_alignment(text_BE: Tensor, target_BE: Tensor) -> Tensor:
+    """Minus the mean cosine between answers and targets (cityguessr.md section 4, L_TLA).
+
+    Published as a sum: times 12 it is what it was at the published batch of 12.
+    """
+    return -functional.cosine_similarity(text_BE, target_BE.to(text_BE.dtype), dim=-1).mean()

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,6 +28,10 @@ from vidtag_ml.models import base
 from vidtag_ml.models.backbones import FrameEncoder
 from vidtag_ml.sources import positions
 from vidtag_ml.track import Track, write_csv, write_geojson, write_gpx, write_kml
+
+if TYPE_CHECKING:
+    from vidtag_ml.aerial_locate import Matcher
+    from vidtag_ml.guess import Guesser
 
 FORMAT = 2
 """Stored in each bundle; another number means that this code cannot read it."""
@@ -126,6 +130,31 @@ def measured(
     return found_T2 if known_T.any() else None
 
 
+def kind(folder: Path) -> str:
+    """What a bundle's model gives: tracks, places (guess.py), or tracks by aerial imagery.
+
+    Raises:
+        ValueError: the folder is no bundle.
+    """
+    try:
+        card = json.loads((folder / "bundle.json").read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"{folder}: there is no bundle.json, so this is no model") from None
+    return str(card.get("kind", "tracks"))
+
+
+def load(folder: Path) -> "Predictor | Guesser | Matcher":
+    """A bundle of any kind in memory, ready to locate videos.
+
+    Raises:
+        ValueError: the folder is no bundle, or one of another format.
+    """
+    from vidtag_ml import aerial_locate, guess
+
+    kinds = {guess.KIND: guess.Guesser, aerial_locate.KIND: aerial_locate.Matcher}
+    return kinds.get(kind(folder), Predictor).load(folder)
+
+
 @dataclass(frozen=True)
 class Predictor:
     """A bundle in memory, ready to locate videos."""
@@ -146,11 +175,10 @@ class Predictor:
         Raises:
             ValueError: the folder is no bundle, or one of another format.
         """
+        if kind(folder) != "tracks":
+            raise ValueError(f"{folder}: this model gives {kind(folder)}, not tracks")
         path = folder / "bundle.json"
-        try:
-            card = json.loads(path.read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            raise ValueError(f"{folder}: there is no bundle.json, so this is no model") from None
+        card = json.loads(path.read_text())
         if card.get("format") != FORMAT:
             raise ValueError(f"{path}: format {card.get('format')!r}; this vidtag reads {FORMAT}")
         settings = config.parse(config.Features, card["features"], str(path))

@@ -89,8 +89,8 @@ def encoder(spec: EncoderSpec, source: Path) -> FrameEncoder:
     Raises:
         ValueError: there is no such file, its layout is unknown, or it does not fit; names it.
     """
-    file = _checkpoint(source)
-    published = _read(file)
+    file = checkpoint_in(source)
+    published = read_weights(file)
     rename = _to_open_clip if spec.library == "open_clip" else _to_timm
     weights = rename(published, file)
     built = FrameEncoder(spec)
@@ -185,7 +185,12 @@ def load_heads(heads: Heads) -> tuple[LocationEncoder, nn.Sequential]:
     return location.eval(), image.eval()
 
 
-def _checkpoint(source: Path) -> Path:
+def checkpoint_in(source: Path) -> Path:
+    """The file of weights that a path names: itself, or the one in a Hugging Face folder.
+
+    Raises:
+        ValueError: there is none; names the path.
+    """
     if source.is_dir():
         for name in CHECKPOINTS:
             if (source / name).is_file():
@@ -196,7 +201,7 @@ def _checkpoint(source: Path) -> Path:
     return source
 
 
-def _read(file: Path) -> Weights:
+def read_weights(file: Path) -> Weights:
     """All tensors of a checkpoint, by name.
 
     Raises:
@@ -336,7 +341,7 @@ def _package(place: Path) -> tuple[Weights, tuple[float, ...], Path]:
         f"{prefix}{key}": value
         for prefix, file in found.items()
         if file is not None
-        for key, value in _read(file).items()
+        for key, value in read_weights(file).items()
     }
     return published, GEOCLIP_SIGMAS, gallery
 
@@ -355,4 +360,4 @@ def _release(place: Path) -> tuple[Weights, tuple[float, ...], Path]:
     for file in (gallery, place / "model.safetensors"):
         if not file.is_file():
             raise ValueError(f"{file}: no such file")
-    return _read(place / "model.safetensors"), sigmas, gallery
+    return read_weights(place / "model.safetensors"), sigmas, gallery

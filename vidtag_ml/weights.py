@@ -1,4 +1,4 @@
-"""Weights of frame encoders and of GeoCLIP: which are known, which are here, how to get the others.
+"""Weights of encoders and of GeoCLIP: which are known, which are here, how to get the others.
 
 Belongs here: the papers' weights by name, checking weights on disk, and the only download in
 vidtag, which happens when a person asks for it. Does not belong here: architectures
@@ -9,10 +9,10 @@ encoders (training/encoders.py).
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vidtag_ml import stage
 
@@ -29,10 +29,15 @@ PRETRAINED = {
     "dinov2_reg_vit_l14": "lvd142m",
 }
 """The papers' encoders, and the tag under which open_clip and timm know their weights."""
+VIDEO = {"videomae_small": "MCG-NJU/videomae-small-finetuned-kinetics"}
+"""CityGuessr's video encoder, and its repository on Hugging Face."""
+TEXT = {"clip_vit_b32_text": ("ViT-B-32-quickgelu", "openai")}
+"""CityGuessr's text tower, and under which names open_clip knows it."""
 GEOCLIP = "geoclip"
 """GeoCLIP's released heads and gallery."""
 GEOCLIP_FILES = ("geoclip_location.safetensors", "geoclip_image.safetensors", "geoclip_gallery.csv")
 """GPS encoder with temperature, image perceptron, gallery: float32, as parity is promised."""
+_VIDEO, _TEXT = "transformers VideoMAE", "CLIP text tower"
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Status:
 
 def known(configured: Iterable[str]) -> list[str]:
     """Names worth listing: those configured, ours, and the papers', each once."""
-    return list(dict.fromkeys([*configured, *OURS, *PRETRAINED, GEOCLIP]))
+    return list(dict.fromkeys([*configured, *OURS, *PRETRAINED, *VIDEO, *TEXT, GEOCLIP]))
 
 
 def status(folder: Path, name: str) -> Status:
@@ -69,8 +74,14 @@ def status(folder: Path, name: str) -> Status:
         md5 = hashlib.md5(whole, usedforsecurity=False).hexdigest()
         return Status(name, "ok", "GPS and image heads, gallery", size / 1e6, md5)
     card = json.loads(spec.read_text())
-    model = f"{card['library']} {card['model']}"
-    return Status(name, "ok", model, weights.stat().st_size / 1e6, stage.digest(weights))
+    return Status(name, "ok", _network(card), weights.stat().st_size / 1e6, stage.digest(weights))
+
+
+def _network(card: Mapping[str, Any]) -> str:
+    """What a specification is of: a frame encoder names its library, the others do not."""
+    if "library" in card:
+        return f"{card['library']} {card['model']}"
+    return _VIDEO if "tubelet" in card else _TEXT
 
 
 def verify(folder: Path, name: str) -> Status:
@@ -80,7 +91,10 @@ def verify(folder: Path, name: str) -> Status:
     found = status(folder, name)
     if found.state != "ok":
         return found
-    problem = _geoclip_problem(folder) if name == GEOCLIP else _problem(folder, name)
+    if found.model in (_VIDEO, _TEXT):
+        problem = _place_problem(folder, name, found.model)
+    else:
+        problem = _geoclip_problem(folder) if name == GEOCLIP else _problem(folder, name)
     return dataclasses.replace(found, state=problem) if problem else found
 
 
@@ -101,6 +115,26 @@ def _problem(folder: Path, name: str) -> str:
     if features.shape != (1, encoder.spec.dim) or not features.isfinite().all():
         return f"unusable: features have shape {tuple(features.shape)} or are not finite"
     return ""
+
+
+def _place_problem(folder: Path, name: str, model: str) -> str:
+    import torch
+    from safetensors import SafetensorError
+
+    from vidtag_ml.models import text, videomae
+
+    try:
+        if model == _TEXT:
+            features = torch.from_numpy(text.load(folder, name).embed(["Lyon"]))
+        else:
+            network = videomae.load(folder, name)
+            size = network.spec.image_size
+            grey = torch.full((1, network.spec.num_frames, 3, size, size), 128, dtype=torch.uint8)
+            with torch.inference_mode():
+                features = network(grey)
+    except (SafetensorError, ValueError) as error:
+        return f"unusable: {' '.join(str(error).split())[:200]}"
+    return "" if features.isfinite().all() else "unusable: features are not finite"
 
 
 def _geoclip_problem(folder: Path) -> str:
@@ -130,7 +164,7 @@ def fetch(name: str, folder: Path, source: Path | None = None) -> Path:
     An encoder becomes NAME.json and NAME.safetensors, float16; GeoCLIP becomes `GEOCLIP_FILES`.
 
     Args:
-        name: a key of `PRETRAINED`, or `GEOCLIP`.
+        name: a key of `PRETRAINED`, `VIDEO` or `TEXT`, or `GEOCLIP`.
         folder: where encoders live.
         source: a checkpoint or a folder (see `released.encoder`, `released.geoclip`); None =
             download through open_clip and timm, for GeoCLIP take the installed package's.
@@ -144,8 +178,10 @@ def fetch(name: str, folder: Path, source: Path | None = None) -> Path:
         )
     if name == GEOCLIP:
         return _fetch_geoclip(folder, source)
+    if name in VIDEO or name in TEXT:
+        return _fetch_place(name, folder, source)
     if name not in PRETRAINED:
-        known = ", ".join([*PRETRAINED, GEOCLIP])
+        known = ", ".join([*PRETRAINED, *VIDEO, *TEXT, GEOCLIP])
         raise ValueError(f"no pretrained encoder is called {name!r}; known: {known}")
     from vidtag_ml import released
     from vidtag_ml.models.backbones import PAPER_SPECS
@@ -155,8 +191,15 @@ def fetch(name: str, folder: Path, source: Path | None = None) -> Path:
     return store(folder, name, spec, network)
 
 
-def store(folder: Path, name: str, spec: "EncoderSpec", network: "nn.Module") -> Path:
-    """Writes an encoder, in float16, as `backbones.load` reads it; returns the file of weights."""
+class Spec(Protocol):
+    """What it takes to build a network: EncoderSpec, VideoSpec or TextSpec."""
+
+    def write(self, path: Path) -> None:
+        """Stores the specification as JSON."""
+
+
+def store(folder: Path, name: str, spec: Spec, network: "nn.Module") -> Path:
+    """Writes a network, in float16, as its module's `load` reads it; returns the weights' file."""
     from safetensors.torch import save_file
 
     state = {f"network.{k}": v.half().contiguous() for k, v in network.state_dict().items()}
@@ -188,6 +231,34 @@ def _download(name: str, spec: "EncoderSpec") -> "nn.Module":
             f"{name}: no weights from the network, through {spec.library}: {reason}"
         ) from error
     return network
+
+
+def _fetch_place(name: str, folder: Path, source: Path | None) -> Path:
+    """Takes VideoMAE or a text tower from a file or folder, or from the network."""
+    from vidtag_ml.models import text, videomae
+
+    if name in VIDEO:
+        video = videomae.published(source or _downloaded(name))
+        return store(folder, name, video.spec, video.network)
+    tower = text.published(source or _downloaded(name))
+    return store(folder, name, tower.spec, tower.network)
+
+
+def _downloaded(name: str) -> Path:
+    """Where a hub's client puts a checkpoint: for VideoMAE a folder, for a text tower a file."""
+    try:
+        if name in VIDEO:
+            import huggingface_hub
+
+            files = ["config.json", "model.safetensors"]
+            return Path(huggingface_hub.snapshot_download(VIDEO[name], allow_patterns=files))
+        from open_clip import pretrained
+
+        return Path(pretrained.download_pretrained(pretrained.get_pretrained_cfg(*TEXT[name])))
+    # Whatever their clients raise without a network is of no common class.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{name}: no weights from the network: {reason}; use --from") from error
 
 
 def _fetch_geoclip(folder: Path, source: Path | None) -> Path:

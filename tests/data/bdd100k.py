@@ -2,7 +2,8 @@
 
 Info files with times in milliseconds, -1 where speed or course is missing; videos as folders of
 pictures from 0000.png at 30 a second, or as video files. One listed video has no position, and one
-video is on no list.
+video is on no list. If asked for, GAMa's aerial images too, of a scene that is the same in all of
+them: centred tiles, the 49 uncentred tiles and the large image of each video that has positions.
 """
 
 import json
@@ -12,16 +13,22 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vidtag_ml import video
+from vidtag_ml import slippy, video
 
 NUM_TRAIN, NUM_VAL, SECONDS = 8, 3, 4
 PER_SECOND, START_MS = 30, 1_506_800_843_701
 SIZE = (18, 32)
+ZOOM, TILE, ACROSS = 19, 32, 7
 PLACES = ((40.75, -73.98), (37.77, -122.42), (32.08, 34.78))
 
 
 def make(
-    folder: Path, *, videos: bool = False, num_train: int = NUM_TRAIN, seconds: int = SECONDS
+    folder: Path,
+    *,
+    videos: bool = False,
+    aerial: bool = False,
+    num_train: int = NUM_TRAIN,
+    seconds: int = SECONDS,
 ) -> None:
     """With `videos` each video is a file, else a folder with a picture for each of its frames."""
     rng = np.random.default_rng(0)
@@ -30,9 +37,10 @@ def make(
         for k in range(num):
             name = "".join(rng.choice(list("0123456789abcdef"), 8)) + f"-{k:08x}"
             unknown = split == "train" and k == num_train
-            info(
-                folder / "info" / split / f"{name}.json", rng, name, PLACES[k % 3], unknown, seconds
-            )
+            path = folder / "info" / split / f"{name}.json"
+            points = info(path, rng, name, PLACES[k % 3], unknown, seconds)
+            if aerial and points:
+                as_seen_from_above(folder / "satelite_data", split, name, points)
             media = folder / "video_data" / split / f"{name}.mov"
             (as_video if videos else as_pictures)(media, rng, seconds)
             lists[split].append(name)
@@ -68,6 +76,32 @@ def info(path, rng, name, place, unknown, seconds):
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
+    return [(point["latitude"], point["longitude"]) for point in points]
+
+
+def as_seen_from_above(folder, split, name, points):
+    """A centred tile for each point, the tiles of the video's region, and the region as a whole."""
+    latlon = np.array(points)
+    for k, xy in enumerate(slippy.plane(latlon) * 2**ZOOM):
+        save(folder / f"{split}_gps" / name / f"{k:02d}.jpeg", ground(xy - 0.5, 1))
+    numbers = slippy.square(slippy.middle(latlon, ZOOM), ACROSS, ZOOM)
+    for x, y in numbers:
+        save(folder / split / name / f"{x}_{y}.jpeg", ground((x, y), 1))
+    save(folder / f"{split}_hr" / f"{name}.jpeg", ground(numbers[0], ACROSS))
+
+
+def ground(first, across):
+    """Colours that change slowly with the place, of a square of tiles from its north-west on."""
+    steps = (np.arange(across * TILE) + 0.5) / TILE
+    x, y = np.meshgrid(first[0] % 1000 + steps, first[1] % 1000 + steps)
+    waves = [np.sin(x * 1.1) * np.cos(y * 0.7), np.sin(x * 0.3 + y * 0.9), np.cos(x * 0.5 - y)]
+    return (127.5 + 100 * np.stack(waves, -1)).astype(np.uint8)
+
+
+def save(path, pixels):
+    """A JPEG of high quality."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, quality=95)
 
 
 def as_pictures(folder, rng, seconds):

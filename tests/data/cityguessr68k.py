@@ -2,6 +2,7 @@
 
 All 166 labels with four real ones and no gazetteer's, videos of five cities, pictures numbered from
 1 without padding, lists whose first field is the video; the folder of one city is spelt otherwise.
+The train list may carry what the published one does: text vectors and soft scene labels.
 """
 
 import csv
@@ -23,7 +24,13 @@ FOLDERS = {
 NUM_TRAIN, NUM_VAL, NUM_FRAMES = 4, 2, 11
 
 
-def make(folder: Path, num_train: int = NUM_TRAIN, num_frames: int = NUM_FRAMES) -> None:
+def make(
+    folder: Path,
+    num_train: int = NUM_TRAIN,
+    num_frames: int = NUM_FRAMES,
+    *,
+    scenes: bool = False,
+) -> None:
     """Each city has `num_train` train videos and two val videos of `num_frames` pictures."""
     rng = np.random.default_rng(0)
     (folder / "meta").mkdir(parents=True)
@@ -37,13 +44,22 @@ def make(folder: Path, num_train: int = NUM_TRAIN, num_frames: int = NUM_FRAMES)
         for name in names:
             city = FOLDERS[name.rpartition("_")[0]]
             pictures(folder / split / city / name, rng, num_frames)
-        lines = [f"{name},{k},{k},{k},{k}\n" for k, name in enumerate(names)]
-        (folder / "meta" / f"{split}_labels_w_scenes.txt").write_text("".join(lines))
+        lines = [f"{name},{k},{k},{k},{k}" for k, name in enumerate(names)]
+        if scenes and split == "train":
+            lines = [f"{line},{text_and_scenes(k)}" for k, line in enumerate(lines)]
+        (folder / "meta" / f"{split}_labels_w_scenes.txt").write_text("\n".join([*lines, ""]))
 
 
 def continent(name):
     """Codes of two letters: North America is "NA"."""
     return "".join(word[0] for word in name.split()) if " " in name else name
+
+
+def text_and_scenes(k):
+    """512 values of a text vector and 16 probabilities of scenes, as a line's fields."""
+    rng = np.random.default_rng(k)
+    values = [*rng.normal(0, 0.05, 512), *rng.dirichlet(np.full(16, 0.3))]
+    return ",".join(f"{value:.6f}" for value in values)
 
 
 def pictures(folder, rng, num):

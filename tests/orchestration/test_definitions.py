@@ -22,7 +22,10 @@ PARENTS = {
     "geoclip_model": {"frame_features", "gps_gallery"},
     "vidtag_evaluation": {"phase_two_model"},
     "geoclip_evaluation": {"geoclip_model"},
-    "leaderboard": {"vidtag_evaluation", "geoclip_evaluation"},
+    "cityguessr_model": {"clips", "hierarchy", "frame_features"},
+    "cityguessr_evaluation": {"cityguessr_model"},
+    "registered_cityguessr": {"cityguessr_model", "cityguessr_evaluation"},
+    "leaderboard": {"vidtag_evaluation", "geoclip_evaluation", "cityguessr_evaluation"},
     "registered_model": {"phase_two_model", "vidtag_evaluation", "gps_gallery"},
     "champion_model": {"registered_model", "geoclip_evaluation"},
 }

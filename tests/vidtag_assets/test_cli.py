@@ -54,6 +54,21 @@ def test_trace_walks_from_model_to_data_and_back(vidtag, registered):
     assert model["dvc.clips"] in vidtag(registered, "trace")[1]
 
 
+def test_champion_of_places_locates_and_is_traced_by_its_name(vidtag, registered, world, tmp_path):
+    registry.promote(world.resources["tracking"], "cityguessr", 1, "for a test")
+    video = next((registered / "data" / "flyover" / "videos").glob("*.mp4"))
+    ask = ("locate", video, "--out", tmp_path, "--json", "--model")
+    (by_name,) = json.loads(vidtag(registered, *ask, "cityguessr")[1])
+    (by_folder,) = json.loads(vidtag(registered, *ask, registered / "out" / "guess_bundle")[1])
+    assert by_name == by_folder
+    (model,) = json.loads(vidtag(registered, "trace", "cityguessr", "--json")[1])
+    assert (model["model"], model["aliases"]) == ("cityguessr", ["challenger", "champion"])
+    assert set(model["training_runs"]) == {"cityguessr"}
+    back = json.loads(vidtag(registered, "trace", model["bundle"][:12], "--json")[1])
+    assert back == [model]
+    assert "val_acc_city" in vidtag(registered, "trace", "cityguessr@champion")[1]
+
+
 def test_promotion_is_printed(vidtag, registered):
     code, shown, _ = vidtag(registered, "promote", "vidtag/1", "--reason", "better", "--json")
     assert code == 0

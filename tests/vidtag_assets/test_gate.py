@@ -8,6 +8,8 @@ import pytest
 
 from vidtag_assets import gate
 from vidtag_ml.evaluate import Report
+from vidtag_ml.evaluate_places import PlaceReport, intervals
+from vidtag_ml.hierarchy import LEVELS
 
 NUM = 40
 
@@ -83,3 +85,82 @@ def test_order_of_clips_does_not_matter():
 
 def test_perfect_clips_do_not_divide_by_zero():
     assert judge(report(np.zeros(NUM)), report(ERRORS)).promoted
+
+
+def place_report(right_N, prior=0.1, prior_of_continent=0.1):
+    """Right at each level of a clip, or at none; three continents, one of few clips."""
+    per_clip = pd.DataFrame({"clip_id": [f"clip-{k:02d}" for k in range(len(right_N))]})
+    per_clip["continent"] = (["Africa"] * 20 + ["Asia"] * 15 + ["Europe"] * 5)[: len(right_N)]
+    for level in LEVELS:
+        per_clip[f"acc_{level}"] = np.asarray(right_N, float)
+    per_clip["consistency"] = 1.0
+    figures = {f"acc_{level}": float(np.mean(right_N)) for level in LEVELS}
+    figures |= {f"prior_acc_{level}": prior for level in LEVELS}
+    figures["prior_acc_continent"] = prior_of_continent
+    return PlaceReport({**figures, **intervals(per_clip, 200)}, per_clip, pd.DataFrame())
+
+
+def judge_places(challenger, rival):
+    return gate.judge_places(challenger, rival, "champion 1", draws=200)
+
+
+HALF = np.arange(NUM) % 2
+
+
+def test_first_champion_of_places_is_better_than_the_most_frequent_classes():
+    verdict = judge_places(place_report(HALF), None)
+    assert verdict.promoted
+    assert "city 50.0%" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("priors", "level"), [({"prior": 0.4}, "city"), ({"prior_of_continent": 0.5}, "continent")]
+)
+def test_first_champion_of_places_is_better_at_every_level(priors, level):
+    verdict = judge_places(place_report(HALF, **priors), None)
+    assert not verdict.promoted
+    assert verdict.reasons == (f"{level} is no better than its most frequent class",)
+
+
+def test_a_level_of_one_class_does_not_forbid_the_first_champion():
+    report = place_report(HALF, prior_of_continent=1.0)
+    right = report.per_clip.assign(acc_continent=1.0)
+    figures = {**report.summary, "acc_continent": 1.0, **intervals(right, 200)}
+    assert judge_places(PlaceReport(figures, right, report.reliability), None).promoted
+    assert not judge_places(report, None).promoted
+
+
+def test_more_levels_right_are_promoted():
+    verdict = judge_places(place_report(np.ones(NUM)), place_report(HALF))
+    assert verdict.promoted
+    assert verdict.reasons[0].startswith("+0.500 [+0.")
+    assert verdict.reasons[0].endswith("against champion 1")
+
+
+@pytest.mark.parametrize("right", [HALF, np.zeros(NUM), np.r_[1, HALF[1:]]])
+def test_equal_worse_or_hardly_better_places_keep_the_champion(right):
+    verdict = judge_places(place_report(right), place_report(HALF))
+    assert not verdict.promoted
+    assert "no significant gain" in verdict.reasons[0]
+
+
+def test_a_continent_that_got_worse_forbids_promotion():
+    rival = place_report(np.r_[np.zeros(20), np.ones(15), np.zeros(5)])
+    ours = place_report(np.r_[np.ones(20), np.zeros(9), np.ones(6), np.ones(5)])
+    verdict = judge_places(ours, rival)
+    assert not verdict.promoted
+    assert verdict.reasons[0] == "Asia got worse"
+    few = place_report(np.r_[np.ones(35), np.zeros(5)])
+    assert judge_places(few, place_report(np.r_[np.zeros(35), np.ones(5)])).promoted
+
+
+def test_places_of_another_split_cannot_be_compared():
+    verdict = judge_places(place_report(np.ones(NUM)), place_report(HALF[:30]))
+    assert not verdict.promoted
+    assert verdict.reasons == ("cannot be compared with champion 1: another val split",)
+
+
+def test_order_of_places_does_not_matter():
+    rival, ours = place_report(HALF), place_report(np.ones(NUM))
+    shuffled = dataclasses.replace(rival, per_clip=rival.per_clip.sample(frac=1, random_state=1))
+    assert judge_places(ours, shuffled) == judge_places(ours, rival)

@@ -52,11 +52,20 @@ def test_trace_leads_from_the_model_to_its_data(world):
     assert {"val_median_km", "test_median_km"} <= set(found["metrics"])
 
 
-@pytest.mark.parametrize("identity", ["dvc.clips", "dvc.gallery", "params", "bundle", "mlflow_run"])
-def test_trace_leads_from_any_identity_to_the_model(world, identity):
+@pytest.mark.parametrize("name", ["vidtag", "cityguessr"])
+@pytest.mark.parametrize("identity", ["bundle", "mlflow_run"])
+def test_trace_leads_from_any_identity_to_the_model(world, name, identity):
     tracking, dvc = world.resources["tracking"], world.resources["dvc"]
-    (model,) = provenance.trace(tracking, dvc, "vidtag/1")
+    (model,) = provenance.trace(tracking, dvc, f"{name}/1")
+    assert model["model"] == name
     assert provenance.trace(tracking, dvc, model[identity][:12]) == [model]
+
+
+@pytest.mark.parametrize("identity", ["dvc.clips", "dvc.gallery", "params"])
+def test_trace_leads_from_what_models_share_to_all_of_them(world, identity):
+    tracking, dvc = world.resources["tracking"], world.resources["dvc"]
+    models = [provenance.trace(tracking, dvc, name)[0] for name in ("vidtag", "cityguessr")]
+    assert provenance.trace(tracking, dvc, models[0][identity][:12]) == models
 
 
 def test_trace_of_nothing_known_says_so(world):

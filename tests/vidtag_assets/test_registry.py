@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from vidtag_assets import registry
+from vidtag_assets.gate import Verdict
 from vidtag_assets.resources import Tracking
 
 
@@ -109,3 +110,67 @@ def test_retraining_waits_for_new_data(tracking, tmp_path):
     registry.promote(tracking, "vidtag", 1, "first")
     assert "champion 1" in registry.nothing_new(tracking, Seen("c1"))
     assert registry.nothing_new(tracking, Seen("c2")) is None
+
+
+def never():
+    raise AssertionError("this need not be asked")
+
+
+def test_known_bytes_are_challenged_again_without_a_new_version(tracking):
+    client = tracking.client()
+    client.set_model_version_tag("vidtag", "2", "bundle", "abc")
+    version, new = registry.challenge(tracking, "vidtag", "abc", never)
+    assert (int(version.version), new) == (2, False)
+    assert registry.aliases(tracking) == {"challenger": 2}
+
+
+def test_new_bytes_become_a_version_and_the_challenger(tracking):
+    tags = {"bundle": "new"}
+    log = lambda: tracking.client().create_model_version("vidtag", "/nowhere/4", tags=tags)  # noqa: E731
+    version, new = registry.challenge(tracking, "vidtag", "new", log)
+    assert (int(version.version), new) == (4, True)
+    assert registry.aliases(tracking) == {"challenger": 4}
+
+
+def settle(tracking, challenger, promoted, reason="because"):
+    registry.challenge(
+        tracking, "vidtag", "?", lambda: registry.resolve(tracking, f"vidtag/{challenger}")
+    )
+    asked = []
+
+    def judge(version, champion):
+        asked.append((int(version.version), champion))
+        return Verdict(promoted, (reason, "and more"))
+
+    return *registry.settle(tracking, "vidtag", judge), asked
+
+
+def test_a_verdict_for_the_challenger_is_carried_out(tracking):
+    first, _, asked = settle(tracking, 1, promoted=True)
+    assert (first.action, first.champion, asked) == ("promoted", 1, [(1, None)])
+    second, verdict, asked = settle(tracking, 2, promoted=True)
+    assert (second.champion, second.previous, asked) == (2, 1, [(2, 1)])
+    assert verdict.promoted
+    assert registry.aliases(tracking) == {"challenger": 2, "champion": 2, "previous": 1}
+    assert registry.resolve(tracking, "vidtag/2").tags["verdict"] == "because; and more"
+
+
+def test_a_verdict_against_the_challenger_is_logged_once_a_reason(tracking):
+    registry.promote(tracking, "vidtag", 1, "first")
+    for reason in ("worse", "worse", "still worse"):
+        entry, _, _ = settle(tracking, 2, promoted=False, reason=reason)
+        assert (entry.action, entry.champion) == ("rejected", 1)
+    assert registry.aliases(tracking)["champion"] == 1
+    log = [(e.action, e.reason.partition(";")[0]) for e in registry.history(Path(tracking.root))]
+    assert log[1:] == [("rejected", "worse"), ("rejected", "still worse")]
+
+
+def test_a_champion_and_a_version_taken_back_are_not_judged(tracking):
+    settle(tracking, 1, promoted=True)
+    entry, verdict, asked = settle(tracking, 1, promoted=False)
+    assert (entry.action, verdict, asked) == ("unchanged", None, [])
+    settle(tracking, 2, promoted=True)
+    registry.rollback(tracking, "vidtag", "bad in the field")
+    entry, verdict, asked = settle(tracking, 2, promoted=True)
+    assert (entry.action, verdict, asked) == ("rejected", None, [])
+    assert "bad in the field" in entry.reason

@@ -158,6 +158,37 @@ def test_several_videos_get_files_of_their_own(vidtag, made, bundle, tmp_path):
     assert all((tmp_path / f"{v.stem}.gpx").exists() for v in videos)
 
 
+def test_bundle_of_places_names_them_and_their_files(vidtag, made, video, tmp_path):
+    from vidtag_ml.hierarchy import LEVELS
+
+    ask = ("locate", video, "--model", made / "out" / "guess_bundle", "--out", "there")
+    (found,) = json.loads(vidtag(tmp_path, *ask, "--json").stdout)
+    names = [found["place"][level]["name"] for level in LEVELS]
+    assert ",".join(names) in (made / "data" / "hierarchy.csv").read_text().splitlines()
+    assert all(0 <= found["place"][level]["probability"] <= 1 for level in LEVELS)
+    assert set(found["sure"]) == set(found["candidates"]) == set(LEVELS)
+    assert found["files"] == ["there/place.json", "there/place.png"]
+    assert all((tmp_path / file).stat().st_size > 100 for file in found["files"])
+    shown = vidtag(tmp_path, *ask).stdout
+    assert f"{video}: {found['answer']}" in shown
+    assert all(name in shown for name in names)
+
+
+def test_places_of_several_videos_get_files_of_their_own(vidtag, made, tmp_path):
+    videos = sorted((made / "data" / "flyover" / "videos").glob("*.mp4"))[:2]
+    bundle = made / "out" / "guess_bundle"
+    assert vidtag(tmp_path, "locate", *videos, "--model", bundle, "--out", ".").returncode == 0
+    assert all((tmp_path / f"{v.stem}.{k}").exists() for v in videos for k in ("json", "png"))
+
+
+def test_evaluation_of_places_is_printed_for_people_and_programs(vidtag, made):
+    summary = json.loads(vidtag(made, "evaluate", "cityguessr", "--json").stdout)
+    assert (summary["model"], summary["split"], summary["num_clips"]) == ("cityguessr", "test", 2)
+    table = vidtag(made, "evaluate", "cityguessr").stdout
+    assert "2 test clips, codependent inference" in table
+    assert "most frequent class" in table
+
+
 @pytest.mark.parametrize("kind", ["missing", "text", "empty", "truncated"])
 def test_bad_video_is_one_line_and_leaves_nothing(vidtag, bundle, video, tmp_path, kind):
     path = tmp_path / f"{kind}.mp4"

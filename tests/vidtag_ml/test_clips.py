@@ -291,3 +291,10 @@ def test_a_test_clip_beside_a_train_clip_is_told_with_the_distance(tables):
 def test_without_train_clips_nothing_is_too_close(tables):
     alone = clips.Tables(tables.clips.assign(split="test"), tables.fixes)
     assert clips.too_close(alone, 1e5) == []
+
+
+def test_a_clip_begins_at_its_first_kept_fix():
+    fixes = _places([(1, 2), (3, 4), (5, 6), (7, 8)], ["a", "a", "b", "a"])
+    fixes.loc[0, "status"] = "dropped"
+    found = clips.first_positions(clips.Tables(pd.DataFrame(), fixes), ["b", "a"])
+    assert found.tolist() == [[5.0, 6.0], [3.0, 4.0]]

@@ -244,3 +244,54 @@ def test_centroids_agree_with_geo():
     valid = torch.tensor([[True, True, False]])
     wanted = geo.centroid(latlon[0, :2].numpy())
     assert losses.centroid(latlon, valid)[0].tolist() == pytest.approx(wanted.tolist())
+
+
+def _logits(*shape, seed=0):
+    return 3 * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def _log_softmax(logits):
+    exact = logits.detach().double().numpy()
+    return exact - np.log(np.exp(exact).sum(-1, keepdims=True))
+
+
+def test_the_hierarchical_loss_sums_the_mean_cross_entropy_of_known_classes():
+    logits = [_logits(4, num, seed=num) for num in (7, 5, 3, 2)]
+    ids = np.array([[6, 4, 2, 1], [-1, 0, 0, 0], [3, -1, -1, 1], [-1, 1, -1, 0]])
+    wanted = 0.0
+    for level, scores in enumerate(logits):
+        known = np.flatnonzero(ids[:, level] >= 0)
+        wanted -= _log_softmax(scores)[known, ids[known, level]].mean()
+    loss = losses.hierarchical(logits, torch.from_numpy(ids))
+    assert loss.item() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_level_without_a_known_class_counts_nothing():
+    logits = [_logits(2, 3, seed=k).requires_grad_() for k in range(4)]
+    loss = losses.hierarchical(logits, torch.tensor([[-1, 0, 1, 2], [-1, 1, 1, -1]]))
+    without = losses.hierarchical(logits[1:], torch.tensor([[0, 1, 2], [1, 1, -1]]))
+    loss.backward()
+    torch.testing.assert_close(loss, without)
+    assert [bool(level.grad.any()) for level in logits] == [False, True, True, True]
+    assert not logits[3].grad[1].any()
+
+
+def test_levels_and_classes_must_be_equally_many():
+    with pytest.raises(ValueError, match="zip"):
+        losses.hierarchical([_logits(2, 3)], torch.zeros(2, 4, dtype=torch.long))
+
+
+def test_soft_labels_are_compared_by_cross_entropy():
+    scores, target = _logits(5, 16), _logits(5, 16, seed=1).double().softmax(-1)
+    wanted = -(target.numpy() * _log_softmax(scores)).sum(1).mean()
+    assert losses.soft_labels(scores, target).item() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_text_alignment_is_minus_the_mean_cosine():
+    ours, target = _logits(5, 8), _logits(5, 8, seed=1)
+    a, b = ours.double().numpy(), target.double().numpy()
+    wanted = np.mean(
+        [x @ y / np.linalg.norm(x) / np.linalg.norm(y) for x, y in zip(a, b, strict=True)]
+    )
+    assert losses.text_alignment(ours, target).item() == pytest.approx(-wanted, rel=1e-5)
+    assert losses.text_alignment(3 * target, target).item() == pytest.approx(-1)

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import json
 
 import pytest
@@ -7,7 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from vidtag_ml import released, weights
-from vidtag_ml.models import backbones
+from vidtag_ml.models import backbones, text, videomae
 from vidtag_ml.models.backbones import IMAGENET_MEAN, IMAGENET_STD, EncoderSpec, FrameEncoder
 from vidtag_ml.models.location import GEOCLIP_SIGMAS, load_location
 
@@ -110,3 +111,73 @@ def test_what_cannot_be_fetched_is_refused_and_nothing_is_written(tmp_path, name
 
 def test_a_status_can_be_printed_as_json(encoders):
     assert json.dumps(dataclasses.asdict(weights.status(encoders, "geoclip")))
+
+
+SMALL = {"width": 16, "heads": 2, "layers": 1}
+VIDEO = dataclasses.replace(videomae.VIDEOMAE_SMALL, num_frames=4, image_size=32, mlp=32, **SMALL)
+TOWER = dataclasses.replace(text.CLIP_VIT_B32, dim=12, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """A folder with a tiny VideoMAE and a tiny text tower under names of their own."""
+    folder = tmp_path_factory.mktemp("places")
+    torch.manual_seed(0)
+    weights.store(folder, "clips", VIDEO, videomae.VideoMAE(VIDEO).network)
+    weights.store(folder, "names", TOWER, text.TextTower(TOWER).network)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [("clips", "transformers VideoMAE"), ("names", "CLIP text tower")]
+)
+def test_weights_of_places_are_verified_under_any_name(places, name, model):
+    found = weights.verify(places, name)
+    assert (found.state, found.model, len(found.md5)) == ("ok", model, 32)
+
+
+@pytest.mark.parametrize("name", ["clips", "names"])
+@pytest.mark.parametrize("harm", ["rubbish", "not finite", "another shape"])
+def test_harmed_weights_of_places_are_told(places, tmp_path, name, harm):
+    state = load_file(places / f"{name}.safetensors")
+    (tmp_path / f"{name}.json").write_bytes((places / f"{name}.json").read_bytes())
+    if harm == "rubbish":
+        (tmp_path / f"{name}.safetensors").write_bytes(b"rubbish")
+    else:
+        spoil = (lambda v: v * torch.nan) if harm == "not finite" else (lambda v: v[..., :1])
+        spoilt = {k: spoil(v).contiguous() for k, v in state.items()}
+        save_file(spoilt, tmp_path / f"{name}.safetensors")
+    assert weights.verify(tmp_path, name).state.startswith("unusable: ")
+
+
+def test_videomae_is_taken_from_a_published_folder(tmp_path):
+    from transformers import VideoMAEConfig, VideoMAEForVideoClassification
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 1}
+    frames = {"num_frames": 4, "image_size": 32, "intermediate_size": 32, "num_labels": 3}
+    model = VideoMAEForVideoClassification(VideoMAEConfig(**sizes, **frames))
+    model.save_pretrained(tmp_path / "release")
+    weights.fetch("videomae_small", tmp_path, tmp_path / "release")
+    assert weights.verify(tmp_path, "videomae_small").state == "ok"
+    assert videomae.load(tmp_path, "videomae_small").spec == VIDEO
+
+
+def test_a_text_tower_is_taken_from_a_published_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(text, "published", functools.partial(text.published, spec=TOWER))
+    torch.manual_seed(0)
+    save_file(text.TextTower(TOWER).network.state_dict(), tmp_path / "clip.safetensors")
+    weights.fetch("clip_vit_b32_text", tmp_path / "here", tmp_path / "clip.safetensors")
+    found = weights.status(tmp_path / "here", "clip_vit_b32_text")
+    assert (found.state, found.model) == ("ok", "CLIP text tower")
+
+
+@pytest.mark.parametrize("name", ["videomae_small", "clip_vit_b32_text"])
+def test_absent_releases_of_places_are_refused_and_nothing_is_written(tmp_path, name):
+    with pytest.raises(ValueError, match=r"nowhere.*no such file"):
+        weights.fetch(name, tmp_path / "encoders", tmp_path / "nowhere")
+    assert not (tmp_path / "encoders").exists()
+    assert (
+        weights.status(tmp_path, name).state == f"absent: `vidtag weights fetch {name}` gets them"
+    )
+    assert name in weights.known([])

@@ -4,24 +4,27 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vidtag_ml.models.base import GeoModel
+    from vidtag_ml.models.base import Model
 
 
-def constructors() -> "dict[str, type[GeoModel]]":
+def constructors() -> "dict[str, type[Model]]":
     """The models there are, by name."""
+    from vidtag_ml.models.cityguessr import CityGuessr
     from vidtag_ml.models.classifier import CellClassifier
+    from vidtag_ml.models.gama import GAMaNet, Screening
     from vidtag_ml.models.geoclip import GeoCLIP
     from vidtag_ml.models.vidtag import VidTAG
 
-    return {model.name: model for model in (VidTAG, GeoCLIP, CellClassifier)}
+    models = (VidTAG, GeoCLIP, CellClassifier, CityGuessr, GAMaNet, Screening)
+    return {model.name: model for model in models}
 
 
-def build(name: str, sizes: Any, widths: Mapping[str, int]) -> "GeoModel":
+def build(name: str, sizes: Any, widths: Mapping[str, int]) -> "Model":
     """The model `name` with random weights.
 
     Args:
-        name: vidtag, geoclip or classifier.
-        sizes: the `model` section of the params; of the classifier its own `Sizes`.
+        name: a key of `constructors()`.
+        sizes: the `model` section of the params for vidtag and geoclip; of others their own sizes.
         widths: encoder name -> number of its features, of those whose features it reads.
 
     Raises:

@@ -1,7 +1,8 @@
 """What all geolocalization models share: the interface, its answer, and files on disk.
 
-Belongs here: `GeoModel`, `Prediction`, `save`, `load`, `embed_gallery`. Does not belong here: any
-model's layers, embeddings on disk (embeddings.py), the way from features to a track (locate.py).
+Belongs here: `Model`, `GeoModel`, `Prediction`, `save`, `read`, `load`, `embed_gallery`. Does not
+belong here: any model's layers, embeddings on disk (embeddings.py), the way from features to a
+track (locate.py).
 Shape legend: B clips, T frames, D features, E common space, G gallery entries, K candidates,
 N points, 2 = (lat, lon) in degrees. `valid_BT` is True at real frames.
 """
@@ -27,18 +28,16 @@ from vidtag_ml.models.location import LocationEncoder
 Floats = NDArray[np.float64]
 
 
-class GeoModel(nn.Module, ABC):
-    """Embeds frames and coordinates in one space, where the nearest coordinate is the answer."""
+class Model(nn.Module):
+    """A network that a folder can hold: weights, sizes, and which encoders' features it reads."""
 
     name: ClassVar[str]
-    """Key in `vidtag_ml.models.CONSTRUCTORS`; stored in model.json."""
-    sizes_type: ClassVar[type] = config.Model
+    """Key in `vidtag_ml.models.constructors()`; stored in model.json."""
+    sizes_type: ClassVar[type]
     """Dataclass of `sizes`."""
-    decodings: ClassVar[tuple[str, ...]] = ("initial", "viterbi")
-    """Values of `config.Evaluation.decoding` that `locate` accepts for this model."""
 
     def __init__(self, sizes: Any, widths: Mapping[str, int]) -> None:
-        """Notes what the model is made of, and makes the temperature.
+        """Notes what the model is made of.
 
         Args:
             sizes: of type `sizes_type`; stored in model.json.
@@ -47,6 +46,18 @@ class GeoModel(nn.Module, ABC):
         super().__init__()
         self.sizes, self.widths = sizes, dict(widths)
         self.num_features = sum(self.widths.values())
+
+
+class GeoModel(Model, ABC):
+    """Embeds frames and coordinates in one space, where the nearest coordinate is the answer."""
+
+    sizes_type: ClassVar[type] = config.Model
+    decodings: ClassVar[tuple[str, ...]] = ("initial", "viterbi")
+    """Values of `config.Evaluation.decoding` that `locate` accepts for this model."""
+
+    def __init__(self, sizes: Any, widths: Mapping[str, int]) -> None:
+        """Makes the temperature; the rest as `Model`."""
+        super().__init__(sizes, widths)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
     @abstractmethod
@@ -131,7 +142,7 @@ class Prediction:
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}, not {shape}")
 
 
-def save(model: GeoModel, folder: Path) -> None:
+def save(model: Model, folder: Path) -> None:
     """Writes model.json (name, sizes) and model.safetensors into `folder`, made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
     card = {
@@ -148,6 +159,18 @@ def save(model: GeoModel, folder: Path) -> None:
 
 
 def load(folder: Path) -> GeoModel:
+    """The model that `save` wrote to `folder`, as `read` has it, if it gives coordinates.
+
+    Raises:
+        ValueError: it gives none, or `read` refuses the folder.
+    """
+    model = read(folder)
+    if not isinstance(model, GeoModel):
+        raise ValueError(f"{folder}: a {model.name} model gives no coordinates")
+    return model
+
+
+def read(folder: Path) -> Model:
     """The model that `save` wrote to `folder`, on the CPU and in evaluation mode.
 
     Raises:

@@ -6,10 +6,12 @@ The lists train.list (or train_day.list) and val_day_vid.list say which videos a
 them, all are.
 
 Belongs here: the lists, the clock of the info files, the published split. Does not belong here: the
-tables (published.py), aerial tiles. Shape legend: T fixes of a clip, 2 = (lat, lon) in degrees.
+tables (published.py), aerial tiles (aerial_tiles.py). Shape legend: T fixes of a clip, 2 = (lat,
+lon) in degrees.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,19 @@ def write(
     published.write(SOURCE, settings, recordings, folder, candidates, read, report)
 
 
+def locations(recordings: Path, video: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Times (T,) and positions (T, 2) of `locations[]` of a video, in its order; NaN where absent.
+
+    Raises:
+        UnusableError: there is no info file of the video, or it is broken.
+    """
+    names = tuple(f"{place}/{published_as}" for place in _INFO for published_as in _LISTS)
+    path = _find(recordings, names, f"{video}.json")
+    info = _info(path)
+    time_s, latlon, _ = _points(info.get("locations") or [], _limits_s(path, info)[0])
+    return time_s, np.where(published.on_earth(latlon)[:, None], latlon, np.nan)
+
+
 def _listed(recordings: Path, published_as: str) -> list[str]:
     """Names of the videos of a published split, in order."""
     for name in _LISTS[published_as]:
@@ -102,14 +117,8 @@ def _find(recordings: Path, places: tuple[str, ...], name: str) -> Path:
 def _fixes(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Times (T,) from the video's start, positions (T, 2) and accuracies (T,) of an info file."""
     info = _info(path)
-    points = info.get("locations") or info.get("gps") or []
-    table = pd.DataFrame([p for p in points if isinstance(p, dict)]).reindex(columns=_POINT)
-    limits = pd.Series([info.get("startTime"), info.get("endTime")], dtype=object)
-    start_s, end_s = _seconds(published.numbers(limits))
-    if np.isnan(start_s):
-        raise UnusableError(f"{path}: has no startTime")
-    time_s = (_seconds(published.numbers(table["timestamp"])) - start_s).round(3)
-    latlon = np.stack([published.numbers(table[name]) for name in ("latitude", "longitude")], -1)
+    start_s, end_s = _limits_s(path, info)
+    time_s, latlon, accuracy_m = _points(info.get("locations") or info.get("gps") or [], start_s)
     length_s = np.inf if np.isnan(end_s) else end_s - start_s
     usable = (time_s >= -OUTSIDE_S) & (time_s <= length_s + OUTSIDE_S)
     kept = np.flatnonzero(usable & published.on_earth(latlon))
@@ -117,8 +126,26 @@ def _fixes(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArra
     kept = kept[first]
     if len(kept) == 0:
         raise UnusableError(f"{path}: has no position within the video's time")
-    accuracy_m = published.numbers(table["accuracy"])
     return time_s[kept], latlon[kept], np.where(accuracy_m >= 0, accuracy_m, np.nan)[kept]
+
+
+def _limits_s(path: Path, info: dict[str, Any]) -> tuple[float, float]:
+    """Start and end of a video since 1970; the end may be NaN."""
+    limits = pd.Series([info.get("startTime"), info.get("endTime")], dtype=object)
+    start_s, end_s = _seconds(published.numbers(limits))
+    if np.isnan(start_s):
+        raise UnusableError(f"{path}: has no startTime")
+    return start_s, end_s
+
+
+def _points(
+    points: Sequence[Any], start_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Times (T,), positions (T, 2) and accuracies (T,) of points in their order, NaN if absent."""
+    table = pd.DataFrame([p if isinstance(p, dict) else {} for p in points]).reindex(columns=_POINT)
+    time_s = (_seconds(published.numbers(table["timestamp"])) - start_s).round(3)
+    latlon = np.stack([published.numbers(table[name]) for name in ("latitude", "longitude")], -1)
+    return time_s, latlon, published.numbers(table["accuracy"])
 
 
 def _info(path: Path) -> dict[str, Any]:

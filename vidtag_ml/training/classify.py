@@ -21,7 +21,7 @@ from vidtag_ml.features import FeatureStore
 from vidtag_ml.models import classifier
 from vidtag_ml.models.base import GeoModel
 from vidtag_ml.training import fit
-from vidtag_ml.training.phase_one import clip_data, finish, frames_of
+from vidtag_ml.training.phase_one import clip_data, frames_of
 
 
 class Classify(pl.LightningModule):
@@ -80,4 +80,4 @@ def train_classifier(
     model.cells_K2.copy_(torch.from_numpy(centres_K2))
     data = clip_data(train, val, settings)
     module = Classify(model, settings, data.steps_per_epoch)
-    return finish(model, fit.fit(module, data, settings, out, logger, progress))
+    return fit.finish(model, fit.fit(module, data, settings, out, logger, progress))

@@ -8,13 +8,14 @@ every draw of a step follows from (seed, epoch, step).
 """
 
 import logging
+import math
 import os
 import sys
 import time
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 import pytorch_lightning as pl
@@ -25,24 +26,58 @@ from torch import Tensor, distributed, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from vidtag_ml import config, stage
-from vidtag_ml.dataset import ClipDataModule
+from vidtag_ml.models import base
 
 CHECKPOINT = "last.ckpt"
 LOSSES = "losses.csv"
+Trained = TypeVar("Trained", bound=base.Model)
+Schedule = Literal["decay", "cosine"]
+"""decay: a factor after each epoch; cosine: from the end of warm-up to nothing at the last step."""
 
 
 def adam(
-    parameters: Iterable[nn.Parameter], settings: config.Training, steps_per_epoch: int
+    parameters: Iterable[nn.Parameter],
+    settings: config.Training,
+    steps_per_epoch: int,
+    schedule: Schedule = "decay",
 ) -> dict[str, Any]:
-    """Adam with linear warm-up times decay by epoch, as `configure_optimizers` returns it."""
-    # Lightning does not clip gradients for a fused optimiser in mixed precision.
-    fused = settings.precision == "float32" or settings.clip_gradients is None
-    rate, weight_decay = settings.learning_rate, settings.weight_decay
+    """Adam with linear warm-up times a schedule, as `configure_optimizers` returns it."""
+    rate, weight_decay, fused = settings.learning_rate, settings.weight_decay, _may_fuse(settings)
     optimizer = torch.optim.Adam(parameters, lr=rate, weight_decay=weight_decay, fused=fused)
+    return _scheduled(optimizer, settings, steps_per_epoch, schedule)
+
+
+def adamw(
+    groups: list[dict[str, Any]],
+    settings: config.Training,
+    steps_per_epoch: int,
+    schedule: Schedule,
+) -> dict[str, Any]:
+    """AdamW over groups that may have rates of their own; the rest as `adam`."""
+    rate, weight_decay, fused = settings.learning_rate, settings.weight_decay, _may_fuse(settings)
+    optimizer = torch.optim.AdamW(groups, lr=rate, weight_decay=weight_decay, fused=fused)
+    return _scheduled(optimizer, settings, steps_per_epoch, schedule)
+
+
+def _may_fuse(settings: config.Training) -> bool:
+    """Lightning does not clip gradients for a fused optimiser in mixed precision."""
+    return settings.precision == "float32" or settings.clip_gradients is None
+
+
+def _scheduled(
+    optimizer: torch.optim.Optimizer,
+    settings: config.Training,
+    steps_per_epoch: int,
+    schedule: Schedule,
+) -> dict[str, Any]:
+    first, end = settings.warmup_steps, settings.epochs * steps_per_epoch
 
     def factor(step: int) -> float:
-        warm = min(1.0, (step + 1) / max(1, settings.warmup_steps))
-        return warm * float(settings.decay ** (step // steps_per_epoch))
+        warmth = min(1.0, (step + 1) / max(1, first))
+        if schedule == "decay":
+            return warmth * float(settings.decay ** (step // steps_per_epoch))
+        part = min(1.0, max(0, step - first) / max(1, end - first))
+        return warmth * (1 + math.cos(math.pi * part)) / 2
 
     scheduler = {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
     return {"optimizer": optimizer, "lr_scheduler": scheduler}
@@ -50,7 +85,7 @@ def adam(
 
 def fit(
     module: pl.LightningModule,
-    data: ClipDataModule,
+    data: pl.LightningDataModule,
     settings: config.Training,
     out: Path,
     logger: Logger | None = None,
@@ -103,6 +138,15 @@ def fit(
         )
         trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
     return last
+
+
+def finish(model: Trained, last: Path) -> Trained:
+    """The trained model in evaluation mode, written beside its checkpoint, which is removed."""
+    model.cpu().eval().requires_grad_(True)
+    if not (distributed.is_initialized() and distributed.get_rank()):
+        base.save(model, last.parent)
+        last.unlink()
+    return model
 
 
 def multiplies_bfloat16() -> bool:

@@ -264,7 +264,7 @@ def align(
     """`model` after contrastive training, in evaluation mode, also written to `out`."""
     data = clip_data(train, val, settings)
     module = PhaseOne(model, settings, gallery.latlon_G2, data.steps_per_epoch)
-    return finish(model, fit.fit(module, data, settings, out, logger, progress))
+    return fit.finish(model, fit.fit(module, data, settings, out, logger, progress))
 
 
 def clip_data(train: Frames, val: Frames, settings: config.Training) -> ClipDataModule:
@@ -276,15 +276,6 @@ def clip_data(train: Frames, val: Frames, settings: config.Training) -> ClipData
         frames_per_clip=settings.frames_per_clip,
         seed=settings.seed,
     )
-
-
-def finish(model: GeoModel, last: Path) -> GeoModel:
-    """The trained model in evaluation mode, written beside its checkpoint, which is removed."""
-    model.cpu().eval().requires_grad_(True)
-    if not (torch.distributed.is_initialized() and torch.distributed.get_rank()):
-        base.save(model, last.parent)
-        last.unlink()
-    return model
 
 
 def untrained(model: GeoModel, out: Path) -> GeoModel:

@@ -28,7 +28,7 @@ from vidtag_ml.features import FeatureStore
 from vidtag_ml.models import base
 from vidtag_ml.models.vidtag import GeoRefiner, VidTAG
 from vidtag_ml.training import fit
-from vidtag_ml.training.phase_one import clip_data, contrastive, finish, frames_of, negatives
+from vidtag_ml.training.phase_one import clip_data, contrastive, frames_of, negatives
 
 
 class PhaseTwo(pl.LightningModule):
@@ -180,4 +180,4 @@ def train_phase_two(
     alignment = replace(params.phase_one, queue_size=0)
     latlon_G2 = torch.from_numpy(np.ascontiguousarray(points.latlon_G2))
     module = PhaseTwo(model, settings, alignment, latlon_G2, gallery_GE.cpu(), data.steps_per_epoch)
-    return finish(model, fit.fit(module, data, settings, out, logger, progress))
+    return fit.finish(model, fit.fit(module, data, settings, out, logger, progress))

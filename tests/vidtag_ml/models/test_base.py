@@ -4,7 +4,8 @@ import torch
 
 from vidtag_ml import config
 from vidtag_ml.models import build
-from vidtag_ml.models.base import embed_gallery, load, save
+from vidtag_ml.models.base import embed_gallery, load, read, save
+from vidtag_ml.models.cityguessr import CityGuessr, Sizes
 
 SIZES = config.Model(
     embed_dim=32,
@@ -71,3 +72,22 @@ def test_the_gallery_is_embedded_alike_in_chunks():
 def test_a_model_without_refiner_says_so():
     with pytest.raises(ValueError, match="geoclip has no refiner: decode with initial or viterbi"):
         build("geoclip", SIZES, {"eyes": 3}).refine(*[torch.zeros(1, 1, 32)] * 4)
+
+
+PLACES = (("Kyoto", "Kyoto", "Japan", "Asia"), ("Lyon", "Rhône", "France", "Europe"))
+OF_PLACES = Sizes(
+    backbone="frames", width=16, layers=1, heads=2, ffn=32, dropout=0.0, videomae=None,
+    places=PLACES, attention=True, attention_width=6, attention_heads=2, scenes=16, text=12,
+)  # fmt: skip
+
+
+def test_a_model_that_gives_no_coordinates_is_read_but_not_loaded_as_one_that_does(tmp_path):
+    model = build("cityguessr", OF_PLACES, {"eyes": 16})
+    model.temperatures.fill_(1 / 3)
+    save(model, tmp_path)
+    found = read(tmp_path)
+    assert isinstance(found, CityGuessr)
+    assert (found.sizes, found.training) == (OF_PLACES, False)
+    assert torch.equal(found.temperatures, model.temperatures)
+    with pytest.raises(ValueError, match="a cityguessr model gives no coordinates"):
+        load(tmp_path)

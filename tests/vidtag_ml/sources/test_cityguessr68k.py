@@ -3,10 +3,13 @@
 import collections
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from vidtag_ml import clips, geo, hierarchy
+from vidtag_ml import clips, geo, hierarchy, scenes
 from vidtag_ml.sources import cityguessr68k
+
+LIST = "train_labels_w_scenes.txt"
 
 
 @pytest.fixture
@@ -133,6 +136,55 @@ def test_a_list_may_name_folders(recordings, ingest):
     folders = [f"/data/val/{line.split('_0')[0]}/{line}\n" for line in lines]
     path.write_text("".join(folders))
     assert (ingest("cityguessr68k", recordings).clips["split"] == "test").sum() == 10
+
+
+def test_scenes_in_a_list_become_a_table_of_the_clips_that_have_them(make, ingest, tmp_path):
+    make("cityguessr68k", tmp_path / "recordings", scenes=True)
+    rows = ingest("cityguessr68k", tmp_path / "recordings").clips
+    path = tmp_path / "data" / "cityguessr68k" / scenes.FILE
+    listed = set(rows.loc[rows["split"] != "test", "clip_id"])
+    assert set(pd.read_parquet(path)["clip_id"]) == listed
+    line = (tmp_path / "recordings" / "meta" / LIST).read_text().splitlines()[5]
+    video, *values = line.split(",")
+    assert len(values) + 1 == cityguessr68k.NUM_FIELDS == 533
+    (scene_S,) = scenes.from_table(path, [video])
+    assert scene_S == pytest.approx(np.array(values[-16:], float), abs=1e-5)
+
+
+def test_scenes_leave_the_other_tables_as_they_are(make, ingest, recordings, tmp_path):
+    without = ingest("cityguessr68k", recordings)
+    assert not (tmp_path / "data" / "cityguessr68k" / scenes.FILE).exists()
+    make("cityguessr68k", tmp_path / "with" / "recordings", scenes=True)
+    carrying = ingest("cityguessr68k", tmp_path / "with" / "recordings").clips
+    assert carrying.drop(columns="video_path").equals(without.clips.drop(columns="video_path"))
+
+
+def test_lists_of_names_alone_are_enough_and_take_old_scenes_away(make, ingest, tmp_path):
+    make("cityguessr68k", tmp_path / "recordings", scenes=True)
+    ingest("cityguessr68k", tmp_path / "recordings")
+    path = tmp_path / "recordings" / "meta" / LIST
+    path.write_text("".join(f"{line.split(',')[0]}\n" for line in path.read_text().splitlines()))
+    assert len(ingest("cityguessr68k", tmp_path / "recordings").clips) == 30
+    assert not (tmp_path / "data" / "cityguessr68k" / scenes.FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        ("", "line 4 has 532 fields where the first line has 533; copy the list again"),
+        (",much", "line 4: its last 16 fields are no probabilities: .*much"),
+        (",-1.5", r"line 4: .*-1.5\] is no distribution over 16 scenes"),
+    ],
+    ids=["torn", "no number", "negative"],
+)
+def test_a_malformed_line_is_refused_by_file_and_line(make, ingest, tmp_path, end, reason):
+    make("cityguessr68k", tmp_path / "recordings", scenes=True)
+    path = tmp_path / "recordings" / "meta" / LIST
+    lines = path.read_text().splitlines()
+    lines[3] = lines[3].rpartition(",")[0] + end
+    path.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=rf"{LIST}: {reason}"):
+        ingest("cityguessr68k", tmp_path / "recordings")
 
 
 def test_a_broken_layout_is_refused_by_file(recordings, ingest):

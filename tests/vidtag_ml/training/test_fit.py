@@ -8,7 +8,8 @@ import torch
 from pytorch_lightning.loggers.logger import Logger
 
 from vidtag_ml import models
-from vidtag_ml.training.fit import fit
+from vidtag_ml.models import base
+from vidtag_ml.training.fit import adam, adamw, finish, fit
 from vidtag_ml.training.phase_one import PhaseOne, clip_data
 
 
@@ -123,3 +124,37 @@ def test_short_epochs_share_a_checkpoint(run, tmp_path):
     with pytest.raises(KilledError):
         run(tmp_path, dies_at=5, save_every_s=1e9)
     assert not (tmp_path / "last.ckpt").exists()
+
+
+COSINE = [1 / 3, 2 / 3, 1, 1, 0.9330, 0.75, 0.5, 0.25, 0.0670, 0]
+DECAY = [1 / 3, 2 / 3, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
+
+
+@pytest.mark.parametrize("make", [adam, adamw])
+@pytest.mark.parametrize(("schedule", "factors"), [("cosine", COSINE), ("decay", DECAY)])
+def test_every_group_warms_up_to_its_own_rate_and_follows_the_schedule(
+    phase_one, make, schedule, factors
+):
+    groups = [{"params": [torch.nn.Parameter(torch.ones(1))], **lr} for lr in ({"lr": 1.0}, {})]
+    settings = replace(phase_one, weight_decay=0.1)
+    made = make(groups, settings, 3, schedule)
+    optimizer, scheduler = made["optimizer"], made["lr_scheduler"]["scheduler"]
+    rates = []
+    for _ in factors:
+        rates.append([group["lr"] for group in optimizer.param_groups])
+        optimizer.step()
+        scheduler.step()
+    assert [lr for lr, _ in rates] == pytest.approx(factors, abs=1e-4)
+    assert [lr for _, lr in rates] == pytest.approx([1e-2 * f for f in factors], abs=1e-6)
+    assert {group["weight_decay"] for group in optimizer.param_groups} == {0.1}
+
+
+def test_a_finished_model_takes_the_place_of_its_checkpoint(sizes, tmp_path):
+    model, last = models.build("vidtag", sizes, {"clip": 10}).train(), tmp_path / "last.ckpt"
+    model.temporal.requires_grad_(False)
+    last.touch()
+    assert finish(model, last) is model
+    assert not model.training
+    assert all(p.requires_grad for p in model.parameters())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "model.safetensors"]
+    assert base.load(tmp_path).name == "vidtag"

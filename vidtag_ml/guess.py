@@ -1,0 +1,217 @@
+"""From a video file to a place: a bundle of CityGuessr is all that takes, in one folder.
+
+A bundle holds the model with its hierarchy and temperatures, and the frozen frame encoders if it
+reads any; it needs neither a workspace nor a registry. `vidtag locate --model cityguessr` and the
+model in MLflow both are this module.
+
+Belongs here: writing and reading such bundles, a video's place, its files. Does not belong here:
+bundles that give tracks (predict.py), inferences (places.py), decoding (video.py).
+Shape legend: T frames, D features, K classes of a level.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from vidtag_ml import config, features, labelled, places, predict, stage, video
+from vidtag_ml.hierarchy import LEVELS, Hierarchy
+from vidtag_ml.models import base, cityguessr
+from vidtag_ml.models.backbones import FrameEncoder
+
+FORMAT = 1
+"""Stored in each bundle; another number means that this code cannot read it."""
+KIND = "places"
+"""`kind` of these bundles in bundle.json; those of tracks have none."""
+NUM_SHOWN = 5
+"""Candidates of each level in a file."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a model says that a video is from."""
+
+    clip: str
+    """Name of the file without its suffix."""
+    names: Mapping[str, str]
+    """Level -> name: a path through the hierarchy unless the inference says otherwise."""
+    probabilities: Mapping[str, float]
+    """Level -> calibrated probability of that name."""
+    sure: Mapping[str, str | None]
+    """Level -> name where it is probable enough, as are all levels above it, else None."""
+    answer: str
+    """The sure names in words: "France, city unknown"."""
+    candidates: Mapping[str, list[tuple[str, float]]]
+    """Level -> the most probable names with their probabilities, best first."""
+
+    def table(self) -> pd.DataFrame:
+        """One row: clip, answer, city ..., probability_city ... and, or null, sure_city ..."""
+        row: dict[str, Any] = {"clip": self.clip, "answer": self.answer, **self.names}
+        row |= {f"probability_{level}": self.probabilities[level] for level in LEVELS}
+        return pd.DataFrame([row | {f"sure_{level}": self.sure[level] for level in LEVELS}])
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "clip": self.clip,
+            "answer": self.answer,
+            "place": {
+                level: {"name": self.names[level], "probability": self.probabilities[level]}
+                for level in LEVELS
+            },
+            "sure": dict(self.sure),
+            "candidates": {k: [list(pair) for pair in v] for k, v in self.candidates.items()},
+        }
+
+
+def write_bundle(
+    model_folder: Path,
+    encoders_dir: Path,
+    params: config.Params,
+    folder: Path,
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Fills `folder` with all that a place takes.
+
+    Args:
+        model_folder: what `base.save` wrote.
+        encoders_dir: holds NAME.json and NAME.safetensors of each encoder that the model reads.
+        params: its sections `features` and `cityguessr` go into the bundle.
+        folder: the bundle; made if need be.
+        provenance: what the bundle was made from, stored as it is.
+    """
+    (folder / "model").mkdir(parents=True, exist_ok=True)
+    for name in ("model.json", "model.safetensors"):
+        shutil.copy(model_folder / name, folder / "model")
+    (folder / "encoders").mkdir(exist_ok=True)
+    for name in base.read(folder / "model").widths:
+        for kind in ("json", "safetensors"):
+            shutil.copy(encoders_dir / f"{name}.{kind}", folder / "encoders")
+    card = {
+        "kind": KIND,
+        "format": FORMAT,
+        "features": config.as_dict(params.features),
+        "cityguessr": config.as_dict(params.cityguessr),
+        "made_from": dict(provenance or {}),
+    }
+    stage.write_text(folder / "bundle.json", json.dumps(card, indent=1) + "\n")
+
+
+def write_files(place: Place, folder: Path, name: str = "place") -> list[Path]:
+    """Writes a place as NAME.json and NAME.png; returns the paths."""
+    from vidtag_ml import place_plots
+
+    paths = [folder / f"{name}.{kind}" for kind in ("json", "png")]
+    stage.write_text(paths[0], json.dumps(place.as_json(), indent=1, ensure_ascii=False) + "\n")
+    with stage.replacing(paths[1]) as aside:
+        place_plots.place_card(place.candidates, place.sure, aside, place.clip)
+    return paths
+
+
+@dataclass(frozen=True)
+class Guesser:
+    """A bundle in memory, ready to say where videos are from."""
+
+    folder: Path
+    """The bundle."""
+    features: config.Features
+    """How frames become features."""
+    settings: config.CityGuessr
+    """Which frames are seen, and how logits become an answer."""
+
+    @classmethod
+    def load(cls, folder: Path) -> "Guesser":
+        """The guesser of a bundle; networks are read when they are needed.
+
+        Raises:
+            ValueError: the folder is no such bundle, or one of another format.
+        """
+        if predict.kind(folder) != KIND:
+            raise ValueError(f"{folder}: this model gives {predict.kind(folder)}, not places")
+        path = folder / "bundle.json"
+        card = json.loads(path.read_text())
+        if card.get("format") != FORMAT:
+            raise ValueError(f"{path}: format {card.get('format')!r}; this vidtag reads {FORMAT}")
+        read = config.parse(config.Features, card["features"], str(path))
+        return cls(folder, read, config.parse(config.CityGuessr, card["cityguessr"], str(path)))
+
+    def locate(self, video_path: Path, frames_per_second: float | None = None) -> Place:
+        """The place of a video.
+
+        Args:
+            video_path: any file that decord or PyAV decodes.
+            frames_per_second: frames that are chosen from; as in training if not given.
+
+        Raises:
+            VideoError: the file is no video that can be used; says why.
+        """
+        frames_1TX, valid_1T, time_1T = self._seen(video_path, frames_per_second)
+        with torch.inference_mode():
+            logits = self.model.logits(frames_1TX, valid_1T, time_1T)
+        how, hierarchy = self.settings.inference, self.hierarchy
+        temperatures = self.model.temperatures[places.INFERENCES.index(how)].tolist()
+        scores = [np.asarray(level.double().cpu().numpy()) for level in logits]
+        found = places.probabilities(scores, hierarchy, how, temperatures)
+        chosen_4 = places.answer(found, hierarchy, how)[0]
+        sure_4 = places.supported(found, hierarchy, self.settings.least_probability)[0][0]
+        named = list(zip(LEVELS, hierarchy.names, found, strict=True))
+        return Place(
+            video_path.stem,
+            {level: n[k] for (level, n, _), k in zip(named, chosen_4, strict=True)},
+            {level: float(p[0, k]) for (level, _, p), k in zip(named, chosen_4, strict=True)},
+            {
+                level: n[k] if k >= 0 else None
+                for (level, n, _), k in zip(named, sure_4, strict=True)
+            },
+            places.sentence(sure_4, hierarchy),
+            {level: _best(n, p[0]) for level, n, p in named},
+        )
+
+    def _seen(self, path: Path, frames_per_second: float | None) -> labelled.Seen:
+        spec, device = self.model.sizes.videomae, self.model.temperatures.device
+        if spec is not None:
+            size, stride = spec.image_size, self.settings.frame_stride
+            squares, time_s = labelled.decoded(path, spec.num_frames, stride, size)
+            frames_TX: Tensor = squares
+        else:
+            rate = frames_per_second or self.features.frames_per_second
+            times = video.sample_times(path, rate)
+            time_s = times[labelled.middles(len(times), self.settings.frames_per_clip)]
+            size = self.features.batch_size
+            parts = [
+                features.encode(self.encoders, frames, size, self.features.views)
+                for frames, _ in video.batches_at(path, time_s, size)
+            ]
+            frames_TX = features.ClipFeatures(torch.cat(parts), time_s).features_TD
+        time_1T = torch.from_numpy(time_s - time_s[0]).float()[None].to(device)
+        return frames_TX[None].to(device), torch.ones_like(time_1T, dtype=torch.bool), time_1T
+
+    @cached_property
+    def model(self) -> cityguessr.CityGuessr:
+        """The network, on the accelerator if there is one."""
+        model = cityguessr.load(self.folder / "model")
+        return model.to("cuda" if torch.cuda.is_available() else "cpu")
+
+    @cached_property
+    def hierarchy(self) -> Hierarchy:
+        """The places that the model knows."""
+        return Hierarchy.of_rows(self.model.sizes.places)
+
+    @cached_property
+    def encoders(self) -> dict[str, FrameEncoder]:
+        """The frozen frame encoders that the model reads, in the order of their features."""
+        read = replace(self.features, encoders=tuple(self.model.widths))
+        return features.load_encoders(read, self.folder / "encoders")
+
+
+def _best(names: tuple[str, ...], probability_K: np.ndarray) -> list[tuple[str, float]]:
+    order = np.argsort(-probability_K, kind="stable")[:NUM_SHOWN]
+    return [(names[k], float(probability_K[k])) for k in order]
