@@ -1,6 +1,6 @@
 # vidtag: `make help` lists what there is. Every target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench dev mlflow clean
+.PHONY: help setup demo places test check bench dev mlflow clean
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
@@ -13,6 +13,9 @@ setup: ## make both environments and the settings (quick when nothing changed)
 
 demo: setup ## run the main job: from nothing to a promoted model and a located video
 	@python -m orchestration.demo
+
+places: setup ## after the demo: train, evaluate and register CityGuessr (the job name_places)
+	dagster job execute -m orchestration.definitions -j name_places
 
 check: setup ## lint, format and types
 	ruff check . && ruff format --check .

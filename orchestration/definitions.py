@@ -51,6 +51,7 @@ def build_definitions(**resources: Any) -> dg.Definitions:
         jobs=[
             jobs.take_in,
             jobs.everything,
+            jobs.name_places,
             jobs.refresh_data,
             jobs.retrain,
             jobs.benchmark,

@@ -34,9 +34,7 @@ FIGURES = (
     "dfd_km",
     "mrd_km",
 )
-"""Of each model of tracks in summary.json."""
-PLACE_FIGURES = ("acc_city", "acc_state", "acc_country", "acc_continent", "consistency", "ece")
-"""Of CityGuessr."""
+"""Of each model in summary.json."""
 
 
 def main(root: Path = ROOT, defs: dg.Definitions = defs) -> None:
@@ -49,7 +47,7 @@ def main(root: Path = ROOT, defs: dg.Definitions = defs) -> None:
     if failure:
         sys.exit(f"vidtag: {failure}")
     try:
-        files = [*locate(root), *guess(root)]
+        files = locate(root)
     except ValueError as error:
         sys.exit(f"vidtag: {error}")
     _tell(root, summarise(root, time.monotonic() - began), files)
@@ -89,24 +87,12 @@ def locate(root: Path) -> list[Path]:
     return write_files(track, root / "out" / "demo", truth_T2=truth)
 
 
-def guess(root: Path) -> list[Path]:
-    """Names the place of the same video with CityGuessr; returns the files in `out/demo/`."""
-    from vidtag_ml.guess import Guesser, write_files
-
-    at = layout.of(root, config.load(root / "params.yaml"))
-    tables = clips.read(at.dataset)
-    clip = tables.clips[tables.clips["split"] == "test"].iloc[0]
-    place = Guesser.load(at.guess_bundle).locate(at.dataset / clip["video_path"])
-    return write_files(place, root / "out" / "demo")
-
-
 def summarise(root: Path, seconds: float) -> dict[str, Any]:
-    """The figures of all models on the test clips, also written to `out/demo/summary.json`."""
+    """The figures of both models on the test clips, also written to `out/demo/summary.json`."""
     reports = _summaries(root)
-    first, places = reports["vidtag"], _places(root)
+    first = reports["vidtag"]
     summary = {
         "models": {name: {f: report[f] for f in FIGURES} for name, report in reports.items()},
-        "places": {figure: places[figure] for figure in PLACE_FIGURES},
         "oracle_median_km": first["oracle_median_km"],
         "gallery_size": first["gallery_size"],
         "num_test_clips": first["num_clips"],
@@ -127,21 +113,13 @@ def _summaries(root: Path) -> dict[str, Mapping[str, Any]]:
     return {name: Report.read(at.evaluation(name)).summary for name in stages.MODELS}
 
 
-def _places(root: Path) -> Mapping[str, Any]:
-    from vidtag_ml.evaluate_places import PlaceReport
-
-    at = layout.of(root, config.load(root / "params.yaml"))
-    return PlaceReport.read(at.evaluation(registry.PLACES)).summary
-
-
 def _tell(root: Path, summary: Mapping[str, Any], files: list[Path]) -> None:
     ml.print_line("")
     ml.print_figures(_summaries(root))
-    ml.print_place_figures(_places(root))
     ml.print_line(
         "Test flights are new, but cross an Earth whose pixels training has seen.\n\n"
         f"Champion: {summary['registered_model']}, version {summary['champion_version']}. "
-        "It located a test video that it had never seen, and CityGuessr named its place:"
+        "It located a test video that it had never seen:"
     )
     for path in [*files, root / "out" / "demo" / "summary.json"]:
         ml.print_line(f"  {path.relative_to(root)}")

@@ -4,19 +4,28 @@ import dagster as dg
 
 from vidtag_assets.cross_view import registered_gama
 from vidtag_assets.dataset import clips
+from vidtag_assets.evaluation import cityguessr_evaluation
 from vidtag_assets.gallery import gps_gallery
+from vidtag_assets.guessing import registered_cityguessr
 from vidtag_assets.recordings import own_recordings
 from vidtag_assets.registration import champion_model
+from vidtag_assets.training import cityguessr_model
 
 take_in = dg.define_asset_job(
     "take_in",
     selection=dg.AssetSelection.assets(own_recordings),
     description="Takes the recordings of one folder of data/inbox into the dataset of its name.",
 )
+PLACES = dg.AssetSelection.assets(cityguessr_model, cityguessr_evaluation, registered_cityguessr)
 everything = dg.define_asset_job(
     "everything",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(own_recordings),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(own_recordings) - PLACES,
     description="The main job: from clips to a champion. What is unchanged is not made again.",
+)
+name_places = dg.define_asset_job(
+    "name_places",
+    selection=PLACES,
+    description="CityGuessr on the clips, hierarchy and features that the main job made.",
 )
 refresh_data = dg.define_asset_job(
     "refresh_data",
@@ -25,12 +34,12 @@ refresh_data = dg.define_asset_job(
 )
 retrain = dg.define_asset_job(
     "retrain",
-    selection=dg.AssetSelection.groups("features", "training", "evaluation", "registry"),
+    selection=dg.AssetSelection.groups("features", "training", "evaluation", "registry") - PLACES,
     description="From features to a verdict: trains, evaluates, registers, and asks the gate.",
 )
 benchmark = dg.define_asset_job(
     "benchmark",
-    selection=dg.AssetSelection.groups("evaluation"),
+    selection=dg.AssetSelection.groups("evaluation") - PLACES,
     description="Evaluates every trained model on val and test and ranks them; trains nothing.",
 )
 promote = dg.define_asset_job(
@@ -47,5 +56,5 @@ cross_view = dg.define_asset_job(
     "cross_view",
     selection=dg.AssetSelection.assets(registered_gama).upstream()
     - dg.AssetSelection.assets(own_recordings),
-    description="GAMa alone, from clips to a verdict; there where the params' videos and imagery fit.",
+    description="GAMa alone, from clips to a verdict; if the params' imagery fits its videos.",
 )

@@ -132,6 +132,40 @@ def made(
     return root
 
 
+@pytest.fixture(scope="session")
+def gama_params(params: config.Params) -> config.Params:
+    """Flights that GAMa is learnt on, four seconds each, and networks that train in seconds."""
+    small = {"epochs": 1, "batch_size": 4, "width": 4, "blocks": 1, "stem": "fast"}
+    clips_of = {"source": "flyover_gama", "num_train": 4, "num_val": 2, "num_test": 2}
+    return dataclasses.replace(
+        params,
+        clips=dataclasses.replace(params.clips, **clips_of, min_frames=32, max_frames=32),
+        aerial=dataclasses.replace(params.aerial, tile_pixels=28),
+        gama=dataclasses.replace(
+            params.gama, **small, frame_size=(28, 28), clip_crop=(24, 24), tile_crop=24
+        ),
+        screening=dataclasses.replace(
+            params.screening, **small, frames_per_clip=4, fine_tune_epochs=1
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def made_gama(
+    gama_params: config.Params, tiny_encoders: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, config.Params]:
+    """A workspace in which every stage of GAMa has run, and its params."""
+    from vidtag_ml import aerial_locate, gama_stages, stages
+
+    root = tmp_path_factory.mktemp("made_gama") / "tiny world"
+    _workspace(root, gama_params, tiny_encoders)
+    assert stages.ingest(root, gama_params)
+    for name in ("aerial_gallery", "aerial_pixels", "gama", "screening", "evaluate_gama"):
+        assert getattr(gama_stages, name)(root, gama_params)
+    assert aerial_locate.make_bundle(root, gama_params)
+    return root, gama_params
+
+
 def _workspace(root: Path, params: config.Params, encoders: Path) -> Path:
     shutil.copytree(encoders, root / "data" / "encoders")
     (root / "params.yaml").write_text(yaml.safe_dump(config.as_dict(params), sort_keys=False))
@@ -152,21 +186,42 @@ class FakeDvc(Dvc):
         lock.write_text(yaml.safe_dump(recorded))
         return md5
 
+    def add(self, name: str) -> str:
+        """Records the digest of `data/NAME` in the shape of a file of DVC."""
+        path = Path(self.root) / "data" / name
+        recorded = {"outs": [{"path": name, "md5": f"{digest(path)}.dir"}]}
+        path.with_name(f"{name}.dvc").write_text(yaml.safe_dump(recorded))
+        return str(recorded["outs"][0]["md5"])
+
 
 @dataclasses.dataclass(frozen=True)
 class World:
-    """A workspace with its definitions, and the run that materialized all of them."""
+    """A workspace with its definitions, and the runs that materialized all of them."""
 
     root: Path
     resources: dict[str, Any]
     defs: dg.Definitions
     instance: dg.DagsterInstance
     result: dg.ExecuteInProcessResult
+    """Of the main job."""
+    places: dg.ExecuteInProcessResult
+    """Of the job that names places."""
+
+    @property
+    def materializations(self) -> list[dg.AssetMaterialization]:
+        """What both runs made, in order."""
+        runs = (self.result, self.places)
+        events = (event for run in runs for event in run.get_asset_materialization_events())
+        return [event.step_materialization_data.materialization for event in events]
+
+    def materialization(self, asset: str) -> dg.AssetMaterialization:
+        """What was told when the asset was materialized."""
+        (found,) = (m for m in self.materializations if m.asset_key.to_user_string() == asset)
+        return found
 
     def metadata(self, asset: str) -> dict[str, Any]:
         """What the asset showed when it was materialized."""
-        events = self.result.asset_materializations_for_node(asset)
-        return {key: value.value for key, value in events[0].metadata.items()}
+        return {key: value.value for key, value in self.materialization(asset).metadata.items()}
 
 
 @pytest.fixture(scope="session")
@@ -178,8 +233,11 @@ def world(
     with dg.DagsterInstance.ephemeral() as instance:
         resources = resources_of(root)
         defs = build_definitions(**resources)
-        job = defs.resolve_job_def("everything")
-        yield World(root, resources, defs, instance, job.execute_in_process(instance=instance))
+        runs = [
+            defs.resolve_job_def(name).execute_in_process(instance=instance)
+            for name in ("everything", "name_places")
+        ]
+        yield World(root, resources, defs, instance, *runs)
 
 
 def resources_of(root: Path) -> dict[str, Any]:

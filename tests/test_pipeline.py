@@ -11,8 +11,9 @@ from vidtag_ml.predict import Predictor
 
 def test_everything_is_materialized(world):
     assert world.result.success
+    assert world.places.success
     keys = world.defs.resolve_asset_graph().get_all_asset_keys()
-    made = {e.asset_key for e in world.result.get_asset_materialization_events()}
+    made = {m.asset_key for m in world.materializations}
     assert keys - made == {dg.AssetKey("own_recordings")}
     assert len(made) == 15
 
@@ -26,9 +27,8 @@ def test_blocking_checks_pass(world):
 
 
 def test_every_asset_shows_something(world):
-    for event in world.result.get_asset_materialization_events():
-        metadata = event.step_materialization_data.materialization.metadata
-        assert len(metadata) >= 4, event.asset_key
+    for made in world.materializations:
+        assert len(made.metadata) >= 4, made.asset_key
 
 
 def test_challenger_is_registered_with_its_lineage(world):
@@ -44,16 +44,16 @@ def test_second_run_does_no_work_and_registers_nothing(world):
     tracking = world.resources["tracking"]
     before = registry.aliases(tracking), len(registry.versions(tracking, "vidtag"))
     runs = len(tracking.client().search_runs([tracking.experiment_id()]))
-    job = world.defs.resolve_job_def("everything")
-    again = job.execute_in_process(instance=world.instance)
-    for event in again.get_asset_materialization_events():
-        metadata = event.step_materialization_data.materialization.metadata
-        assert "worked" not in metadata or not metadata["worked"].value, event.asset_key
-        new = event.step_materialization_data.materialization.tags
-        old = world.result.asset_materializations_for_node(event.asset_key.to_user_string())[0].tags
-        # Other tests promote by hand; that the champion stays is said by its alias below.
-        if event.asset_key.to_user_string() != "champion_model":
-            assert old["dagster/data_version"] == new["dagster/data_version"]
+    for name in ("everything", "name_places"):
+        job = world.defs.resolve_job_def(name)
+        again = job.execute_in_process(instance=world.instance)
+        for event in again.get_asset_materialization_events():
+            new = event.step_materialization_data.materialization
+            assert "worked" not in new.metadata or not new.metadata["worked"].value, event.asset_key
+            # Other tests promote by hand; that the champion stays is said by its alias below.
+            if event.asset_key.to_user_string() != "champion_model":
+                old = world.materialization(event.asset_key.to_user_string()).tags
+                assert old["dagster/data_version"] == new.tags["dagster/data_version"]
     assert before == (registry.aliases(tracking), len(registry.versions(tracking, "vidtag")))
     assert runs == len(tracking.client().search_runs([tracking.experiment_id()]))
 
@@ -68,7 +68,7 @@ def test_mlflow_model_gives_the_tracks_of_the_predictor(world):
 
 
 @pytest.mark.parametrize(
-    "job", ["refresh_data", "retrain", "benchmark", "promote", "validate_data"]
+    "job", ["refresh_data", "retrain", "benchmark", "name_places", "promote", "validate_data"]
 )
 def test_jobs_select_what_exists(world, job):
     assert isinstance(world.defs.resolve_job_def(job), dg.JobDefinition)

@@ -102,7 +102,14 @@ def _tracking() -> "Tracking":
     return Tracking(root=str(Path.cwd()))
 
 
-SHOWN = ("median_km", "acc_200km", "dfd_km", "acc_city", "acc_country")
+SHOWN = (
+    "median_km",
+    "acc_200km",
+    "dfd_km",
+    "acc_city",
+    "acc_country",
+    "hierarchical_recall_at_1",
+)
 """Of the many metrics, those that `trace` prints; --json has them all."""
 
 

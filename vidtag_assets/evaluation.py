@@ -140,7 +140,7 @@ geoclip_evaluation = evaluation_asset("geoclip", geoclip_model)
 
 
 @dg.asset(
-    deps=[vidtag_evaluation, geoclip_evaluation, cityguessr_evaluation],
+    deps=[vidtag_evaluation, geoclip_evaluation],
     group_name="evaluation",
     kinds={"csv"},
     owners=OWNERS,
@@ -149,13 +149,12 @@ geoclip_evaluation = evaluation_asset("geoclip", geoclip_model)
 def leaderboard(workspace: Workspace, params_file: ParamsFile) -> dg.MaterializeResult:
     """All models on the test clips, best median first: `out/evaluation/leaderboard.csv`.
 
-    Models that name places have no median; their shares stand in a table of their own.
+    Models that name places have no median: they are not in it.
 
     **When it fails:** an evaluation is missing; materialize it.
     """
     from vidtag_ml import plots
     from vidtag_ml.evaluate import Report
-    from vidtag_ml.evaluate_places import PlaceReport
 
     at = workspace.layout(params_file.load())
     reports = {name: Report.read(at.evaluation(name)) for name in stages.MODELS}
@@ -167,12 +166,10 @@ def leaderboard(workspace: Workspace, params_file: ParamsFile) -> dg.Materialize
     accuracies = [c for c in table.columns if c.startswith("acc_") and not c.endswith(("lo", "hi"))]
     shown = table[["model", "decoding", *accuracies, *SHOWN]]
     errors = {name: report.frames["error_km"].dropna() for name, report in reports.items()}
-    named = PlaceReport.read(at.evaluation("cityguessr"))
     return dg.MaterializeResult(
         data_version=dg.DataVersion(stage.digest(path)),
         metadata={
             "leaderboard": preview(shown, len(shown)),
-            "places": preview(pd.DataFrame([{"model": "cityguessr", **_of_places(named.summary)}])),
             "errors": picture(lambda target: plots.error_cdf(errors, target)),
             **numbers(_ratios(table), "vidtag_over_geoclip_"),
         },

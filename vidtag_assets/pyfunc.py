@@ -29,8 +29,9 @@ class Locator(PythonModel):
     ) -> pd.DataFrame:
         """Columns clip, time_s, lat, lon, initial_lat, initial_lon, score; one row a frame.
 
-        A model that searches aerial imagery: the same columns, one row a second. A model of places: clip, answer, city, state, country, continent, and probability_ and
-        sure_ of each; one row a video.
+        A model that searches aerial imagery: the same, one row a second. A model of places: clip,
+        answer, city, state, country, continent, and probability_ and sure_ of each; one row a
+        video.
         """
         found = [self.predictor.locate(Path(path)) for path in model_input]
         return pd.concat([answer.table() for answer in found], ignore_index=True)

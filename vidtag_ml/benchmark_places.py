@@ -238,9 +238,10 @@ def _located(
     else:
         folder = benchmark.measure(root, tracks, split)
         report = evaluate.Report.read(folder)
-        said = evaluate_places.nearest_city(report, centres).set_index("clip_id")
-        clips = tables.clips.set_index("clip_id").loc[said.index]
-        judged = labels.correct(said, clips, known).astype(float).reset_index()
+        said = evaluate_places.nearest_city(report, centres)
+        true = said[["clip_id"]].merge(tables.clips, on="clip_id")
+        judged = labels.correct(said, true, known).astype(float)
+        judged.insert(0, "clip_id", said["clip_id"])
         figures = dict(report.summary)
     protocol = {k: v for k, v in figures.items() if k.startswith("gallery")}
     shares = {name: float(judged[name].mean()) for name in evaluate_places.SHARES}

@@ -70,9 +70,10 @@ def _pictures(
 
 def markdown(table: pd.DataFrame) -> str:
     """The table in Markdown, a part for each group of rows; accuracies in per cent."""
-    places = table["group"].str.startswith("Places")
-    parts = [_tracks(table[~places])] if not places.all() else []
-    return "\n".join([*parts, *([_places(table[places])] if places.any() else [])])
+    kind = table["group"].str.extract("^(Places|Cross-view):")[0].fillna("Tracks")
+    write_of = {"Tracks": _tracks, "Places": _places, "Cross-view": _cross_view}
+    there = [name for name in write_of if (kind == name).any()]
+    return "\n".join(write_of[name](table[kind == name]) for name in there)
 
 
 def _places(table: pd.DataFrame) -> str:
@@ -98,6 +99,36 @@ def _places(table: pd.DataFrame) -> str:
             cells += [_given(row, "peak_memory_mb", 1, ",.0f")]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _cross_view(table: pd.DataFrame) -> str:
+    first = table.iloc[0]
+    near = f"{first['near_km']:.0f} km"
+    about = (
+        f"Dataset {first['dataset']}, split {first['split']}: {first['num_clips']:.0f} videos. "
+        f"Tiles are {first['tile_km']:.0f} km wide in the mean; one within {near} of the query "
+        "counts as right, as does its own. In brackets: 95 % bootstrap intervals over videos."
+    )
+    recalls = ("recall_at_1", "recall_at_5", "recall_at_10", "recall_at_1pct", "recall_at_10pct")
+    distances = [c for c in table.columns if c.startswith("top1_at_")]
+    in_tiles = any(c.endswith("tiles") for c in distances)
+    within = [c for c in distances if c.endswith("tiles" if in_tiles else "mile")]
+    head = ["Row", "gallery", *(c.replace("ecall_at_", "@").replace("r@", "R@") for c in recalls)]
+    head += [c.replace("top1_at_", "top-1 at ") for c in within] + ["mean top-1 km"]
+    lines = [about]
+    for group, rows in table.groupby("group", sort=False):
+        lines += ["", f"**{group}**", "", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+        for row in rows.to_dict("records"):
+            cells = [row["row"], f"{row['gallery_size']:,.0f}", _bounded(row, recalls[0])]
+            cells += [_given(row, name, 100, ".1f") for name in (*recalls[1:], *within)]
+            cells += [_given(row, "top1_mean_km", 1, ",.0f")]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _bounded(row: dict[Any, Any], name: str) -> str:
+    low, high = (f"{row[f'{name}_{end}'] * 100:.1f}" for end in ("lo", "hi"))
+    return f"{row[name] * 100:.1f} [{low}, {high}]"
 
 
 def _share(row: dict[Any, Any], name: str) -> str:

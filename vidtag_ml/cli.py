@@ -289,12 +289,15 @@ def benchmark(
     import pandas as pd
 
     from vidtag_ml import benchmark as rows
-    from vidtag_ml import benchmark_places, benchmark_table
+    from vidtag_ml import benchmark_cross_view, benchmark_places, benchmark_table
 
     values = _load(params)
+    parts: list[Any] = [rows, benchmark_places]
+    if values.clips.source in benchmark_cross_view.SOURCES:
+        parts = [benchmark_cross_view]
     tables = []
     with progress.showing():
-        for part in (rows, benchmark_places):
+        for part in parts:
             chosen = lambda row: only.lower() in f"{row.group}: {row.name}".lower()  # noqa: E731
             tables.append(part.run(Path(), values, split.value, chosen, _row))
     table = pd.concat(tables, ignore_index=True)

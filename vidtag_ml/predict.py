@@ -151,8 +151,12 @@ def load(folder: Path) -> "Predictor | Guesser | Matcher":
     """
     from vidtag_ml import aerial_locate, guess
 
-    kinds = {guess.KIND: guess.Guesser, aerial_locate.KIND: aerial_locate.Matcher}
-    return kinds.get(kind(folder), Predictor).load(folder)
+    given = kind(folder)
+    if given == guess.KIND:
+        return guess.Guesser.load(folder)
+    if given == aerial_locate.KIND:
+        return aerial_locate.Matcher.load(folder)
+    return Predictor.load(folder)
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,8 @@ _MODELS = (
     "vidtag_ml.models.vidtag",
     "vidtag_ml.models.geoclip",
 )
+_ANSWERED_BY = ("inference", "least_probability")
+"""Settings of CityGuessr that only answers depend on."""
 _PLACES = (
     "vidtag_ml.dataset",
     "vidtag_ml.hierarchy",
@@ -100,7 +102,7 @@ def ingest(root: Path, params: config.Params) -> bool:
     """Makes `data/<dataset>/`: tables, and videos where they are generated."""
     if params.clips.source == "recordings":
         return _merge_recordings(root, params)
-    if params.clips.source != "flyover":
+    if not params.clips.source.startswith("flyover"):
         return _ingest_published(root, params)
     from vidtag_ml.sources import flyover_dataset
 
@@ -368,6 +370,7 @@ def evaluate_cityguessr(
     key = {
         **_guess_key(at, params),
         "model": _model_digest(at.model("cityguessr"), _COMMANDS["cityguessr"]),
+        "answered_by": {name: getattr(params.cityguessr, name) for name in _ANSWERED_BY},
         "draws": params.evaluation.bootstrap_draws,
         "split": split,
         "reporting": stage.code_digest("vidtag_ml.evaluate_places", "vidtag_ml.metrics"),
@@ -417,7 +420,7 @@ def _guess_key(at: Layout, params: config.Params) -> dict[str, Any]:
             for name in names
             for kind in ("json", "safetensors")
         ],
-        "params": config.as_dict(settings),
+        "params": {k: v for k, v in config.as_dict(settings).items() if k not in _ANSWERED_BY},
         "code": stage.code_digest(*_PLACES, *_TABLES),
     }
 

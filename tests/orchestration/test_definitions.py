@@ -25,7 +25,7 @@ PARENTS = {
     "cityguessr_model": {"clips", "hierarchy", "frame_features"},
     "cityguessr_evaluation": {"cityguessr_model"},
     "registered_cityguessr": {"cityguessr_model", "cityguessr_evaluation"},
-    "leaderboard": {"vidtag_evaluation", "geoclip_evaluation", "cityguessr_evaluation"},
+    "leaderboard": {"vidtag_evaluation", "geoclip_evaluation"},
     "registered_model": {"phase_two_model", "vidtag_evaluation", "gps_gallery"},
     "champion_model": {"registered_model", "geoclip_evaluation"},
 }
@@ -81,6 +81,50 @@ def test_clips_come_from_own_recordings_where_the_params_say_so(tmp_path):
     params = ParamsFile(path=str(tmp_path / "params.yaml"))
     graph = build_definitions(params_file=params).resolve_asset_graph()
     assert graph.get(dg.AssetKey("clips")).parent_keys == {dg.AssetKey("own_recordings")}
+
+
+CROSSING = {
+    "aerial_gallery": {"clips"},
+    "gama_model": {"aerial_gallery"},
+    "screening_model": {"gama_model"},
+    "gama_evaluation": {"gama_model", "screening_model"},
+    "registered_gama": {"gama_evaluation"},
+}
+
+
+@pytest.fixture(scope="module")
+def crossing():
+    """The definitions where params fly the flights that the Blue Marble shows."""
+    params = ParamsFile(path=str(ROOT / "params" / "flyover_gama.yaml"))
+    return build_definitions(params_file=params)
+
+
+def test_gama_is_there_where_imagery_and_videos_fit(crossing):
+    dg.Definitions.validate_loadable(crossing)
+    graph = crossing.resolve_asset_graph()
+    found = {key.to_user_string() for key in graph.get_all_asset_keys()}
+    assert found == set(PARENTS) | set(CROSSING)
+    for key, parents in CROSSING.items():
+        node = graph.get(dg.AssetKey(key))
+        assert {parent.to_user_string() for parent in node.parent_keys} == parents
+        assert "**When it fails:**" in node.description
+    assert graph.get(dg.AssetKey("gama_model")).pools == {"gpu"}
+
+
+def test_gama_has_a_job_of_its_own_where_it_is_there(crossing):
+    def made_by(job):
+        layer = crossing.resolve_job_def(job).asset_layer
+        return {key.to_user_string() for key in layer.executable_asset_keys}
+
+    assert made_by("cross_view") == {"clips", *CROSSING}
+    assert set(CROSSING) <= made_by("everything")
+    assert "cross_view" not in {job.name for job in defs.jobs}
+
+
+def test_bounds_of_tiles_block_and_their_coverage_warns(crossing):
+    specs = {spec.name: spec for each in crossing.asset_checks for spec in each.check_specs}
+    assert specs["tiles_lie_in_bounds"].blocking
+    assert not specs["tiles_cover_the_fixes"].blocking
 
 
 def test_only_ingest_is_partitioned():

@@ -24,19 +24,11 @@ def test_test_video_is_located_with_the_champion(root):
     assert all(path.parent == root / "out" / "demo" for path in files)
 
 
-def test_test_video_is_given_its_place(root):
-    files = demo.guess(root)
-    assert [path.name for path in files] == ["place.json", "place.png"]
-    place = json.loads(files[0].read_text())["place"]
-    assert list(place) == ["city", "state", "country", "continent"]
-
-
-def test_summary_holds_the_figures_of_all_models(root):
+def test_summary_holds_the_figures_of_both_models(root):
     summary = demo.summarise(root, 12.34)
     assert summary == json.loads((root / "out" / "demo" / "summary.json").read_text())
     assert list(summary["models"]) == ["vidtag", "geoclip"]
     assert all(set(figures) == set(demo.FIGURES) for figures in summary["models"].values())
-    assert set(summary["places"]) == set(demo.PLACE_FIGURES)
     assert summary["champion_version"] == 1
     assert (summary["num_test_clips"], summary["num_test_frames"]) == (2, 16)
 

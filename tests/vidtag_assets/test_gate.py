@@ -164,3 +164,43 @@ def test_order_of_places_does_not_matter():
     rival, ours = place_report(HALF), place_report(np.ones(NUM))
     shuffled = dataclasses.replace(rival, per_clip=rival.per_clip.sample(frac=1, random_state=1))
     assert judge_places(ours, shuffled) == judge_places(ours, rival)
+
+
+def tile_report(right_V, own=True, size=100, gallery="g"):
+    """Videos of two clips each: right, to their own tiles or near ones, or not."""
+    right = np.repeat(np.asarray(right_V, bool), 2)
+    frames = pd.DataFrame({"clip": np.repeat([f"clip-{k:02d}" for k in range(len(right_V))], 2)})
+    frames = frames.assign(time_s=0.0, true_lat=0.0, true_lon=0.0, tile="own")
+    frames["hierarchical_top1"] = np.where(right & own, "own", "another")
+    frames["hierarchical_recall_at_1"] = right
+    return Report({"gallery_md5": gallery, "split": "val", "gallery_size": size}, frames, frames)
+
+
+def judge_tiles(challenger, rival):
+    return gate.judge_tiles(challenger, rival, "champion 1", draws=200)
+
+
+@pytest.mark.parametrize(("report", "promoted"), [
+    (tile_report(HALF), True),
+    (tile_report(HALF, size=2), False),
+    (tile_report(HALF, own=False), False),
+])  # fmt: skip
+def test_first_champion_among_tiles_finds_their_own_more_often_than_chance(report, promoted):
+    verdict = judge_tiles(report, None)
+    assert verdict.promoted == promoted
+    assert "by chance" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(("right", "promoted"), [
+    (np.ones(NUM), True), (HALF, False), (np.zeros(NUM), False), (np.r_[1, HALF[1:]], False),
+])  # fmt: skip
+def test_more_clips_with_the_right_tile_are_promoted(right, promoted):
+    verdict = judge_tiles(tile_report(right), tile_report(HALF))
+    assert verdict.promoted == promoted
+    assert verdict.reasons[0].endswith("against champion 1" if promoted else "no significant gain")
+
+
+def test_tiles_of_another_gallery_cannot_be_compared():
+    verdict = judge_tiles(tile_report(np.ones(NUM)), tile_report(HALF, gallery="h"))
+    assert not verdict.promoted
+    assert verdict.reasons == ("cannot be compared with champion 1: another gallery",)

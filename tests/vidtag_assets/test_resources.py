@@ -52,3 +52,16 @@ def test_changed_bytes_change_the_status_and_the_identity(dvc):
 def test_unknown_stage_fails_with_what_dvc_said(dvc):
     with pytest.raises(RuntimeError, match="nothing_of_ours"):
         dvc.commit("nothing_of_ours")
+
+
+def test_what_no_stage_makes_is_recorded_beside_it_and_leaves_a_clean_status(dvc):
+    dvc.commit("gallery")
+    folder = pathlib.Path(f"{dvc.root}/data/tiles")
+    folder.mkdir()
+    (folder / "table").write_text("a, b")
+    assert dvc.md5("tiles") is None
+    md5 = dvc.add("tiles")
+    assert dvc.md5("tiles") == md5 != dvc.md5("gallery")
+    assert dvc.status() == {}
+    (folder / "table").write_text("b, c")
+    assert dvc.add("tiles") != md5

@@ -189,6 +189,37 @@ def test_evaluation_of_places_is_printed_for_people_and_programs(vidtag, made):
     assert "most frequent class" in table
 
 
+def test_evaluation_among_tiles_is_printed_for_people_and_programs(vidtag, made_gama):
+    summary = json.loads(vidtag(made_gama[0], "evaluate", "gama", "--json").stdout)
+    assert (summary["model"], summary["split"]) == ("gama", "test")
+    table = vidtag(made_gama[0], "evaluate", "gama").stdout
+    assert f"flat | hierarchical ({summary['kept']}) | screening (videos)" in " | ".join(
+        cell.strip() for cell in table.splitlines()[2].split("┃")
+    )
+    sizes = next(line for line in table.splitlines() if "gallery size" in line)
+    prefixes = ("", "hierarchical_", "screening_")
+    wanted = [f"{summary[f'{prefix}gallery_size']:.0f}" for prefix in prefixes]
+    assert [cell.strip() for cell in sizes.split("│")[2:5]] == wanted
+
+
+def test_what_is_made_for_gama_is_not_made_again(vidtag, made_gama):
+    commands = (("aerial",), ("train", "gama"), ("train", "screening"))
+    said = "".join(vidtag(made_gama[0], *command).stdout for command in commands)
+    wanted = ("data/aerial_gallery", "out/aerial_pixels", "out/gama", "out/screening")
+    assert said == "".join(f"{path}: unchanged, nothing to do\n" for path in wanted)
+
+
+def test_tracks_by_aerial_imagery_are_files_like_others(vidtag, made_gama, tmp_path):
+    root = made_gama[0]
+    video = min((root / "data" / "flyover_gama" / "videos").glob("*.mp4"))
+    bundle = root / "out" / "aerial_bundle"
+    done = vidtag(tmp_path, "locate", video, "--model", bundle, "--out", "there", "--json")
+    (row,) = json.loads(done.stdout)
+    kinds = ("gpx", "geojson", "kml", "csv", "png")
+    assert row["files"] == [f"there/track.{kind}" for kind in kinds]
+    assert [point["time_s"] for point in row["track"]] == [0.0, 1.0, 2.0]
+
+
 @pytest.mark.parametrize("kind", ["missing", "text", "empty", "truncated"])
 def test_bad_video_is_one_line_and_leaves_nothing(vidtag, bundle, video, tmp_path, kind):
     path = tmp_path / f"{kind}.mp4"

@@ -1,0 +1,137 @@
+"""Bundles of GAMa on a tiny flyover_gama world: what is in them, and that they locate as judged."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from vidtag_ml import (
+    aerial,
+    aerial_locate,
+    crossview_embeddings,
+    gama_stages,
+    imagery,
+    layout,
+    predict,
+)
+from vidtag_ml.aerial_locate import Matcher
+
+
+@pytest.fixture(scope="module")
+def located(made_gama):
+    """The params, layout and matcher of a world in which all of GAMa was made, and a test video."""
+    root, params = made_gama
+    at = layout.of(root, params)
+    drive = gama_stages.drives(at, params, "test")[0]
+    return params, at, Matcher.load(at.aerial_bundle), drive
+
+
+@pytest.fixture(scope="module")
+def track(located):
+    return located[2].locate(video(located))
+
+
+def video(located):
+    _, at, _, drive = located
+    return at.dataset / "videos" / f"{drive.name}.mp4"
+
+
+@pytest.fixture
+def moved(located, tmp_path):
+    """A copy of the bundle elsewhere."""
+    return shutil.copytree(located[1].aerial_bundle, tmp_path / "moved bundle")
+
+
+def change(bundle, **values):
+    card = json.loads((bundle / "bundle.json").read_text())
+    (bundle / "bundle.json").write_text(json.dumps({**card, **values}))
+    return bundle
+
+
+def test_a_track_has_a_point_a_second_in_the_middle_of_a_tile(located, track):
+    middles = set(map(tuple, located[2].tiles.latlon_G2))
+    assert track.clip == located[3].name
+    assert track.time_s.tolist() == [0.0, 1.0, 2.0]
+    for points in (track.latlon_T2, track.initial_latlon_T2):
+        assert set(map(tuple, points)) <= middles
+    assert ((track.score_T >= 0) & (track.score_T <= 1)).all()
+
+
+def test_clips_are_embedded_as_in_the_evaluation(located):
+    params, at, matcher, drive = located
+    world = gama_stages.world(at, params)
+    seen = crossview_embeddings.clips_seen([drive], world.footage, params.gama)
+    model = crossview_embeddings.read_gama(at.model("gama"))
+    wanted = crossview_embeddings.embed_clips(model, params.gama, seen, [drive], world.footage)
+    _, found = matcher._clips(video(located), None)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_final_points_are_the_best_in_the_kept_regions(located, track):
+    matcher = located[2]
+    _, clips_NE = matcher._clips(video(located), None)
+    first = (clips_NE @ matcher.tiles_ME.float().T).argmax(1)
+    kept = [str(name) for name in matcher.regions.ids[matcher._regions(first.numpy())]]
+    rows = aerial.reduced(matcher.tiles, matcher.regions, kept)
+    best, where = (clips_NE @ matcher.tiles_ME[rows].float().T).max(1)
+    assert len(kept) == 1 < len(matcher.regions)
+    assert (track.initial_latlon_T2 == matcher.tiles.latlon_G2[first]).all()
+    assert (track.latlon_T2 == matcher.tiles.latlon_G2[rows[where]]).all()
+    np.testing.assert_allclose(track.score_T, (1 + best.double().numpy()) / 2, atol=1e-6)
+
+
+def test_a_bundle_that_was_moved_locates_alike(located, track, moved):
+    found = predict.load(moved).locate(video(located))
+    pd.testing.assert_frame_equal(found.table(), track.table())
+
+
+def test_more_frames_a_second_make_shorter_clips(located):
+    assert located[2].locate(video(located), 16.0).time_s.tolist() == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_a_video_shorter_than_a_clip_is_refused(located):
+    with pytest.raises(ValueError, match=r"mp4: 4 frames at 1 a second; a clip takes 15"):
+        located[2].locate(video(located), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"format": 99}, "format 99"),
+        ({"kind": "places"}, "gives places, not aerial"),
+        ({"imagery": "/not/there"}, "the aerial imagery is gone from /not/there"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_sentence(moved, values, message):
+    with pytest.raises(ValueError, match=message):
+        Matcher.load(change(moved, **values))
+
+
+def test_pictures_come_from_the_folder_that_the_card_names(located, moved, tmp_path, monkeypatch):
+    asked = []
+    real = imagery.pixels
+
+    def pixels(areas, rows, size, folder=None):
+        asked.append(folder)
+        return real(areas, rows, size)
+
+    monkeypatch.setattr(aerial_locate.imagery, "pixels", pixels)
+    Matcher.load(change(moved, imagery=str(tmp_path))).locate(video(located))
+    assert asked == [tmp_path]
+
+
+def test_nothing_is_bundled_again(located):
+    params, at, _, _ = located
+    assert not aerial_locate.make_bundle(at.root, params)
+
+
+def test_bundles_of_every_kind_are_loaded_by_what_they_are(located, made):
+    kinds = [located[1].aerial_bundle, made / "out" / "guess_bundle", made / "out" / "bundle"]
+    assert [type(predict.load(kind)).__name__ for kind in kinds] == [
+        "Matcher", "Guesser", "Predictor"
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="gives aerial, not tracks"):
+        predict.Predictor.load(kinds[0])

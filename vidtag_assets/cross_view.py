@@ -1,0 +1,394 @@
+"""GAMa: the aerial gallery, both networks, their evaluation and registry; checks below each.
+
+All of it in one module, because it is there only where the params give videos and imagery of the
+same ground (`fits`): elsewhere, as in the default params, these assets could not be made, so that
+Dagster shows none, and the job `everything` needs no exception.
+
+Belongs here: assets aerial_gallery, gama_model, screening_model, gama_evaluation, registered_gama.
+Does not belong here: what registering and deciding mean (registry.py, gate.py), tiles, training and
+search themselves (vidtag_ml).
+"""
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pandas as pd
+
+import vidtag_ml
+from vidtag_assets import provenance, registry
+from vidtag_assets.dataset import clips
+from vidtag_assets.metadata import OWNERS, numbers, picture, preview
+from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
+from vidtag_assets.training import run_of, train
+from vidtag_ml import config, gama_stages, stage, stages
+from vidtag_ml.layout import Layout
+from vidtag_ml.stage import code_digest
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+    from vidtag_assets.gate import Verdict
+    from vidtag_ml.evaluate import Report
+
+GALLERY = "aerial_gallery"
+"""What DVC calls it."""
+SEEN = {"flyover": "flyover_gama", "published": "bdd100k"}
+"""`aerial.source` -> the only `clips.source` whose videos show that ground from near enough."""
+LEAST_INSIDE = 0.95
+"""Share of the fixes that lie inside some tile."""
+NUM_TILES, NUM_TRACKS, NUM_QUERIES = 8, 6, 4
+"""Examples in the UI."""
+
+
+def fits(params: config.Params) -> bool:
+    """Whether imagery and videos of the params show the same ground.
+
+    The Blue Marble is what the flights of flyover_gama see, the published tiles belong to the
+    drives of BDD100K; slippy tiles and GeoTIFFs are chosen by whoever has them, for any videos.
+    """
+    return SEEN.get(params.aerial.source, params.clips.source) == params.clips.source
+
+
+@dg.asset(
+    deps=[clips],
+    group_name="gallery",
+    kinds={"dvc", "parquet"},
+    code_version=code_digest("vidtag_ml.aerial", "vidtag_ml.sources.aerial_tiles"),
+    owners=OWNERS,
+    pool="dvc",
+)
+def aerial_gallery(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.MaterializeResult:
+    """Aerial tiles with known bounds, and the large regions that they make up.
+
+    Its data version is the DVC md5 of `data/aerial_gallery/`, recorded in `data/aerial_gallery.dvc`
+    and not by a stage of dvc.yaml, which would lack its output wherever there is no GAMa.
+
+    **When it fails:** the imagery of section `aerial` of params.yaml is not where it says, or shows
+    none of the fixes; the message says which.
+    """
+    from vidtag_ml import aerial, aerial_plots, imagery
+
+    params = params_file.load()
+    worked = gama_stages.aerial_gallery(workspace.path, params)
+    md5 = dvc.add(GALLERY)
+    tiles, regions = aerial.read(workspace.layout(params).aerial_gallery)
+    rows = range(0, len(tiles), max(1, len(tiles) // NUM_TILES))[:NUM_TILES]
+    pictures = list(imagery.pixels(tiles, rows, 128, _imagery(workspace, params)))
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(md5),
+        metadata={
+            "dagster/row_count": len(tiles),
+            "num_regions": len(regions),
+            "tiles": picture(lambda path: aerial_plots.grid([pictures], path)),
+            "protocol": dg.MetadataValue.json(tiles.protocol),
+            "gallery_md5": tiles.digest,
+            "dvc_md5": md5,
+            "worked": worked,
+        },
+    )
+
+
+@dg.asset_check(asset=aerial_gallery, blocking=True)
+def tiles_lie_in_bounds(workspace: Workspace, params_file: ParamsFile) -> dg.AssetCheckResult:
+    """Every tile lies within its bounds and its region, bears its number, and has its picture."""
+    from vidtag_ml import aerial
+
+    params = params_file.load()
+    gallery = aerial.read(workspace.layout(params).aerial_gallery)
+    found = aerial.problems(*gallery, _imagery(workspace, params))
+    return dg.AssetCheckResult(
+        passed=not found,
+        metadata={
+            "num_problems": len(found),
+            "problems": preview(pd.DataFrame(found, columns=["id", "reason"]), 20),
+        },
+    )
+
+
+@dg.asset_check(asset=aerial_gallery, additional_deps=[clips])
+def tiles_cover_the_fixes(workspace: Workspace, params_file: ParamsFile) -> dg.AssetCheckResult:
+    """At least 95 % of the fixes lie inside some tile; else this warns: they cannot be found."""
+    from vidtag_ml import aerial
+    from vidtag_ml import clips as tables_of
+
+    at = workspace.layout(params_file.load())
+    fixes = tables_of.read(at.dataset).kept[["lat", "lon"]].to_numpy(float)
+    found = aerial.coverage(aerial.read(at.aerial_gallery)[0], fixes)
+    return dg.AssetCheckResult(
+        passed=found["inside"] >= LEAST_INSIDE,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{found['inside']:.1%} of the fixes lie inside a tile",
+        metadata=found,
+    )
+
+
+@dg.asset(
+    deps=[aerial_gallery],
+    group_name="training",
+    kinds={"torch", "mlflow"},
+    code_version=code_digest(
+        "vidtag_ml.training.gama", "vidtag_ml.models.gama", "vidtag_ml.crossview_data"
+    ),
+    owners=OWNERS,
+    pool="gpu",
+)
+def gama_model(
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    params_file: ParamsFile,
+    dvc: Dvc,
+    tracking: Tracking,
+) -> dg.MaterializeResult:
+    """GAMa-Net: clips of ground video and the aerial tiles under them meet in one space.
+
+    Frames and tiles are scaled to the sizes that it sees first (`out/aerial_pixels/`), then all
+    tiles are embedded.
+
+    **When it fails:** out of memory (a smaller `gama.batch_size`), no room for the pixels, or
+    weights to start from are missing. Materialize again: it goes on from its newest checkpoint.
+    """
+    gama_stages.aerial_pixels(workspace.path, params_file.load())
+    run, make = context.run.run_id, gama_stages.gama
+    return train("gama", run, workspace, params_file, dvc, tracking, make, GALLERY)
+
+
+@dg.asset(
+    deps=[gama_model],
+    group_name="training",
+    kinds={"torch", "mlflow"},
+    code_version=code_digest(
+        "vidtag_ml.training.gama", "vidtag_ml.models.gama", "vidtag_ml.screening"
+    ),
+    owners=OWNERS,
+    pool="gpu",
+)
+def screening_model(
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    params_file: ParamsFile,
+    dvc: Dvc,
+    tracking: Tracking,
+) -> dg.MaterializeResult:
+    """The screening network: which regions the tiles found along a video belong to.
+
+    **When it fails:** as GAMa-Net; materialize again and it goes on from its checkpoint.
+    """
+    run, make = context.run.run_id, gama_stages.screening
+    return train("screening", run, workspace, params_file, dvc, tracking, make, GALLERY)
+
+
+@dg.asset(
+    deps=[gama_model, screening_model],
+    group_name="evaluation",
+    kinds={"torch", "parquet"},
+    code_version=code_digest(
+        "vidtag_ml.evaluate_gama", "vidtag_ml.crossview", "vidtag_ml.screening"
+    ),
+    owners=OWNERS,
+    pool="gpu",
+)
+def gama_evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.MaterializeResult:
+    """Tiles that GAMa finds on val, which decides promotion, and on test: `out/evaluation/gama/`.
+
+    Flat and hierarchical search and the screening of regions, each figure with its gallery's size.
+
+    **When it fails:** a network, the gallery or the pixels are missing or have changed; materialize
+    what the message names, then this again.
+    """
+    from vidtag_ml import aerial_plots, plots
+    from vidtag_ml.evaluate import Report
+
+    params = params_file.load()
+    at = workspace.layout(params)
+    worked = [gama_stages.evaluate_gama(workspace.path, params, s) for s in stages.SPLITS]
+    reports = {s: Report.read(at.evaluation(registry.AERIAL, s)) for s in stages.SPLITS}
+    test, world = reports["test"], gama_stages.world(at, params)
+    examples = test.tracks[:: max(1, len(test.tracks) // NUM_TRACKS)][:NUM_TRACKS]
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(
+            " ".join(stage.digest(at.evaluation(registry.AERIAL, s)) for s in stages.SPLITS)
+        ),
+        metadata={
+            "answers": picture(
+                lambda path: aerial_plots.answers(test, world, params.gama, NUM_QUERIES, path)
+            ),
+            "tracks": picture(lambda path: plots.tracks_sheet(examples, test.truths, path)),
+            "figures": preview(searches(test.summary), 20),
+            "summary": dg.MetadataValue.json(test.summary),
+            **{
+                name: value
+                for split, report in reports.items()
+                for name, value in numbers(_headline(report.summary), f"{split}_").items()
+            },
+            "worked": any(worked),
+        },
+    )
+
+
+def searches(summary: Mapping[str, Any]) -> pd.DataFrame:
+    """The figures of a report on tiles: a row a figure, a column a search."""
+    shares = [n for n in summary if n.startswith(("recall_at_", "top1_at_", "gallery_size"))]
+    names = [n for n in shares if not n.endswith(("_lo", "_hi"))]
+    kinds = {"flat": "", "hierarchical": "hierarchical_", "screening": "screening_"}
+    return pd.DataFrame(
+        {"figure": names, **{k: [summary.get(p + n, "") for n in names] for k, p in kinds.items()}}
+    )
+
+
+def _headline(summary: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("gallery_size", "recall_at_1", "recall_at_5", "recall_at_10")
+    found = {f"{p}{n}": summary[f"{p}{n}"] for n in names for p in ("", "hierarchical_")}
+    return found | {f"screening_{n}": summary[f"screening_{n}"] for n in names[:2]}
+
+
+@dg.asset(
+    deps=[gama_evaluation],
+    group_name="registry",
+    kinds={"mlflow"},
+    owners=OWNERS,
+)
+def registered_gama(
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    params_file: ParamsFile,
+    dvc: Dvc,
+    tracking: Tracking,
+) -> dg.MaterializeResult:
+    """GAMa's bundle as a version in MLflow's registry, and the gate's verdict on it.
+
+    It becomes `@challenger`, and `@champion` if more clips of the same val videos get the right
+    tile than with the champion, beyond chance; the first champion must beat a tile at random.
+    `vidtag locate VIDEO --model gama` uses the champion.
+
+    **When it fails:** DVC has no md5 of clips or aerial_gallery (materialize them first), or the
+    disk is full. Nothing is half registered: materialize again.
+    """
+    from vidtag_ml import aerial_locate
+
+    params = params_file.load()
+    aerial_locate.make_bundle(workspace.path, params)
+    at = workspace.layout(params)
+    lineage = provenance.lineage(workspace.path, params, dvc, context.run.run_id, GALLERY)
+    runs = {name: run_of(tracking, at, name) for name in ("gama", "screening")}
+    version, new = register(
+        tracking, at, params, lineage, {name: run for name, run in runs.items() if run}
+    )
+    entry, verdict = decide(tracking, at, params)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(version.tags["bundle"]),
+        metadata={
+            "version": int(version.version),
+            "new": new,
+            "verdict": entry.action,
+            "reason": dg.MetadataValue.md(entry.reason),
+            "champion": entry.champion or 0,
+            "model_uri": f"models:/{registry.AERIAL}/{version.version}",
+            "mlflow_run": dg.MetadataValue.url(tracking.url(str(version.run_id))),
+            **{key: value for key, value in sorted(version.tags.items()) if value},
+            **numbers(dataclasses.asdict(verdict) if verdict else {}),
+        },
+    )
+
+
+def register(
+    tracking: Tracking,
+    at: Layout,
+    params: config.Params,
+    lineage: provenance.Lineage,
+    runs: Mapping[str, str],
+) -> tuple["ModelVersion", bool]:
+    """The version of `out/aerial_bundle` and whether it is new; it becomes the challenger."""
+    if lineage.gallery is None:
+        raise ValueError(f"there is no data/{GALLERY}.dvc: materialize {GALLERY} first")
+    provenance.require(lineage)
+    digest = stage.digest(at.aerial_bundle)
+    tags = {
+        **lineage.tags(),
+        f"dvc.{GALLERY}": lineage.gallery or "",
+        "bundle": digest,
+        **{f"run.{name}": run for name, run in runs.items()},
+    }
+    return registry.challenge(
+        tracking, registry.AERIAL, digest, lambda: _log(tracking, at, params, tags)
+    )
+
+
+def decide(
+    tracking: Tracking, at: Layout, params: config.Params
+) -> "tuple[registry.Promotion, Verdict | None]":
+    """The gate's decision about the challenger, carried out and logged."""
+    from vidtag_assets import gate
+
+    draws = params.evaluation.bootstrap_draws
+
+    def judge(challenger: "ModelVersion", champion: int | None) -> "Verdict":
+        ours = registry.report(tracking, challenger, "val")
+        if champion is None:
+            return gate.judge_tiles(ours, None, "", draws=draws)
+        theirs = _champion_report(tracking, at, params, ours, champion)
+        return gate.judge_tiles(ours, theirs, f"champion {champion}", draws=draws)
+
+    return registry.settle(tracking, registry.AERIAL, judge)
+
+
+def _champion_report(
+    tracking: Tracking, at: Layout, params: config.Params, ours: "Report", champion: int
+) -> "Report":
+    """The champion's report on the challenger's val clips and gallery.
+
+    The one it was registered with where that fits; else its networks embed the gallery of today
+    and are evaluated anew, if they see frames of the size and rate that lie here: if these have
+    changed, the old report is all there is.
+    """
+    from vidtag_assets import gate
+    from vidtag_ml import aerial_locate, evaluate_gama
+    from vidtag_ml.aerial_locate import Matcher
+
+    name = f"{registry.AERIAL}/{champion}"
+    theirs = registry.report(tracking, registry.resolve(tracking, name), "val")
+    bundle = registry.bundle_path(tracking, name)
+    matcher = Matcher.load(bundle)
+    seen = [(s.frame_size, s.frames_per_second) for s in (matcher.settings, params.gama)]
+    if gate.incomparable(ours, theirs) is None or seen[0] != seen[1]:
+        return theirs
+    world, drives = gama_stages.world(at, params), gama_stages.drives(at, params, "val")
+    with tempfile.TemporaryDirectory() as folder:
+        gama, screening = aerial_locate.embed_anew(bundle, matcher.settings, world, Path(folder))
+        changed = dataclasses.replace(params, gama=matcher.settings, screening=matcher.screened)
+        return evaluate_gama.evaluate_gama(gama, screening, drives, world, changed, "val", name)
+
+
+def _log(
+    tracking: Tracking, at: Layout, params: config.Params, tags: Mapping[str, str]
+) -> "ModelVersion":
+    import mlflow
+
+    from vidtag_ml.evaluate import Report
+
+    with tracking.open(f"register {registry.AERIAL}", tags):
+        mlflow.log_params(provenance.flat(config.as_dict(params)))
+        info = mlflow.pyfunc.log_model(
+            name=registry.AERIAL,
+            python_model=str(Path(__file__).with_name("pyfunc.py")),
+            artifacts={"bundle": str(at.aerial_bundle)},
+            pip_requirements=[f"vidtag-geo=={vidtag_ml.__version__}"],
+            tags=dict(tags),
+        )
+        gallery = provenance.dataset(GALLERY, at.aerial_gallery, tags["dvc.gallery"])
+        mlflow.log_input(gallery, context="gallery")
+        for split in stages.SPLITS:
+            folder = at.evaluation(registry.AERIAL, split)
+            data = provenance.dataset(f"{at.source}-{split}", at.dataset, tags["dvc.clips"])
+            mlflow.log_input(data, context=split)
+            figures = numbers(Report.read(folder).summary, f"{split}_")
+            mlflow.log_metrics(figures, model_id=info.model_id, dataset=data)
+            mlflow.log_artifacts(str(folder), f"evaluation/{split}")
+    return mlflow.register_model(info.model_uri, registry.AERIAL, tags=dict(tags))
+
+
+def _imagery(workspace: Workspace, params: config.Params) -> Path | None:
+    return None if params.aerial.folder is None else workspace.path / params.aerial.folder
