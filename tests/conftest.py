@@ -5,6 +5,7 @@ neighbours. The fixtures of the session are read by many tests: copy before you 
 """
 
 import dataclasses
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ from vidtag_ml.sources import flyover_dataset
 from vidtag_ml.stage import digest
 
 ROOT = Path(__file__).parents[1]
+# Networks of a few weights: threads cost more than they give, most of all beside each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ def test_nothing_to_believe_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="at least one level"):
         place_plots.reliability({}, tmp_path / "none.png")
     with pytest.raises(ValueError, match="city has no bin with a clip in it"):
-        place_plots.reliability({"city": bins(0.0).assign(count=0)}, tmp_path / "none.png")
+        place_plots.reliability({"city": bins(0.0).assign(num_clips=0)}, tmp_path / "none.png")
 
 
 def test_a_confusion_map_is_wide_and_colours_right_and_wrong(tmp_path):

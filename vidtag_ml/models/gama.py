@@ -311,7 +311,7 @@ def load_published(network: ResidualNetwork, file: Path) -> None:
     Raises:
         ValueError: there is no such file, it is no state dict, or it does not fit; names it.
     """
-    held = released.read_weights(file)
+    held = released.read_weights(released.checkpoint_in(file))
     state = {k: v for k, v in held.items() if k not in ("fc.weight", "fc.bias")}
     try:
         network.load_state_dict(state)
