@@ -18,6 +18,8 @@ from vidtag_ml.sources import journal, published
 
 DATASETS = dg.DynamicPartitionsDefinition(name="dataset")
 """One partition a dataset of own recordings; the sensor inbox adds them."""
+MAPPED = 1000
+"""Tracks on the map in the UI, evenly spaced among the clips."""
 QUIET_S = 30.0
 """A folder in which something changed less than this ago is still being copied."""
 
@@ -63,18 +65,17 @@ def own_recordings(
     dataset, params = context.partition_key, params_file.load()
     folder = inbox(workspace.path) / dataset
     outcome = stages.recordings(workspace.path, params, [str(folder)], dataset)
-    left_out = pd.DataFrame(outcome.quarantined, columns=["path", "reason", "advice"])
+    num_left_out = len(outcome.quarantined)
+    left_out = pd.DataFrame(outcome.quarantined[:20], columns=["path", "reason", "advice"])
     if not outcome.accepted:
         raise dg.Failure(
-            f"{folder}: none of {len(left_out)} recordings can be used",
+            f"{folder}: none of {num_left_out} recordings can be used",
             metadata={"quarantined": preview(left_out, 20)},
         )
     tables = clips.read(workspace.path / "data" / dataset)
-    tracks = {
-        clip: tables.fixes_of(clip)[["lat", "lon"]].to_numpy(float)
-        for clip in tables.clips["clip_id"]
-    }
-    accepted = pd.DataFrame(outcome.accepted).drop(columns=["repairs"])
+    shown = tables.clips["clip_id"].iloc[:: max(1, len(tables.clips) // MAPPED)]
+    tracks = {clip: tables.fixes_of(clip)[["lat", "lon"]].to_numpy(float) for clip in shown}
+    accepted = pd.DataFrame(outcome.accepted[:10]).drop(columns=["repairs"])
     return dg.MaterializeResult(
         data_version=dg.DataVersion(stage.digest(workspace.path / "data" / dataset)),
         metadata={
@@ -82,7 +83,7 @@ def own_recordings(
             "map": picture(lambda path: plots.measured_map(tracks, path, dataset)),
             "accepted": preview(accepted, 10),
             "num_repaired": outcome.num_repaired,
-            "num_quarantined": len(left_out),
+            "num_quarantined": num_left_out,
             "quarantined": preview(left_out, 20),
             "report": dg.MetadataValue.path(workspace.path / "data/quarantine/report.html"),
         },

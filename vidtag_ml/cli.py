@@ -146,7 +146,8 @@ def _ingest_own(
     with progress.showing():
         outcome = stages.recordings(Path(), values, paths, dataset, mode, time_offset_s, **copies)
     if as_json:
-        print_json({"accepted": outcome.accepted, "quarantined": outcome.quarantined})
+        for line in outcome.json_lines():
+            print_line(line)
     else:
         _print_outcome(outcome)
     if not outcome.accepted:

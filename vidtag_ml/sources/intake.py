@@ -106,10 +106,14 @@ def inspect(candidate: Candidate, how: Intake) -> list[Record]:
 
 def left_out(path: Path, reason: str, advice: str) -> Record:
     """The record of a recording that cannot be used."""
-    shown = str(path).encode("utf-8", "replace").decode()
-    said = advice.replace(f"{path}: ", "").encode("utf-8", "replace").decode()
-    told = {"path": shown, "reason": reason, "advice": said}
+    said = printable(advice.replace(f"{path}: ", ""))
+    told = {"path": printable(path), "reason": reason, "advice": said}
     return {"told": told, "files": [str(path.absolute())]}
+
+
+def printable(text: str | Path) -> str:
+    """A text or path, with ? for what is not UTF-8."""
+    return str(text).encode("utf-8", "replace").decode()
 
 
 def _video(path: Path, how: Intake) -> Record:

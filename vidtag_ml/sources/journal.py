@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import pkgutil
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,7 +46,7 @@ class Entry:
     path: str
     """The candidate's path as it was asked for."""
     added_ns: int
-    """When the candidate was first taken in."""
+    """When the run began by which the candidate was first taken in."""
     found: list[Record]
     """Records of its clips, and of what was left out."""
 
@@ -70,8 +69,7 @@ def is_there(record: Record) -> bool:
 
 def file_of(folder: Path, candidate: Candidate) -> Path:
     """Where the entry of a candidate is written."""
-    name = hashlib.md5(os.fsencode(candidate.identity), usedforsecurity=False).hexdigest()
-    return folder / f"{name}.json"
+    return folder / f"{candidate.name}.json"
 
 
 def key_of(candidate: Candidate, how: Intake, code: str) -> Record:
@@ -105,14 +103,29 @@ def read(file: Path) -> Entry | None:
 
 def read_all(folder: Path) -> Iterator[Entry]:
     """All entries of a journal, in no order."""
-    for file in folder.glob("[!.]*.json"):
-        if (entry := read(file)) is not None:
+    for name in _names(folder):
+        if (entry := read(folder / name)) is not None:
             yield entry
 
 
-def write(file: Path, key: Record, path: Path, found: Sequence[Record]) -> None:
+def digest(folder: Path) -> str:
+    """md5 of the names and bytes of all entries of a journal."""
+    whole = hashlib.md5(usedforsecurity=False)
+    for name in sorted(_names(folder)):
+        whole.update(f"{stage.digest(folder / name)}  {name}\n".encode())
+    return whole.hexdigest()
+
+
+def _names(folder: Path) -> Iterator[str]:
+    if folder.is_dir():
+        with os.scandir(folder) as files:
+            names = (file.name for file in files)
+            yield from (n for n in names if n.endswith(".json") and not n.startswith("."))
+
+
+def write(file: Path, key: Record, path: Path, found: Sequence[Record], added_ns: int) -> None:
     """Writes an entry in one step; a candidate that is looked at again keeps its place."""
     before = read(file)
-    added_ns = before.added_ns if before else time.time_ns()
+    added_ns = before.added_ns if before else added_ns
     known = {"key": key, "path": str(path), "added_ns": added_ns, "found": list(found)}
     stage.write_text(file, json.dumps(known) + "\n")

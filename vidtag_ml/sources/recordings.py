@@ -5,32 +5,44 @@ DJI's SRT, NMEA, CSV, GeoJSON), its location tag, photos' EXIF, or a CSV table o
 
 What became of each recording is written down as soon as it is known, so a run that was stopped goes
 on where it was, a recording that crashes a decoder stops no other, and the tables of one dataset or
-of many are always made from all journals anew.
+of many are always made from all journals anew. What grows with the number of recordings lies on
+disk; memory keeps names and signatures, about 1 kB a recording.
 
 Belongs here: doing many recordings at once, the tables of all. Does not belong here: finding them
 (finding.py), what becomes of one (intake.py), how what was left out is reported (quarantine.py).
 """
 
+import contextlib
 import errno
+import itertools
+import json
 import multiprocessing
 import os
+import textwrap
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from vidtag_ml import clips, config, stage
-from vidtag_ml.hierarchy import LEVELS
-from vidtag_ml.sources import finding, groups, intake, journal, published
+from vidtag_ml.sources import finding, groups, growing, intake, journal, published
 from vidtag_ml.sources.finding import Candidate
 from vidtag_ml.sources.intake import Intake, Record
+from vidtag_ml.sources.shelf import Shelf
 
 Report = Callable[[int, int], None]
+
+GROUP_ROWS = {"clips": 4096, "fixes": 65536, "frames": 65536}
+"""Rows of the tables' row groups, of which one is held at a time."""
+MERGED_BY = tuple(f"vidtag_ml.sources.{m}" for m in ("groups", "growing", "published"))
+"""Modules that, beside this one, make the tables of journals."""
+_AT_ONCE = 256
+"""Clips whose places are looked up together."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +54,40 @@ class Job:
     """The journal entry to write."""
     key: Record
     """Of the entry."""
+    began_ns: int
+    """When the run began that does it."""
 
 
 @dataclass
 class Outcome:
     """What became of recordings: records as `vidtag ingest --json` prints them."""
 
-    accepted: list[Record] = field(default_factory=list)
+    accepted: Shelf[Record] = field(default_factory=Shelf)
     """clip_id, path, decoder, num_frames, duration_s, num_fixes, fix_source, box, repairs."""
-    quarantined: list[Record] = field(default_factory=list)
+    quarantined: Shelf[Record] = field(default_factory=Shelf)
     """path, reason and advice."""
 
     @property
     def num_repaired(self) -> int:
         """How many of the accepted were repaired."""
         return sum(bool(record["repairs"]) for record in self.accepted)
+
+    def json_lines(self) -> Iterator[str]:
+        """What `--json` prints, as `json.dumps` with an indent of 1 does, a record at a time."""
+        yield "{"
+        for name, records, end in (
+            ("accepted", self.accepted, ","),
+            ("quarantined", self.quarantined, ""),
+        ):
+            if not records:
+                yield f' "{name}": []{end}'
+                continue
+            yield f' "{name}": ['
+            for num, record in enumerate(records, 1):
+                text = json.dumps(record, indent=1, allow_nan=False)
+                yield textwrap.indent(text, "  ") + ("," if num < len(records) else "")
+            yield f" ]{end}"
+        yield "}"
 
 
 def ingest(
@@ -83,8 +114,8 @@ def ingest(
     """
     folder = dataset / journal.FOLDER
     candidates = finding.find(asked)
-    code = stage.code_digest(*journal.CODE)
-    jobs = []
+    code, began_ns = stage.code_digest(*journal.CODE), time.time_ns()
+    jobs = Shelf[Job]()
     for candidate in candidates:
         file, key = journal.file_of(folder, candidate), journal.key_of(candidate, how, code)
         entry = journal.read(file)
@@ -94,13 +125,12 @@ def ingest(
                 f"ask for it again in the same way, or remove {dataset} to start afresh"
             )
         if entry is None or not entry.holds(key):
-            jobs.append(Job(candidate, file, key))
+            jobs.append(Job(candidate, file, key, began_ns))
     in_parallel(jobs, how, len(candidates), report)
-    shown_as = {journal.file_of(folder, one): str(one.path) for one in candidates}
-    made = _Tables(dataset, shown_as)
+    made = _Tables(dataset, candidates, settings)
     for entry in _in_order([dataset]):
         made.add(entry, dataset.name)
-    made.write(settings)
+    made.write()
     return made.of_asked, made.of_all
 
 
@@ -110,21 +140,23 @@ def merge(datasets: Sequence[Path], settings: config.Clips, folder: Path) -> Non
     Raises:
         ValueError: no dataset has a recording that can be used.
     """
-    made = _Tables(folder, {})
+    made = _Tables(folder, Shelf(), settings)
     for entry in _in_order(datasets):
         made.add(entry, entry.file.parent.parent.name)
     if not made.of_all.accepted:
         raise ValueError(f"{folder}: no recordings yet; `vidtag ingest PATH --dataset NAME` first")
-    made.write(settings)
+    made.write()
 
 
 def _in_order(datasets: Sequence[Path]) -> Iterator[journal.Entry]:
     """Entries, those first that were taken in first; holds one at a time."""
-    folders = (path / journal.FOLDER for path in datasets)
-    known = ((e.added_ns, e.file) for folder in folders for e in journal.read_all(folder))
-    for _, file in sorted(known):
-        if (entry := journal.read(file)) is not None:
-            yield entry
+    known = Shelf[Path]()
+    for path in datasets:
+        for entry in journal.read_all(path / journal.FOLDER):
+            known.append(entry.file, f"{entry.added_ns:020d} {entry.file}")
+    for file in known.by_key():
+        if (still := journal.read(file)) is not None:
+            yield still
 
 
 def in_parallel(jobs: Sequence[Job], how: Intake, total: int, report: Report | None = None) -> None:
@@ -143,33 +175,39 @@ def in_parallel(jobs: Sequence[Job], how: Intake, total: int, report: Report | N
             report(done, total)
 
     tell(0)
-    waiting = list(reversed(jobs))
-    while waiting:
-        for suspect in _run(waiting, how, tell):
-            if _run([suspect], how, tell):
+    waiting = iter(jobs)
+    while suspects := _run(waiting, how, tell):
+        for suspect in suspects:
+            if _run(iter([suspect]), how, tell):
                 advice = "the decoder crashed on it; re-encode it, for example with ffmpeg"
                 found = [intake.left_out(suspect.candidate.path, "error", advice)]
-                journal.write(suspect.file, suspect.key, suspect.candidate.path, found)
+                journal.write(
+                    suspect.file, suspect.key, suspect.candidate.path, found, suspect.began_ns
+                )
                 tell()
 
 
-def _run(waiting: list[Job], how: Intake, tell: Callable[[], None]) -> list[Job]:
-    """Takes jobs from the end of a list; returns those that were under way when a process died."""
-    workers = min(len(waiting), os.cpu_count() or 1)
+def _run(waiting: Iterator[Job], how: Intake, tell: Callable[[], None]) -> list[Job]:
+    """Does jobs until there are no more; returns those under way when a process died."""
+    workers = os.cpu_count() or 1
+    begun = list(itertools.islice(waiting, workers))
+    if not begun:
+        return []
     running: dict[Future[None], Job] = {}
-    with ProcessPoolExecutor(workers, mp_context=_processes()) as pool:
+    with ProcessPoolExecutor(min(workers, len(begun)), mp_context=_processes()) as pool:
         _check(pool)
         try:
-            while waiting or running:
-                while waiting and len(running) < 2 * workers:
-                    running[pool.submit(_work, waiting[-1], how)] = waiting[-1]
-                    waiting.pop()
+            while begun or running:
+                while begun:
+                    running[pool.submit(_work, begun[0], how)] = begun[0]
+                    begun.pop(0)
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     future.result()
                     del running[future]
                     tell()
+                begun.extend(itertools.islice(waiting, 2 * workers - len(running)))
         except BrokenProcessPool:
-            return list(running.values())
+            return [*running.values(), *begun]
     return []
 
 
@@ -198,31 +236,31 @@ def _work(job: Job, how: Intake) -> None:
             raise
         advice = f"vidtag failed on it, please report this: {type(error).__name__}: {error}"
         found = [intake.left_out(path, "error", advice)]
-    journal.write(job.file, job.key, path, found)
+    journal.write(job.file, job.key, path, found, job.began_ns)
 
 
 class _Tables:
-    """The tables of a dataset as they grow, entry by entry."""
+    """The tables of a dataset: what is told of it entry by entry, then written in order."""
 
-    def __init__(self, folder: Path, shown_as: dict[Path, str]) -> None:
-        """`shown_as`: entries that were asked for, with the paths by which they are told of."""
-        self.folder, self.shown_as = folder, shown_as
+    def __init__(self, folder: Path, asked: Shelf[Candidate], settings: config.Clips) -> None:
+        """`asked`: what was asked for by name; told of by the paths by which it was."""
+        self.folder, self.asked = folder, asked
         self.base = folder.resolve()
-        self.clips = published.Rows(clips.CLIP_COLUMNS)
-        self.fixes = published.Rows(clips.FIX_COLUMNS)
-        self.frames = published.Rows(clips.FRAME_COLUMNS)
-        self.marks = groups.Marks()
-        self.told_of: dict[str, str] = {}
+        self.taken = Shelf[_Taken]()
+        self.marks = groups.Marks(settings)
+        self.told_of = Shelf[str]()
+        self.has_frames = False
         self.of_asked, self.of_all = Outcome(), Outcome()
 
     def add(self, entry: journal.Entry, dataset: str) -> None:
         """Adds what still exists of an entry; of recordings with the same bytes the first stays."""
-        shown = self.shown_as.get(entry.file, entry.path)
-        outcomes = [self.of_all, *([self.of_asked] if entry.file in self.shown_as else [])]
+        asked = self.asked.find(entry.file.stem)
+        shown = intake.printable(asked.path) if asked else entry.path
+        outcomes = [self.of_all, *([self.of_asked] if asked else [])]
         for record in filter(journal.is_there, entry.found):
-            name = Path(record["told"]["path"]).name
-            at = shown if record["told"]["path"] == entry.path else str(Path(shown) / name)
-            told = {**record["told"], "path": at}
+            path = record["told"]["path"]
+            whole = path == intake.printable(entry.path)
+            told = {**record["told"], "path": shown if whole else str(Path(shown, Path(path).name))}
             if "clip" not in record:
                 _each(outcomes, "quarantined", told)
             elif twin := self._twin(record, told["path"]):
@@ -230,60 +268,96 @@ class _Tables:
                 told = {"path": told["path"], "reason": "duplicate", "advice": advice}
                 _each(outcomes, "quarantined", told)
             else:
-                self._add_clip(record, dataset)
+                self._add_clip(record, dataset, entry.added_ns)
                 _each(outcomes, "accepted", told)
 
     def _twin(self, record: Record, path: str) -> str:
         """Where the same recording, or one of its photos, was taken in before; empty if nowhere."""
         marks = (record["clip"]["source_md5"], *record["sources"])
-        twin = next((self.told_of[mark] for mark in marks if mark in self.told_of), "")
-        if not twin:
-            self.told_of |= dict.fromkeys(marks, path)
-        return twin
+        for mark in marks:
+            if twin := self.told_of.find(mark):
+                return twin
+        for mark in marks:
+            self.told_of.append(path, mark)
+        return ""
 
-    def _add_clip(self, record: Record, dataset: str) -> None:
-        clip, fixes, files = record["clip"], record["fixes"], record["files"]
-        row = {name: value for name, value in clip.items() if name in clips.CLIP_COLUMNS}
+    def _add_clip(self, record: Record, dataset: str, added_ns: int) -> None:
+        clip, files = record["clip"], record["files"]
         place = Path(files[0]) if clip["kind"] == "video" else Path(files[0]).parent
-        self.clips.add(1, dataset=dataset, video_path=self._relative(place), split="train", **row)
-        self.fixes.add(len(fixes["lat"]), clip_id=clip["clip_id"], **fixes)
+        row = {name: value for name, value in clip.items() if name in clips.CLIP_COLUMNS}
+        row |= {"dataset": dataset, "video_path": self._relative(place)}
+        frames = None
         if clip["kind"] == "frames":
-            self.frames.add(
-                len(files),
-                clip_id=clip["clip_id"],
-                frame_index=np.arange(len(files)),
-                file=[self._relative(Path(file)) for file in files],
-                time_s=record["picture_time_s"],
-            )
-        self.marks.add(clip["clip_id"], record)
+            self.has_frames = True
+            names = [self._relative(Path(file)) for file in files]
+            frames = {"file": names, "time_s": record["picture_time_s"]}
+        self.taken.append(_Taken(row, record["fixes"], frames), clip["clip_id"])
+        self.marks.add(clip["clip_id"], record, added_ns)
 
     def _relative(self, path: Path) -> str:
         return Path(os.path.relpath(path, self.base)).as_posix()
 
-    def write(self, settings: config.Clips) -> None:
+    def write(self) -> None:
         """Writes the tables, with places, groups and splits; without a clip there are none."""
         stage.write_text(self.folder / ".gitignore", "*\n")
-        if not self.of_all.accepted:
-            for name in ("clips", "fixes", "frames"):
-                (self.folder / f"{name}.parquet").unlink(missing_ok=True)
+        columns = {"clips": clips.CLIP_COLUMNS, "fixes": clips.FIX_COLUMNS}
+        columns |= {"frames": clips.FRAME_COLUMNS} if self.has_frames else {}
+        made = columns if self.of_all.accepted else {}
+        for name in GROUP_ROWS.keys() - made.keys():
+            (self.folder / f"{name}.parquet").unlink(missing_ok=True)
+        if not made:
             return
-        frames = self.frames.table() if len(self.frames) else None
-        tables = clips.Tables(self.clips.table(), self.fixes.table(), frames)
-        tables.clips["group_id"] = tables.clips["clip_id"].map(self.marks.groups())
-        clips.write(self.folder, groups.split(_label(tables), settings))
+        group_of = self.marks.groups()
+        split_of = self.marks.splits(group_of)
+        with contextlib.ExitStack() as files:
+            tables = {
+                name: files.enter_context(
+                    growing.replacing(self.folder / f"{name}.parquet", kinds, GROUP_ROWS[name])
+                )
+                for name, kinds in made.items()
+            }
+            for one, labels in _labelled(self.taken.by_key()):
+                group = group_of[one.clip_id]
+                drawn = {"group_id": group, "split": split_of[group], "licence": "own recording"}
+                tables["clips"].add(1, **one.row, **drawn, **labels)
+                tables["fixes"].add(len(one.fixes["lat"]), clip_id=one.clip_id, **one.in_time())
+                if one.frames:
+                    num = len(one.frames["file"])
+                    index = np.arange(num)
+                    tables["frames"].add(num, clip_id=one.clip_id, frame_index=index, **one.frames)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What the tables tell of a clip."""
+
+    row: Record
+    fixes: Record
+    frames: Record | None
+
+    @property
+    def clip_id(self) -> str:
+        """Its name."""
+        return str(self.row["clip_id"])
+
+    def in_time(self) -> Record:
+        """Its fixes in order of time."""
+        order = np.argsort(np.asarray(self.fixes["time_s"], float), kind="stable").tolist()
+        return {name: [values[k] for k in order] for name, values in self.fixes.items()}
+
+    def middle(self) -> tuple[float, float]:
+        """Latitude and longitude of the fix in its middle."""
+        fixes = self.in_time()
+        kept = [k for k, status in enumerate(fixes["status"]) if status != "dropped"]
+        return fixes["lat"][kept[len(kept) // 2]], fixes["lon"][kept[len(kept) // 2]]
+
+
+def _labelled(taken: Iterator[_Taken]) -> Iterator[tuple[_Taken, dict[str, str]]]:
+    """Clips, each with the place nearest to its middle."""
+    while some := list(itertools.islice(taken, _AT_ONCE)):
+        yield from zip(some, published.labels_at([one.middle() for one in some]), strict=True)
 
 
 def _each(outcomes: Sequence[Outcome], name: str, told: Record) -> None:
     for outcome in outcomes:
         getattr(outcome, name).append(told)
-
-
-def _label(tables: clips.Tables) -> clips.Tables:
-    """Names for each clip the place nearest to its middle, and whose it is."""
-    kept = tables.kept
-    of_clip = kept.groupby("clip_id")
-    middle = kept[of_clip.cumcount() == of_clip["lat"].transform("size") // 2]
-    places = published.labels_at(middle[["lat", "lon"]].to_numpy(float))
-    labels = pd.DataFrame(places, index=middle["clip_id"]).loc[tables.clips["clip_id"]]
-    named = {level: labels[level].to_numpy(object) for level in LEVELS}
-    return replace(tables, clips=tables.clips.assign(licence="own recording", **named))
