@@ -21,8 +21,8 @@ from orchestration import jobs
 from orchestration.definitions import ROOT, defs
 from vidtag_assets import registry
 from vidtag_assets.resources import Tracking
-from vidtag_ml import cli as ml
 from vidtag_ml import clips, config, layout, progress, stage, stages
+from vidtag_ml.cli_output import print_figures, print_line
 
 FIGURES = (
     "median_km",
@@ -114,16 +114,16 @@ def _summaries(root: Path) -> dict[str, Mapping[str, Any]]:
 
 
 def _tell(root: Path, summary: Mapping[str, Any], files: list[Path]) -> None:
-    ml.print_line("")
-    ml.print_figures(_summaries(root))
-    ml.print_line(
+    print_line("")
+    print_figures(_summaries(root))
+    print_line(
         "Test flights are new, but cross an Earth whose pixels training has seen.\n\n"
         f"Champion: {summary['registered_model']}, version {summary['champion_version']}. "
         "It located a test video that it had never seen:"
     )
     for path in [*files, root / "out" / "demo" / "summary.json"]:
-        ml.print_line(f"  {path.relative_to(root)}")
-    ml.print_line(
+        print_line(f"  {path.relative_to(root)}")
+    print_line(
         f"\nDone in {summary['seconds']:.0f} s. Where to look next:\n"
         "  make dev       the asset graph, with this run in it, on http://127.0.0.1:3000\n"
         "  make mlflow    runs, metrics and the registry (mlflow ui) on http://127.0.0.1:5000\n"

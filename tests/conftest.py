@@ -121,17 +121,17 @@ def made(
     params: config.Params, tiny_encoders: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A workspace of the tiny world in which every stage has run."""
-    from vidtag_ml import stages
+    from vidtag_ml import place_stages, stages
 
     root = _workspace(tmp_path_factory.mktemp("made") / "tiny world", params, tiny_encoders)
-    trained = ("phase_one", "phase_two", "geoclip", "cityguessr")
+    trained = ("phase_one", "phase_two", "geoclip")
     for name in ("ingest", "hierarchy", "gallery", "features", *trained):
         assert getattr(stages, name)(root, params)
     for name in stages.MODELS:
         assert stages.evaluate_model(root, params, name)
-    assert stages.evaluate_cityguessr(root, params)
     assert stages.bundle(root, params)
-    assert stages.guess_bundle(root, params)
+    for name in ("cityguessr", "evaluate_cityguessr", "guess_bundle"):
+        assert getattr(place_stages, name)(root, params)
     return root
 
 
@@ -150,6 +150,7 @@ def gama_params(params: config.Params) -> config.Params:
         screening=dataclasses.replace(
             params.screening, **small, frames_per_clip=4, fine_tune_epochs=1
         ),
+        heading=dataclasses.replace(params.heading, epochs=1, num_candidates=3),
     )
 
 
@@ -158,14 +159,14 @@ def made_gama(
     gama_params: config.Params, tiny_encoders: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, config.Params]:
     """A workspace in which every stage of GAMa has run, and its params."""
-    from vidtag_ml import aerial_locate, gama_stages, stages
+    from vidtag_ml import gama_stages, stages
 
     root = tmp_path_factory.mktemp("made_gama") / "tiny world"
     _workspace(root, gama_params, tiny_encoders)
     assert stages.ingest(root, gama_params)
-    for name in ("aerial_gallery", "aerial_pixels", "gama", "screening", "evaluate_gama"):
+    made = ("aerial_gallery", "aerial_pixels", "gama", "screening", "heading", "evaluate_gama")
+    for name in (*made, "bundle"):
         assert getattr(gama_stages, name)(root, gama_params)
-    assert aerial_locate.make_bundle(root, gama_params)
     return root, gama_params
 
 

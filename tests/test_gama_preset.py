@@ -21,6 +21,7 @@ from vidtag_ml import (
     embeddings,
     evaluate,
     gama_stages,
+    geo,
     layout,
     stages,
 )
@@ -50,7 +51,7 @@ SMALL = {
     },
     "evaluation": {"bootstrap_draws": 20},
 }
-STAGES = ("aerial_gallery", "aerial_pixels", "gama", "screening", "evaluate_gama")
+STAGES = ("aerial_gallery", "aerial_pixels", "gama", "screening", "heading", "evaluate_gama")
 
 
 OTHER = {
@@ -137,17 +138,19 @@ def test_flat_figures_are_those_of_a_sorted_gallery(made, world, report):
     assert report.summary["strict_gallery_size"] == len(rows)
 
 
-def test_tracks_end_at_the_answers_of_the_hierarchical_search(report, world):
+def test_tracks_begin_at_the_answers_of_the_flat_search_and_end_near_the_way_s(report, world):
     place = pd.DataFrame(world.tiles.latlon_G2, world.tiles.ids)
-    assert (
-        report.frames[["lat", "lon"]].to_numpy() == place.loc[report.frames["hierarchical_top1"]]
-    ).all(None)
+    assert report.summary["track"] == "turned"
+    way = place.loc[report.frames["turned_top1"]].to_numpy()
+    away_km = geo.great_circle_km(report.frames[["lat", "lon"]].to_numpy(), way)
+    assert np.median(away_km) <= world.tiles.protocol["tile_km"]
     assert (
         report.frames[["initial_lat", "initial_lon"]].to_numpy() == place.loc[report.frames["top1"]]
     ).all(None)
     assert len(report.tracks) == 3
     errors = report.frames["error_km"]
     assert report.summary["median_km"] == pytest.approx(np.median(errors))
+    assert report.summary["turned_median_km"] == pytest.approx(np.median(errors))
 
 
 def trained(out, world, settings):

@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from tests.data import bdd100k, cityguessr68k, images, msls
-from vidtag_ml import config, evaluate, layout, stages, weights
+from vidtag_ml import config, evaluate, layout, place_stages, stages, weights
 from vidtag_ml.evaluate_places import PlaceReport
 from vidtag_ml.hierarchy import LEVELS
 from vidtag_ml.models import cityguessr, text, videomae
@@ -104,9 +104,10 @@ def test_cityguessr_trains_on_pixels_from_its_preset(tmp_path, preset):
     changes |= {"preset": preset} if preset else {}
     params = workspace(tmp_path, "paper_cityguessr68k", make, changes)
     place_encoders(tmp_path / "data" / "encoders")
-    for name in ("ingest", "hierarchy", "cityguessr"):
+    for name in ("ingest", "hierarchy"):
         assert getattr(stages, name)(tmp_path, params), name
-    assert stages.evaluate_cityguessr(tmp_path, params)
+    for name in ("cityguessr", "evaluate_cityguessr"):
+        assert getattr(place_stages, name)(tmp_path, params), name
     at = layout.of(tmp_path, params)
     figures = PlaceReport.read(at.evaluation("cityguessr")).summary
     assert (figures["num_clips"], figures["num_city"]) == (10, 5)

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from vidtag_ml import cli as ml
+from vidtag_ml.cli_locate import locate_with
+from vidtag_ml.cli_options import AsJson
+from vidtag_ml.cli_output import print_json, print_line
 
 if TYPE_CHECKING:
     from vidtag_assets.registry import Promotion
@@ -35,7 +38,7 @@ def trace(
     what: Annotated[
         str, typer.Argument(help="A model, or the beginning of a DVC md5, a commit or a run's id.")
     ] = CHAMPION,
-    as_json: ml.AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a model was made from, or which models were made from something."""
     from vidtag_assets import provenance
@@ -43,7 +46,7 @@ def trace(
 
     found = provenance.trace(_tracking(), Dvc(root=str(Path.cwd())), what)
     if as_json:
-        ml.print_json(found)
+        print_json(found)
         return
     for model in found:
         _print_model(model)
@@ -52,7 +55,7 @@ def trace(
 def promote(
     model: Annotated[str, typer.Argument(help="NAME@ALIAS or NAME/VERSION.")] = "vidtag@challenger",
     reason: Reason = "by hand, past the gate",
-    as_json: ml.AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a version the champion, past the gate; the old champion becomes @previous."""
     from vidtag_assets import registry
@@ -65,7 +68,7 @@ def promote(
 def rollback(
     name: Annotated[str, typer.Argument(help="Name of the model.")] = "vidtag",
     reason: Reason = "by hand",
-    as_json: ml.AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make the previous champion the champion again."""
     from vidtag_assets import registry
@@ -74,7 +77,7 @@ def rollback(
 
 
 app = ml.build_app(
-    ml.locate_with(bundle_of, CHAMPION, NAMES),
+    locate_with(bundle_of, CHAMPION, NAMES),
     "GPS-tagged videos in, a traceable, promoted model out; any video in, a GPS track out.",
 )
 for command in (trace, promote, rollback):
@@ -115,7 +118,7 @@ SHOWN = (
 
 def _print_model(model: dict[str, Any]) -> None:
     aliases = "".join(f" @{alias}" for alias in model["aliases"])
-    ml.print_line(f"{model['model']}/{model['version']}{aliases}")
+    print_line(f"{model['model']}/{model['version']}{aliases}")
     metrics = {f"{split}_{f}" for split in ("val", "test") for f in SHOWN}
     for key, value in model.items():
         if key in ("model", "version", "aliases"):
@@ -125,14 +128,14 @@ def _print_model(model: dict[str, Any]) -> None:
             value = ", ".join(
                 f"{k} {v:.4g}" if key == "metrics" else f"{k} {v}" for k, v in chosen.items()
             )
-        ml.print_line(f"  {key.replace('_', ' '):<16} {value}")
+        print_line(f"  {key.replace('_', ' '):<16} {value}")
 
 
 def _print_promotion(made: "Promotion", as_json: bool) -> None:
     if as_json:
         import dataclasses
 
-        ml.print_json(dataclasses.asdict(made))
+        print_json(dataclasses.asdict(made))
         return
     was = f"version {made.previous}" if made.previous else "none"
-    ml.print_line(f"{made.model}@champion is version {made.champion} (was {was}): {made.reason}")
+    print_line(f"{made.model}@champion is version {made.champion} (was {was}): {made.reason}")

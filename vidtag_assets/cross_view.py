@@ -1,12 +1,12 @@
-"""GAMa: the aerial gallery, both networks, their evaluation and registry; checks below each.
+"""GAMa: the aerial gallery, the networks, their evaluation and registry; checks below each.
 
 All of it in one module, because it is there only where the params give videos and imagery of the
 same ground (`fits`): elsewhere, as in the default params, these assets could not be made, so that
 Dagster shows none, and the job `everything` needs no exception.
 
-Belongs here: assets aerial_gallery, gama_model, screening_model, gama_evaluation, registered_gama.
-Does not belong here: what registering and deciding mean (registry.py, gate.py), tiles, training and
-search themselves (vidtag_ml).
+Belongs here: assets aerial_gallery, gama_model, screening_model, heading_model, gama_evaluation,
+registered_gama. Does not belong here: what registering and deciding mean (registry.py, gate.py),
+tiles, training and search themselves (vidtag_ml).
 """
 
 import dataclasses
@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
-import vidtag_ml
-from vidtag_assets import provenance, registry
+from vidtag_assets import evaluation, provenance, registration, registry
 from vidtag_assets.dataset import clips
-from vidtag_assets.metadata import OWNERS, numbers, picture, preview
+from vidtag_assets.metadata import OWNERS, picture, preview
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
-from vidtag_assets.training import run_of, train
-from vidtag_ml import config, gama_stages, stage, stages
+from vidtag_assets.training import run_of, training_asset
+from vidtag_ml import config, gama_stages, stages
 from vidtag_ml.layout import Layout
 from vidtag_ml.stage import code_digest
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
+    from pytorch_lightning.loggers import Logger
 
     from vidtag_assets.gate import Verdict
     from vidtag_ml.evaluate import Report
@@ -38,6 +38,8 @@ GALLERY = "aerial_gallery"
 """What DVC calls it."""
 SEEN = {"flyover": "flyover_gama", "published": "bdd100k"}
 """`aerial.source` -> the only `clips.source` whose videos show that ground from near enough."""
+WAYS = ("path", "turned", "fused", "fused_turned")
+"""As `aerial_track.Guide.ways` calls them."""
 LEAST_INSIDE = 0.95
 """Share of the fixes that lie inside some tile."""
 NUM_TILES, NUM_TRACKS, NUM_QUERIES = 8, 6, 4
@@ -126,23 +128,16 @@ def tiles_cover_the_fixes(workspace: Workspace, params_file: ParamsFile) -> dg.A
     )
 
 
-@dg.asset(
-    deps=[aerial_gallery],
-    group_name="training",
-    kinds={"torch", "mlflow"},
-    code_version=code_digest(
-        "vidtag_ml.training.gama", "vidtag_ml.models.gama", "vidtag_ml.crossview_data"
-    ),
-    owners=OWNERS,
-    pool="gpu",
-)
-def gama_model(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
-    params_file: ParamsFile,
-    dvc: Dvc,
-    tracking: Tracking,
-) -> dg.MaterializeResult:
+def _scale_and_train(root: Path, params: config.Params, logger: "Logger | None") -> bool:
+    gama_stages.aerial_pixels(root, params)
+    return gama_stages.gama(root, params, logger)
+
+
+gama_model = training_asset(
+    "gama",
+    _scale_and_train,
+    [aerial_gallery],
+    ("vidtag_ml.training.gama", "vidtag_ml.models.gama", "vidtag_ml.crossview_data"),
     """GAMa-Net: clips of ground video and the aerial tiles under them meet in one space.
 
     Frames and tiles are scaled to the sizes that it sees first (`out/aerial_pixels/`), then all
@@ -150,43 +145,42 @@ def gama_model(
 
     **When it fails:** out of memory (a smaller `gama.batch_size`), no room for the pixels, or
     weights to start from are missing. Materialize again: it goes on from its newest checkpoint.
-    """
-    gama_stages.aerial_pixels(workspace.path, params_file.load())
-    run, make = context.run.run_id, gama_stages.gama
-    return train("gama", run, workspace, params_file, dvc, tracking, make, GALLERY)
-
-
-@dg.asset(
-    deps=[gama_model],
-    group_name="training",
-    kinds={"torch", "mlflow"},
-    code_version=code_digest(
-        "vidtag_ml.training.gama", "vidtag_ml.models.gama", "vidtag_ml.screening"
-    ),
-    owners=OWNERS,
-    pool="gpu",
+    """,
+    GALLERY,
 )
-def screening_model(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
-    params_file: ParamsFile,
-    dvc: Dvc,
-    tracking: Tracking,
-) -> dg.MaterializeResult:
+screening_model = training_asset(
+    "screening",
+    gama_stages.screening,
+    [gama_model],
+    ("vidtag_ml.training.gama", "vidtag_ml.models.gama", "vidtag_ml.screening"),
     """The screening network: which regions the tiles found along a video belong to.
 
     **When it fails:** as GAMa-Net; materialize again and it goes on from its checkpoint.
-    """
-    run, make = context.run.run_id, gama_stages.screening
-    return train("screening", run, workspace, params_file, dvc, tracking, make, GALLERY)
+    """,
+    GALLERY,
+)
+heading_model = training_asset(
+    "heading",
+    gama_stages.heading,
+    [gama_model],
+    ("vidtag_ml.training.heading", "vidtag_ml.aerial_track"),
+    """GAMa-Net for turned tiles: it compares what a track's direction has made comparable.
+
+    **When it fails:** as GAMa-Net; materialize again and it goes on from its checkpoint.
+    """,
+    GALLERY,
+)
 
 
 @dg.asset(
-    deps=[gama_model, screening_model],
+    deps=[gama_model, screening_model, heading_model],
     group_name="evaluation",
     kinds={"torch", "parquet"},
     code_version=code_digest(
-        "vidtag_ml.evaluate_gama", "vidtag_ml.crossview", "vidtag_ml.screening"
+        "vidtag_ml.evaluate_gama",
+        "vidtag_ml.evaluate_ways",
+        "vidtag_ml.crossview",
+        "vidtag_ml.screening",
     ),
     owners=OWNERS,
     pool="gpu",
@@ -194,7 +188,8 @@ def screening_model(
 def gama_evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.MaterializeResult:
     """Tiles that GAMa finds on val, which decides promotion, and on test: `out/evaluation/gama/`.
 
-    Flat and hierarchical search and the screening of regions, each figure with its gallery's size.
+    Flat and hierarchical search, the screening of regions, and the ways of whole videos (turned
+    tiles, VidTAG's opinion), each figure with its gallery's size.
 
     **When it fails:** a network, the gallery or the pixels are missing or have changed; materialize
     what the message names, then this again.
@@ -209,9 +204,7 @@ def gama_evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.Materia
     test, world = reports["test"], gama_stages.world(at, params)
     examples = test.tracks[:: max(1, len(test.tracks) // NUM_TRACKS)][:NUM_TRACKS]
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(
-            " ".join(stage.digest(at.evaluation(registry.AERIAL, s)) for s in stages.SPLITS)
-        ),
+        data_version=evaluation.data_version(at, registry.AERIAL),
         metadata={
             "answers": picture(
                 lambda path: aerial_plots.answers(test, world, params.gama, NUM_QUERIES, path)
@@ -219,11 +212,7 @@ def gama_evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.Materia
             "tracks": picture(lambda path: plots.tracks_sheet(examples, test.truths, path)),
             "figures": preview(searches(test.summary), 20),
             "summary": dg.MetadataValue.json(test.summary),
-            **{
-                name: value
-                for split, report in reports.items()
-                for name, value in numbers(_headline(report.summary), f"{split}_").items()
-            },
+            **evaluation.figures(reports, _headline),
             "worked": any(worked),
         },
     )
@@ -234,6 +223,7 @@ def searches(summary: Mapping[str, Any]) -> pd.DataFrame:
     shares = [n for n in summary if n.startswith(("recall_at_", "top1_at_", "gallery_size"))]
     names = [n for n in shares if not n.endswith(("_lo", "_hi"))]
     kinds = {"flat": "", "hierarchical": "hierarchical_", "screening": "screening_"}
+    kinds |= {name: f"{name}_" for name in WAYS if f"{name}_recall_at_1" in summary}
     return pd.DataFrame(
         {"figure": names, **{k: [summary.get(p + n, "") for n in names] for k, p in kinds.items()}}
     )
@@ -241,7 +231,8 @@ def searches(summary: Mapping[str, Any]) -> pd.DataFrame:
 
 def _headline(summary: Mapping[str, Any]) -> dict[str, Any]:
     names = ("gallery_size", "recall_at_1", "recall_at_5", "recall_at_10")
-    found = {f"{p}{n}": summary[f"{p}{n}"] for n in names for p in ("", "hierarchical_")}
+    kinds = ("", "hierarchical_", f"{summary['track']}_")
+    found = {f"{p}{n}": summary[f"{p}{n}"] for n in names for p in kinds}
     return found | {f"screening_{n}": summary[f"screening_{n}"] for n in names[:2]}
 
 
@@ -267,13 +258,11 @@ def registered_gama(
     **When it fails:** DVC has no md5 of clips or aerial_gallery (materialize them first), or the
     disk is full. Nothing is half registered: materialize again.
     """
-    from vidtag_ml import aerial_locate
-
     params = params_file.load()
-    aerial_locate.make_bundle(workspace.path, params)
+    gama_stages.bundle(workspace.path, params)
     at = workspace.layout(params)
     lineage = provenance.lineage(workspace.path, params, dvc, context.run.run_id, GALLERY)
-    runs = {name: run_of(tracking, at, name) for name in ("gama", "screening")}
+    runs = {name: run_of(tracking, at, name) for name in ("gama", "screening", "heading")}
     version, new = register(
         tracking, at, params, lineage, {name: run for name, run in runs.items() if run}
     )
@@ -281,15 +270,8 @@ def registered_gama(
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version.tags["bundle"]),
         metadata={
-            "version": int(version.version),
-            "new": new,
-            "verdict": entry.action,
-            "reason": dg.MetadataValue.md(entry.reason),
-            "champion": entry.champion or 0,
-            "model_uri": f"models:/{registry.AERIAL}/{version.version}",
-            "mlflow_run": dg.MetadataValue.url(tracking.url(str(version.run_id))),
-            **{key: value for key, value in sorted(version.tags.items()) if value},
-            **numbers(dataclasses.asdict(verdict) if verdict else {}),
+            **registration.about_version(tracking, version, new),
+            **registration.about_verdict(entry, verdict),
         },
     )
 
@@ -302,19 +284,18 @@ def register(
     runs: Mapping[str, str],
 ) -> tuple["ModelVersion", bool]:
     """The version of `out/aerial_bundle` and whether it is new; it becomes the challenger."""
+    from vidtag_ml.evaluate import Report
+
     if lineage.gallery is None:
         raise ValueError(f"there is no data/{GALLERY}.dvc: materialize {GALLERY} first")
-    provenance.require(lineage)
-    digest = stage.digest(at.aerial_bundle)
-    tags = {
-        **lineage.tags(),
-        f"dvc.{GALLERY}": lineage.gallery or "",
-        "bundle": digest,
+    more = {
+        f"dvc.{GALLERY}": lineage.gallery,
         **{f"run.{name}": run for name, run in runs.items()},
     }
-    return registry.challenge(
-        tracking, registry.AERIAL, digest, lambda: _log(tracking, at, params, tags)
-    )
+    return registration.enter(
+        tracking, registry.AERIAL, at, params, lineage, more,
+        bundle=at.aerial_bundle, read=Report.read, gallery=(GALLERY, at.aerial_gallery),
+    )  # fmt: skip
 
 
 def decide(
@@ -327,9 +308,7 @@ def decide(
 
     def judge(challenger: "ModelVersion", champion: int | None) -> "Verdict":
         ours = registry.report(tracking, challenger, "val")
-        if champion is None:
-            return gate.judge_tiles(ours, None, "", draws=draws)
-        theirs = _champion_report(tracking, at, params, ours, champion)
+        theirs = _champion_report(tracking, at, params, ours, champion) if champion else None
         return gate.judge_tiles(ours, theirs, f"champion {champion}", draws=draws)
 
     return registry.settle(tracking, registry.AERIAL, judge)
@@ -358,36 +337,17 @@ def _champion_report(
     world, drives = gama_stages.world(at, params), gama_stages.drives(at, params, "val")
     with tempfile.TemporaryDirectory() as folder:
         gama, screening = aerial_locate.embed_anew(bundle, matcher.settings, world, Path(folder))
-        changed = dataclasses.replace(params, gama=matcher.settings, screening=matcher.screened)
-        return evaluate_gama.evaluate_gama(gama, screening, drives, world, changed, "val", name)
-
-
-def _log(
-    tracking: Tracking, at: Layout, params: config.Params, tags: Mapping[str, str]
-) -> "ModelVersion":
-    import mlflow
-
-    from vidtag_ml.evaluate import Report
-
-    with tracking.open(f"register {registry.AERIAL}", tags):
-        mlflow.log_params(provenance.flat(config.as_dict(params)))
-        info = mlflow.pyfunc.log_model(
-            name=registry.AERIAL,
-            python_model=str(Path(__file__).with_name("pyfunc.py")),
-            artifacts={"bundle": str(at.aerial_bundle)},
-            pip_requirements=[f"vidtag-geo=={vidtag_ml.__version__}"],
-            tags=dict(tags),
+        changed = dataclasses.replace(
+            params,
+            gama=matcher.settings,
+            screening=matcher.screened,
+            heading=matcher.heading,
+            fusion=matcher.fusion,
         )
-        gallery = provenance.dataset(GALLERY, at.aerial_gallery, tags["dvc.gallery"])
-        mlflow.log_input(gallery, context="gallery")
-        for split in stages.SPLITS:
-            folder = at.evaluation(registry.AERIAL, split)
-            data = provenance.dataset(f"{at.source}-{split}", at.dataset, tags["dvc.clips"])
-            mlflow.log_input(data, context=split)
-            figures = numbers(Report.read(folder).summary, f"{split}_")
-            mlflow.log_metrics(figures, model_id=info.model_id, dataset=data)
-            mlflow.log_artifacts(str(folder), f"evaluation/{split}")
-    return mlflow.register_model(info.model_uri, registry.AERIAL, tags=dict(tags))
+        beyond = gama_stages.beyond(at, changed, matcher.turner, matcher.vidtag)
+        return evaluate_gama.evaluate_gama(
+            gama, screening, drives, world, changed, "val", beyond, name
+        )
 
 
 def _imagery(workspace: Workspace, params: config.Params) -> Path | None:

@@ -1,10 +1,11 @@
 """Evaluation: each model on the held-out clips, and the leaderboard of all of them.
 
-Belongs here: the factory of evaluation assets, assets cityguessr_evaluation and leaderboard. Does
-not belong here: metrics and reports (vidtag_ml.evaluate), the gate (gate.py).
+Belongs here: the factory of evaluation assets, assets cityguessr_evaluation and leaderboard, and
+what is the same in all evaluations. Does not belong here: GAMa's evaluation (cross_view.py),
+metrics and reports (vidtag_ml.evaluate), the gate (gate.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -14,12 +15,16 @@ from vidtag_assets.dataset import CHEAP
 from vidtag_assets.metadata import OWNERS, numbers, picture, preview
 from vidtag_assets.resources import ParamsFile, Workspace
 from vidtag_assets.training import cityguessr_model, geoclip_model, phase_two_model
-from vidtag_ml import stage, stages
+from vidtag_ml import place_stages, stage, stages
+from vidtag_ml.layout import Layout
 from vidtag_ml.stage import code_digest
 
 if TYPE_CHECKING:
     from vidtag_ml.evaluate import Report
+    from vidtag_ml.evaluate_places import PlaceReport
 
+Choice = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Those figures of a summary that are shown one by one."""
 NUM_TRACKS = 6
 """Example tracks in the UI: evenly spaced between the best and the worst."""
 SHOWN = ("median_km", "video_median_km", "dfd_km", "mrd_km", "oracle_median_km")
@@ -67,15 +72,13 @@ def evaluation_asset(name: str, model: dg.AssetsDefinition) -> dg.AssetsDefiniti
         examples = [tracks[clip] for clip in order[::step][:NUM_TRACKS]]
         errors = {split: report.frames["error_km"].dropna() for split, report in reports.items()}
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(
-                " ".join(stage.digest(at.evaluation(name, split)) for split in stages.SPLITS)
-            ),
+            data_version=data_version(at, name),
             metadata={
                 "tracks": picture(lambda path: plots.tracks_sheet(examples, test.truths, path)),
                 "errors": picture(lambda path: plots.error_cdf(errors, path)),
                 "worst_clips": preview(test.per_clip.sort_values("median_km", ascending=False)),
                 "summary": dg.MetadataValue.json(test.summary),
-                **_headline(reports),
+                **figures(reports, _of_tracks),
                 "worked": any(worked),
             },
         )
@@ -103,7 +106,9 @@ def cityguessr_evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.M
 
     params = params_file.load()
     at = workspace.layout(params)
-    worked = [stages.evaluate_cityguessr(workspace.path, params, split) for split in stages.SPLITS]
+    worked = [
+        place_stages.evaluate_cityguessr(workspace.path, params, split) for split in stages.SPLITS
+    ]
     reports = {s: PlaceReport.read(at.evaluation("cityguessr", s)) for s in stages.SPLITS}
     test = reports["test"]
     bins = {k: test.reliability[test.reliability["level"] == k] for k in LEVELS}
@@ -111,19 +116,13 @@ def cityguessr_evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.M
     positions_N2 = clips.first_positions(clips.read(at.dataset), test.per_clip["clip_id"])
     countries = (test.per_clip["country"].tolist(), test.per_clip["predicted_country"].tolist())
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(
-            " ".join(stage.digest(at.evaluation("cityguessr", s)) for s in stages.SPLITS)
-        ),
+        data_version=data_version(at, "cityguessr"),
         metadata={
             "confusions": picture(lambda p: place_plots.confusion_map(*countries, positions_N2, p)),
             "reliability": picture(lambda p: place_plots.reliability(bins, p)),
             "answers": preview(said, 10),
             "summary": dg.MetadataValue.json(test.summary),
-            **{
-                name: value
-                for split, report in reports.items()
-                for name, value in numbers(_of_places(report.summary), f"{split}_").items()
-            },
+            **figures(reports, _of_places),
             "worked": any(worked),
         },
     )
@@ -176,13 +175,28 @@ def leaderboard(workspace: Workspace, params_file: ParamsFile) -> dg.Materialize
     )
 
 
-def _headline(reports: "dict[str, Report]") -> dict[str, float]:
-    found: dict[str, float] = {}
-    for split, report in reports.items():
-        chosen = {k: v for k, v in report.summary.items() if k.startswith("acc_") or k in SHOWN}
-        kept = {k: v for k, v in chosen.items() if not k.endswith(("_lo", "_hi"))}
-        found |= numbers(kept, f"{split}_")
-    return found
+def data_version(at: Layout, name: str) -> dg.DataVersion:
+    """The md5s of a model's reports on all splits."""
+    return dg.DataVersion(
+        " ".join(stage.digest(at.evaluation(name, split)) for split in stages.SPLITS)
+    )
+
+
+def figures(
+    reports: "Mapping[str, Report] | Mapping[str, PlaceReport]", choose: Choice
+) -> dict[str, float]:
+    """The chosen figures of the report on each split, as `<split>_<figure>`."""
+    return {
+        name: value
+        for split, report in reports.items()
+        for name, value in numbers(choose(report.summary), f"{split}_").items()
+    }
+
+
+def _of_tracks(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of a report on tracks that are worth a column."""
+    chosen = [name for name in summary if name.startswith("acc_") or name in SHOWN]
+    return {n: summary[n] for n in chosen if not n.endswith(("_lo", "_hi"))}
 
 
 def _ratios(table: pd.DataFrame) -> dict[str, float]:

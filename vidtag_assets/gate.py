@@ -110,8 +110,8 @@ def judge_tiles(
 ) -> Verdict:
     """The verdict on a model that matches clips to aerial tiles: more clips get the right one.
 
-    Compared video by video is the share of clips whose first tile, in the regions that were kept,
-    is right by the report's rule. Without a rival the share that gets its very own tile must beat
+    Compared video by video is the share of clips whose tile, on the way that makes the track, is
+    right by the report's rule. Without a rival the share that gets its very own tile must beat
     chance, one of all tiles: near ones, that the rule accepts as well, are more than one.
 
     Args:
@@ -120,9 +120,9 @@ def judge_tiles(
         rival_name: how reasons call the rival.
         draws: bootstrap draws over videos.
     """
-    frames, right = challenger.frames, "hierarchical_recall_at_1"
+    frames, way = challenger.frames, challenger.summary["track"]
     if rival is None:
-        own_V = (frames["hierarchical_top1"] == frames["tile"]).groupby(frames["clip"]).mean()
+        own_V = (frames[f"{way}_top1"] == frames["tile"]).groupby(frames["clip"]).mean()
         low, _ = metrics.bootstrap(own_V, draws, SEED)
         chance = 1 / challenger.summary["gallery_size"]
         said = f"{own_V.mean():.1%} [{low:.1%}, ...] of clips get their own tile, {chance:.2%} by"
@@ -131,7 +131,7 @@ def judge_tiles(
     if mismatch:
         return Verdict(False, (f"cannot be compared with {rival_name}: {mismatch}",))
     ours, theirs = (
-        report.frames.groupby("clip")[right].mean().to_numpy(float)
+        report.frames.groupby("clip")[f"{report.summary['track']}_recall_at_1"].mean().to_numpy()
         for report in (challenger, rival)
     )
     mean, low, high = metrics.paired_difference(ours, theirs, draws, SEED)

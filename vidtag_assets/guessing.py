@@ -2,24 +2,22 @@
 
 Belongs here: what is registered under `cityguessr`, and when it becomes champion. Does not belong
 here: its training and evaluation (training.py, evaluation.py), VidTAG's registration
-(registration.py), what registering and deciding mean (registry.py, gate.py).
+and what is the same in all registrations (registration.py), what deciding means (gate.py).
 """
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-import vidtag_ml
-from vidtag_assets import provenance, registry
+from vidtag_assets import provenance, registration, registry
 from vidtag_assets.dataset import hierarchy
 from vidtag_assets.evaluation import cityguessr_evaluation
-from vidtag_assets.metadata import OWNERS, numbers, preview
+from vidtag_assets.metadata import OWNERS, preview
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_assets.training import cityguessr_model, run_of
-from vidtag_ml import config, stage, stages
+from vidtag_ml import config, place_stages, stage
 from vidtag_ml.hierarchy import Hierarchy
 from vidtag_ml.layout import Layout
 
@@ -53,7 +51,7 @@ def registered_cityguessr(
     or the disk is full. Nothing is half registered: materialize again.
     """
     params = params_file.load()
-    stages.guess_bundle(workspace.path, params)
+    place_stages.guess_bundle(workspace.path, params)
     at = workspace.layout(params)
     lineage = provenance.lineage(workspace.path, params, dvc, context.run.run_id)
     run = run_of(tracking, at, registry.PLACES)
@@ -63,15 +61,8 @@ def registered_cityguessr(
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version.tags["bundle"]),
         metadata={
-            "version": int(version.version),
-            "new": new,
-            "verdict": entry.action,
-            "reason": dg.MetadataValue.md(entry.reason),
-            "champion": entry.champion or 0,
-            "model_uri": f"models:/{registry.PLACES}/{version.version}",
-            "mlflow_run": dg.MetadataValue.url(tracking.url(str(version.run_id))),
-            **{key: value for key, value in sorted(version.tags.items()) if value},
-            **numbers(dataclasses.asdict(verdict) if verdict else {}),
+            **registration.about_version(tracking, version, new),
+            **registration.about_verdict(entry, verdict),
         },
     )
 
@@ -129,12 +120,12 @@ def register(
     more: Mapping[str, str],
 ) -> tuple["ModelVersion", bool]:
     """The version of `out/guess_bundle` and whether it is new; it becomes the challenger."""
-    provenance.require(lineage)
-    digest = stage.digest(at.guess_bundle)
-    tags = {**lineage.tags(), "bundle": digest, **more}
-    return registry.challenge(
-        tracking, registry.PLACES, digest, lambda: _log(tracking, at, params, tags)
-    )
+    from vidtag_ml.evaluate_places import PlaceReport
+
+    return registration.enter(
+        tracking, registry.PLACES, at, params, lineage, more,
+        bundle=at.guess_bundle, read=PlaceReport.read,
+    )  # fmt: skip
 
 
 def decide(
@@ -147,9 +138,7 @@ def decide(
 
     def judge(challenger: "ModelVersion", champion: int | None) -> "Verdict":
         ours = registry.place_report(tracking, challenger, "val")
-        if champion is None:
-            return gate.judge_places(ours, None, "", draws=draws)
-        theirs = _champion_report(tracking, at, params, ours, champion)
+        theirs = _champion_report(tracking, at, params, ours, champion) if champion else None
         return gate.judge_places(ours, theirs, f"champion {champion}", draws=draws)
 
     return registry.settle(tracking, registry.PLACES, judge)
@@ -177,32 +166,6 @@ def _champion_report(
         return theirs
     model = cityguessr.load(bundle / "model")
     own = Hierarchy.of_rows(model.sizes.places)
-    sources = dataclasses.replace(stages.guess_sources(at, params), hierarchy=own)
+    sources = dataclasses.replace(place_stages.guess_sources(at, params), hierarchy=own)
     settings = bundles.Guesser.load(bundle).settings
     return guess.report_on(model, settings, sources, "val", params.evaluation.bootstrap_draws)
-
-
-def _log(
-    tracking: Tracking, at: Layout, params: config.Params, tags: Mapping[str, str]
-) -> "ModelVersion":
-    import mlflow
-
-    from vidtag_ml.evaluate_places import PlaceReport
-
-    with tracking.open(f"register {registry.PLACES}", tags):
-        mlflow.log_params(provenance.flat(config.as_dict(params)))
-        info = mlflow.pyfunc.log_model(
-            name=registry.PLACES,
-            python_model=str(Path(__file__).with_name("pyfunc.py")),
-            artifacts={"bundle": str(at.guess_bundle)},
-            pip_requirements=[f"vidtag-geo=={vidtag_ml.__version__}"],
-            tags=dict(tags),
-        )
-        for split in stages.SPLITS:
-            folder = at.evaluation(registry.PLACES, split)
-            data = provenance.dataset(f"{at.source}-{split}", at.dataset, tags["dvc.clips"])
-            mlflow.log_input(data, context=split)
-            figures = numbers(PlaceReport.read(folder).summary, f"{split}_")
-            mlflow.log_metrics(figures, model_id=info.model_id, dataset=data)
-            mlflow.log_artifacts(str(folder), f"evaluation/{split}")
-    return mlflow.register_model(info.model_uri, registry.PLACES, tags=dict(tags))

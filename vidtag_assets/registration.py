@@ -1,13 +1,15 @@
 """Registration and promotion: assets registered_model and champion_model, a check below them.
 
-Belongs here: what is registered, with which evidence, and the decision of the gate. Does not belong
-here: the comparison itself (gate.py), aliases and their log (registry.py), lineage (provenance.py).
+Belongs here: what is registered, with which evidence, and the decision of the gate; what is the
+same in all registrations. Does not belong here: the registrations of CityGuessr and GAMa
+(guessing.py, cross_view.py), the comparison itself (gate.py), aliases and their log (registry.py),
+lineage (provenance.py).
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
@@ -17,7 +19,6 @@ from vidtag_assets import provenance, registry
 from vidtag_assets.evaluation import geoclip_evaluation, vidtag_evaluation
 from vidtag_assets.gallery import gps_gallery
 from vidtag_assets.metadata import OWNERS, numbers, preview
-from vidtag_assets.registry import Promotion, bundle_path, promote, resolve, rollback
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_assets.training import phase_two_model, run_of
 from vidtag_ml import config, stage, stages
@@ -28,19 +29,7 @@ if TYPE_CHECKING:
 
     from vidtag_assets.gate import Verdict
     from vidtag_ml.evaluate import Report
-
-__all__ = [
-    "Promotion",
-    "bundle_path",
-    "champion_model",
-    "decide",
-    "promote",
-    "register",
-    "registered_model",
-    "resolve",
-    "rollback",
-]
-"""The command line finds the registry's verbs here too."""
+    from vidtag_ml.evaluate_places import PlaceReport
 
 
 @dg.asset(
@@ -74,13 +63,7 @@ def registered_model(
     )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version.tags["bundle"]),
-        metadata={
-            "version": int(version.version),
-            "new": new,
-            "model_uri": f"models:/{registry.NAME}/{version.version}",
-            "mlflow_run": dg.MetadataValue.url(tracking.url(str(version.run_id))),
-            **{key: value for key, value in sorted(version.tags.items()) if value},
-        },
+        metadata=about_version(tracking, version, new),
     )
 
 
@@ -110,12 +93,9 @@ def champion_model(
     return dg.MaterializeResult(
         data_version=dg.DataVersion(str(entry.champion or "none")),
         metadata={
-            "verdict": entry.action,
-            "reason": dg.MetadataValue.md(entry.reason),
+            **about_verdict(entry, verdict),
             "challenger": entry.version,
-            "champion": entry.champion or 0,
             "log": preview(log, 10),
-            **numbers(dataclasses.asdict(verdict) if verdict else {}),
         },
     )
 
@@ -137,7 +117,7 @@ def challenger_beats_champion(tracking: Tracking) -> dg.AssetCheckResult:
 
 def decide(
     tracking: Tracking, at: Layout, params: config.Params
-) -> "tuple[Promotion, Verdict | None]":
+) -> "tuple[registry.Promotion, Verdict | None]":
     """The gate's decision about the challenger, carried out and logged."""
     return registry.settle(
         tracking,
@@ -181,8 +161,8 @@ def _champion_report(
     from vidtag_ml.predict import Predictor
 
     name = f"{registry.NAME}/{champion}"
-    theirs = registry.report(tracking, resolve(tracking, name), "val")
-    bundle = bundle_path(tracking, name)
+    theirs = registry.report(tracking, registry.resolve(tracking, name), "val")
+    bundle = registry.bundle_path(tracking, name)
     if not gate.incomparable(ours, theirs) or not _same_encoders(bundle, at.bundle):
         return theirs
     return evaluate.evaluate(
@@ -212,41 +192,92 @@ def register(
 
     A bundle whose bytes are registered already is not registered again.
     """
-    provenance.require(lineage)
-    digest = stage.digest(at.bundle)
-    runs = {f"run.{name}": run for name, run in training_runs.items()}
-    tags = {**lineage.tags(), "bundle": digest, **runs}
-    return registry.challenge(
-        tracking, registry.NAME, digest, lambda: _log(tracking, at, params, tags)
-    )
-
-
-def _log(
-    tracking: Tracking, at: Layout, params: config.Params, tags: Mapping[str, str]
-) -> "ModelVersion":
-    import mlflow
-
     from vidtag_ml.evaluate import Report
 
-    code = Path(__file__).with_name("pyfunc.py")
-    needs = [f"vidtag-geo=={vidtag_ml.__version__}"]
-    with tracking.open(f"register {registry.NAME}", tags):
-        mlflow.log_params(provenance.flat(config.as_dict(params)))
-        info = mlflow.pyfunc.log_model(
-            name=registry.NAME,
-            python_model=str(code),
-            artifacts={"bundle": str(at.bundle)},
-            pip_requirements=needs,
-            tags=dict(tags),
-        )
-        mlflow.log_input(
-            provenance.dataset("gallery", at.gallery, tags["dvc.gallery"]), context="gallery"
-        )
-        for split in stages.SPLITS:
-            folder = at.evaluation(registry.NAME, split)
-            data = provenance.dataset(f"{at.source}-{split}", at.dataset, tags["dvc.clips"])
-            mlflow.log_input(data, context=split)
-            figures = numbers(Report.read(folder).summary, f"{split}_")
-            mlflow.log_metrics(figures, model_id=info.model_id, dataset=data)
-            mlflow.log_artifacts(str(folder), f"evaluation/{split}")
-    return mlflow.register_model(info.model_uri, registry.NAME, tags=dict(tags))
+    runs = {f"run.{name}": run for name, run in training_runs.items()}
+    return enter(
+        tracking, registry.NAME, at, params, lineage, runs,
+        bundle=at.bundle, read=Report.read, gallery=("gallery", at.gallery),
+    )  # fmt: skip
+
+
+def enter(
+    tracking: Tracking,
+    name: str,
+    at: Layout,
+    params: config.Params,
+    lineage: provenance.Lineage,
+    more: Mapping[str, str],
+    *,
+    bundle: Path,
+    read: "Callable[[Path], Report | PlaceReport]",
+    gallery: tuple[str, Path] | None = None,
+) -> tuple["ModelVersion", bool]:
+    """The version of a bundle and whether it is new; it becomes the challenger.
+
+    A bundle whose bytes are registered already is not registered again.
+
+    Args:
+        tracking: MLflow's store.
+        name: of the model.
+        at: where its data and its evaluation on each split lie.
+        params: what it was made with.
+        lineage: what it was made from.
+        more: tags beside those of the lineage and of the bundle.
+        bundle: the folder that is registered.
+        read: its report, from the folder of an evaluation.
+        gallery: name and folder of what it searches.
+
+    Raises:
+        ValueError: data or gallery have no DVC identity.
+    """
+    provenance.require(lineage)
+    digest = stage.digest(bundle)
+    tags = {**lineage.tags(), "bundle": digest, **more}
+
+    def log() -> "ModelVersion":
+        import mlflow
+
+        with tracking.open(f"register {name}", tags):
+            mlflow.log_params(provenance.flat(config.as_dict(params)))
+            info = mlflow.pyfunc.log_model(
+                name=name,
+                python_model=str(Path(__file__).with_name("pyfunc.py")),
+                artifacts={"bundle": str(bundle)},
+                pip_requirements=[f"vidtag-geo=={vidtag_ml.__version__}"],
+                tags=tags,
+            )
+            if gallery is not None:
+                data = provenance.dataset(*gallery, tags["dvc.gallery"])
+                mlflow.log_input(data, context="gallery")
+            for split in stages.SPLITS:
+                folder = at.evaluation(name, split)
+                data = provenance.dataset(f"{at.source}-{split}", at.dataset, tags["dvc.clips"])
+                mlflow.log_input(data, context=split)
+                figures = numbers(read(folder).summary, f"{split}_")
+                mlflow.log_metrics(figures, model_id=info.model_id, dataset=data)
+                mlflow.log_artifacts(str(folder), f"evaluation/{split}")
+        return mlflow.register_model(info.model_uri, name, tags=tags)
+
+    return registry.challenge(tracking, name, digest, log)
+
+
+def about_version(tracking: Tracking, version: "ModelVersion", new: bool) -> dict[str, Any]:
+    """What the UI shows of a registered version: where it is, and all its tags."""
+    return {
+        "version": int(version.version),
+        "new": new,
+        "model_uri": f"models:/{version.name}/{version.version}",
+        "mlflow_run": dg.MetadataValue.url(tracking.url(str(version.run_id))),
+        **{key: value for key, value in sorted(version.tags.items()) if value},
+    }
+
+
+def about_verdict(entry: registry.Promotion, verdict: "Verdict | None") -> dict[str, Any]:
+    """What the UI shows of the gate's decision: what and why, the champion after it, figures."""
+    return {
+        "verdict": entry.action,
+        "reason": dg.MetadataValue.md(entry.reason),
+        "champion": entry.champion or 0,
+        **numbers(dataclasses.asdict(verdict) if verdict else {}),
+    }

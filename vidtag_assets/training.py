@@ -1,11 +1,12 @@
 """Training: each phase and each baseline as an asset, with its run in MLflow.
 
-Belongs here: assets phase_one_model, phase_two_model, geoclip_model and cityguessr_model, and what
-is the same in all training. Does not belong here: GAMa's assets (cross_view.py), the training
-itself (vidtag_ml.training).
+Belongs here: the factory of training assets, assets phase_one_model, phase_two_model, geoclip_model
+and cityguessr_model, what is the same in all training. Does not belong here: GAMa's assets
+(cross_view.py), the training itself (vidtag_ml.training).
 """
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -16,7 +17,7 @@ from vidtag_assets.features import frame_features
 from vidtag_assets.gallery import gps_gallery
 from vidtag_assets.metadata import OWNERS, picture
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
-from vidtag_ml import config, stage, stages
+from vidtag_ml import config, place_stages, stage, stages
 from vidtag_ml.layout import Layout
 from vidtag_ml.stage import code_digest
 
@@ -26,144 +27,132 @@ WEIGHTS = "model.safetensors"
 LOSSES = "losses.csv"
 
 
-@dg.asset(
-    deps=[frame_features, gps_gallery],
-    group_name="training",
-    kinds={"torch", "mlflow"},
-    code_version=code_digest(
-        "vidtag_ml.training.phase_one", "vidtag_ml.losses", "vidtag_ml.dataset"
-    ),
-    owners=OWNERS,
-    pool="gpu",
-)
-def phase_one_model(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
-    params_file: ParamsFile,
-    dvc: Dvc,
-    tracking: Tracking,
-) -> dg.MaterializeResult:
+def training_asset(
+    name: str,
+    make: Stage,
+    deps: Sequence[dg.AssetsDefinition],
+    code: Sequence[str],
+    description: str,
+    gallery: str = "gallery",
+) -> dg.AssetsDefinition:
+    """The asset `<name>_model`: a trained model, and its run in MLflow.
+
+    Args:
+        name: of the stage and of its section in the params.
+        make: the stage.
+        deps: what it is trained on.
+        code: modules that, where they change, make it out of date.
+        description: read in the UI: what it is, and what to do when it fails.
+        gallery: what the model is searched in, as DVC calls it.
+    """
+
+    @dg.asset(
+        name=f"{name}_model",
+        deps=deps,
+        group_name="training",
+        kinds={"torch", "mlflow"},
+        code_version=code_digest(*code),
+        owners=OWNERS,
+        pool="gpu",
+        description=inspect.cleandoc(description),
+    )
+    def model(
+        context: dg.AssetExecutionContext,
+        workspace: Workspace,
+        params_file: ParamsFile,
+        dvc: Dvc,
+        tracking: Tracking,
+    ) -> dg.MaterializeResult:
+        run = context.run.run_id
+        return train(name, make, run, workspace, params_file, dvc, tracking, gallery)
+
+    return model
+
+
+phase_one_model = training_asset(
+    "phase_one",
+    stages.phase_one,
+    [frame_features, gps_gallery],
+    ("vidtag_ml.training.phase_one", "vidtag_ml.losses", "vidtag_ml.dataset"),
     """VidTAG after Phase I: frames, seen together, and coordinates meet in one space.
 
     **When it fails:** out of memory (a smaller `phase_one.batch_size`), or features are missing.
     Materialize again: training goes on from its newest checkpoint and ends as if never stopped.
-    """
-    return train("phase_one", context.run.run_id, workspace, params_file, dvc, tracking)
-
-
-@dg.asset(
-    deps=[phase_one_model],
-    group_name="training",
-    kinds={"torch", "mlflow"},
-    code_version=code_digest(
-        "vidtag_ml.training.phase_two", "vidtag_ml.losses", "vidtag_ml.dataset"
-    ),
-    owners=OWNERS,
-    pool="gpu",
+    """,
 )
-def phase_two_model(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
-    params_file: ParamsFile,
-    dvc: Dvc,
-    tracking: Tracking,
-) -> dg.MaterializeResult:
+phase_two_model = training_asset(
+    "phase_two",
+    stages.phase_two,
+    [phase_one_model],
+    ("vidtag_ml.training.phase_two", "vidtag_ml.losses", "vidtag_ml.dataset"),
     """VidTAG after Phase II: its refiner straightens noisy tracks. This is the model that is used.
 
     **When it fails:** as in Phase I; materialize again and it goes on from its checkpoint.
-    """
-    return train("phase_two", context.run.run_id, workspace, params_file, dvc, tracking)
-
-
-@dg.asset(
-    deps=[frame_features, gps_gallery],
-    group_name="training",
-    kinds={"torch", "mlflow"},
-    code_version=code_digest(
-        "vidtag_ml.training.phase_one", "vidtag_ml.losses", "vidtag_ml.dataset"
-    ),
-    owners=OWNERS,
-    pool="gpu",
+    """,
 )
-def geoclip_model(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
-    params_file: ParamsFile,
-    dvc: Dvc,
-    tracking: Tracking,
-) -> dg.MaterializeResult:
+geoclip_model = training_asset(
+    "geoclip",
+    stages.geoclip,
+    [frame_features, gps_gallery],
+    ("vidtag_ml.training.phase_one", "vidtag_ml.losses", "vidtag_ml.dataset"),
     """GeoCLIP fine-tuned on the same frames: the baseline that sees one picture at a time.
 
     **When it fails:** as in Phase I; materialize again and it goes on from its checkpoint.
-    """
-    return train("geoclip", context.run.run_id, workspace, params_file, dvc, tracking)
-
-
-@dg.asset(
-    deps=[clips, hierarchy, frame_features],
-    group_name="training",
-    kinds={"torch", "mlflow"},
-    code_version=code_digest(
-        "vidtag_ml.training.guess", "vidtag_ml.models.cityguessr", "vidtag_ml.labelled"
-    ),
-    owners=OWNERS,
-    pool="gpu",
+    """,
 )
-def cityguessr_model(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
-    params_file: ParamsFile,
-    dvc: Dvc,
-    tracking: Tracking,
-) -> dg.MaterializeResult:
+cityguessr_model = training_asset(
+    "cityguessr",
+    place_stages.cityguessr,
+    [clips, hierarchy, frame_features],
+    ("vidtag_ml.training.guess", "vidtag_ml.models.cityguessr", "vidtag_ml.labelled"),
     """CityGuessr: which city, state, country and continent a video is from.
 
     **When it fails:** weights to start from, features or scene labels are missing; the message
     names them and what makes them. Materialize again: it goes on from its newest checkpoint.
-    """
-    return train("cityguessr", context.run.run_id, workspace, params_file, dvc, tracking)
+    """,
+)
 
 
 def run_of(tracking: Tracking, at: Layout, name: str) -> str | None:
     """Id of the MLflow run that trained the weights which now lie in the workspace."""
-    weights = at.model({"phase_two": "vidtag"}.get(name, name)) / WEIGHTS
+    weights = _folder(at, name) / WEIGHTS
     run = tracking.find(stage=name, weights=stage.digest(weights))
     return str(run.info.run_id) if run else None
 
 
 def train(
     name: str,
+    make: Stage,
     dagster_run: str,
     workspace: Workspace,
     params_file: ParamsFile,
     dvc: Dvc,
     tracking: Tracking,
-    make: Stage | None = None,
-    gallery: str = "gallery",
+    gallery: str,
 ) -> dg.MaterializeResult:
     """Trains a model, completes its run in MLflow, and shows it.
 
     Args:
         name: of the stage and of its section in the params.
+        make: the stage.
         dagster_run: id of the run that asks for it.
         workspace: where it is made.
         params_file: what it depends on.
         dvc: knows the identity of the data.
         tracking: MLflow's store.
-        make: the stage, if it is none of stages.py.
         gallery: what the model is searched in, as DVC calls it.
     """
     params = params_file.load()
     at = workspace.layout(params)
     lineage = provenance.lineage(workspace.path, params, dvc, dagster_run, gallery)
     logger = tracking.logger(name)
-    worked = (make or getattr(stages, name))(workspace.path, params, logger)
+    worked = make(workspace.path, params, logger)
     run_id = run_of(tracking, at, name)
     if run_id is None:
         at_gallery = workspace.path / "data" / gallery
         lightning = logger.run_id if worked else None
         run_id = _log(name, params, at, at_gallery, lineage, tracking, lightning)
-    folder = at.model({"phase_two": "vidtag"}.get(name, name))
+    folder = _folder(at, name)
     weights = stage.digest(folder / WEIGHTS)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(weights),
@@ -190,7 +179,7 @@ def _log(
     """Completes the run that Lightning logged to; makes one for weights trained without MLflow."""
     import mlflow
 
-    folder = at.model({"phase_two": "vidtag"}.get(name, name))
+    folder = _folder(at, name)
     tags = {**lineage.tags(), "stage": name, "weights": stage.digest(folder / WEIGHTS)}
     with tracking.open(name, tags, run_id) as run:
         sections = {"model": params.model, name: getattr(params, name)}
@@ -204,6 +193,11 @@ def _log(
             mlflow.log_input(data, context="gallery")
         mlflow.log_artifact(str(folder / LOSSES))
         return str(run.info.run_id)
+
+
+def _folder(at: Layout, name: str) -> Path:
+    """Where the stage of that name puts its model."""
+    return at.model({"phase_two": "vidtag"}.get(name, name))
 
 
 def _draw_losses(name: str, table: Path, path: Path) -> None:

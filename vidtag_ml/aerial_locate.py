@@ -1,9 +1,9 @@
 """From a video file to a track by aerial imagery: a bundle of GAMa is nearly all that takes.
 
 A bundle holds GAMa-Net, the screening network, the aerial gallery and the embeddings of its tiles
-and regions. Pictures of tiles, which the screening network looks at, stay where the imagery lies:
-the bundle knows that folder (the Blue Marble needs none). `vidtag locate --model gama` and the
-model in MLflow both are this module.
+and regions, the network of turned tiles, and perhaps VidTAG. Pictures of tiles, which two of them
+look at, stay where the imagery lies: the bundle knows that folder (the Blue Marble needs none).
+`vidtag locate --model gama` and the model in MLflow both are this module.
 
 Belongs here: writing and reading such bundles, the four steps of the search for one video
 (gama.md section 9). Does not belong here: bundles of other models (predict.py, guess.py), the steps
@@ -27,18 +27,17 @@ from torch import Tensor
 
 from vidtag_ml import (
     aerial,
+    aerial_track,
     config,
     crossview_data,
     crossview_embeddings,
     crossview_samples,
     embeddings,
-    gama_stages,
     imagery,
     layout,
     predict,
     screening,
     stage,
-    stages,
     video,
 )
 from vidtag_ml.crossview_data import World
@@ -49,70 +48,54 @@ from vidtag_ml.training.gama import TRUE_TILES
 
 Indices = NDArray[np.int64]
 
-FORMAT = 1
+FORMAT = 2
 """Stored in each bundle; another number means that this code cannot read it."""
 KIND = "aerial"
 """`kind` of these bundles in bundle.json."""
-_NETWORKS = ("gama", "screening")
-_FILES = ("model.json", "model.safetensors", crossview_embeddings.FILE)
+SECTIONS = ("gama", "screening", "heading", "fusion", "evaluation")
+"""Of the params, that go into a bundle."""
+_WEIGHTS = ("model.json", "model.safetensors")
+_EMBEDDED = (*_WEIGHTS, crossview_embeddings.FILE)
+PARTS = {"gama": _EMBEDDED, "screening": _EMBEDDED, "heading": _WEIGHTS}
+"""Files of each network that a bundle holds."""
 _AT_ONCE = 64
 """Clips whose frames are held at once."""
-
-
-def make_bundle(root: Path, params: config.Params) -> bool:
-    """Makes `out/aerial_bundle/`: what `vidtag locate --model gama` needs; as in stages.py."""
-    at, folder = layout.of(root, params), params.aerial.folder
-    made_from = {
-        "dataset": at.source,
-        "tables": stages._tables_digest(at.dataset),
-        "aerial": stages._digest(at.aerial_gallery, "vidtag aerial"),
-        **{
-            name: {
-                file: stages._digest(at.model(name) / file, f"vidtag train {name}")
-                for file in _FILES
-            }
-            for name in _NETWORKS
-        },
-    }
-    images = None if folder is None else (root / folder).resolve()
-    key = {
-        **made_from,
-        **{name: config.as_dict(getattr(params, name)) for name in (*_NETWORKS, "evaluation")},
-        "imagery": None if images is None else str(images),
-        "code": stage.code_digest("vidtag_ml.aerial_locate", *gama_stages._TRAINING),
-    }
-
-    def build(aside: Path) -> None:
-        write_bundle(at, params, images, aside, made_from)
-
-    return stage.make(at.aerial_bundle, key, build)
 
 
 def write_bundle(
     at: layout.Layout,
     params: config.Params,
     images: Path | None,
+    vidtag: Path | None,
     folder: Path,
+    *,
+    mode: str,
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Fills `folder` with all that a track takes but the imagery.
 
     Args:
-        at: holds both networks with their embeddings, and the aerial gallery.
-        params: its sections `gama`, `screening` and `evaluation` go into the bundle.
+        at: holds the networks with their embeddings, and the aerial gallery.
+        params: its `SECTIONS` go into the bundle.
         images: absolute path of the imagery; None for Flyover.
+        vidtag: the VidTAG bundle whose opinion is asked, which becomes part of this one.
         folder: the bundle; made if need be.
+        mode: how the train videos moved, hence how fast a track may be.
         provenance: what the bundle was made from, stored as it is.
     """
-    for name in _NETWORKS:
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for file in _FILES:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, files in PARTS.items():
+        (folder / name).mkdir(exist_ok=True)
+        for file in files:
             shutil.copy(at.model(name) / file, folder / name)
     shutil.copytree(at.aerial_gallery, folder / "gallery", dirs_exist_ok=True)
+    if vidtag is not None:
+        shutil.copytree(vidtag, folder / "vidtag", dirs_exist_ok=True)
     card = {
         "kind": KIND,
         "format": FORMAT,
-        **{name: config.as_dict(getattr(params, name)) for name in (*_NETWORKS, "evaluation")},
+        **{name: config.as_dict(getattr(params, name)) for name in SECTIONS},
+        "mode": mode,
         "imagery": None if images is None else str(images),
         "made_from": dict(provenance or {}),
     }
@@ -129,8 +112,14 @@ class Matcher:
     """Which clips are seen, and how many regions are kept."""
     screened: config.Screening
     """How many tiles the screening network sees."""
+    heading: config.Heading
+    """How many tiles are turned, if any are."""
+    fusion: config.Fusion
+    """Whether VidTAG's opinion is asked, and how much of it restricts the tiles."""
     evaluation: config.Evaluation
-    """Speed limits, by which a receiver's own track is believed."""
+    """Speed limits."""
+    mode: str
+    """How the videos moved that the networks were trained on."""
     images: Path | None
     """Where the imagery lies; None for Flyover."""
 
@@ -153,20 +142,25 @@ class Matcher:
                 f"{path}: the aerial imagery is gone from {images}; put it back, or write there "
                 "as `imagery` where it lies now"
             )
+        where = str(path)
         return cls(
             folder,
-            config.parse(config.Gama, card["gama"], str(path)),
-            config.parse(config.Screening, card["screening"], str(path)),
-            config.parse(config.Evaluation, card["evaluation"], str(path)),
+            config.parse(config.Gama, card["gama"], where),
+            config.parse(config.Screening, card["screening"], where),
+            config.parse(config.Heading, card["heading"], where),
+            config.parse(config.Fusion, card["fusion"], where),
+            config.parse(config.Evaluation, card["evaluation"], where),
+            card["mode"],
             images,
         )
 
     def locate(self, video_path: Path, frames_per_second: float | None = None) -> Track:
-        """The track of a video: the middle of the tile that each second's clip is given.
+        """The track of a video: the likeliest way through tiles, a position a second.
 
-        Initial positions are those of the flat search in the whole gallery, final ones those of the
-        search in the regions that the screening network keeps. The score is (1 + c) / 2 of the
-        cosine c between clip and final tile, as in reports.
+        Initial positions are the middles of the tiles that the flat search finds in the whole
+        gallery. Final ones are those of the last way of `aerial_track.Guide.ways`, among the tiles
+        of the regions that the screening network keeps. The score is the probability of the tile
+        that the way passes through.
 
         Args:
             video_path: any file that decord or PyAV decodes.
@@ -176,22 +170,34 @@ class Matcher:
             VideoError: the file is no video that can be used; says why.
             ValueError: the video is shorter than a clip, or `frames_per_second` is not positive.
         """
-        time_s_N, clips_NE = self._clips(video_path, frames_per_second)
-        first_N = np.asarray(aerial.search(clips_NE, self.tiles_ME, 1)[1][:, 0].cpu())
-        region_K = self._regions(first_N)
-        rows_M = aerial.reduced(self.tiles, self.regions, list(self.regions.ids[region_K]))
-        cosine_N1, final_N1 = aerial.search(clips_NE, self.tiles_ME, 1, rows_M)
-        middles_M2 = self.tiles.latlon_G2
+        time_s_T, vectors = self._clips(video_path, frames_per_second)
+        first_T = np.asarray(aerial.search(vectors[0], self.tiles_ME, 1)[1][:, 0].cpu())
+        region_K = self._regions(first_T)
+        rows_R = aerial.reduced(self.tiles, self.regions, list(self.regions.ids[region_K]))
+        vidtag, mass = self.vidtag, self.fusion.mass
+        clips = aerial_track.Clips(
+            time_s_T,
+            vectors[0],
+            vectors[1],
+            self.evaluation.max_speed_kmh[self.mode],
+            vidtag.opinion(video_path, time_s_T, mass) if vidtag else None,
+        )
+        _, way = list(self.guide.ways(clips, rows_R).values())[-1]
         return Track(
             clip=video_path.stem,
-            time_s=time_s_N,
-            latlon_T2=middles_M2[np.asarray(final_N1[:, 0].cpu())],
-            initial_latlon_T2=middles_M2[first_N],
-            score_T=((1 + cosine_N1[:, 0].double().cpu().numpy()) / 2).clip(0, 1),
+            time_s=time_s_T,
+            latlon_T2=way.latlon_T2,
+            initial_latlon_T2=self.tiles.latlon_G2[first_T],
+            score_T=way.marginals_TK[np.arange(len(time_s_T)), way.path_T].clip(0, 1),
         )
 
-    def _clips(self, path: Path, frames_per_second: float | None) -> tuple[np.ndarray, Tensor]:
-        """Times (N,) and unit vectors (N, E) of the clips at the whole seconds of a video."""
+    def _clips(
+        self, path: Path, frames_per_second: float | None
+    ) -> tuple[NDArray[np.float64], list[Tensor]]:
+        """Times (T,) of the clips at the whole seconds of a video, and their unit vectors (T, E).
+
+        The latter by GAMa-Net, and by the network of turned tiles.
+        """
         settings = self.settings
         fps = frames_per_second or settings.frames_per_second
         shape = ClipShape(fps, settings.frames_per_clip, settings.stride)
@@ -206,13 +212,14 @@ class Matcher:
             crossview_samples.first_at(second, len(time_s_T), shape, center_test_clip=centre)
             for second in second_N
         ]
-        device = next(self.network.parameters()).device
+        networks = self.network, self.turner
+        found: tuple[list[Tensor], ...] = ([], [])
         with torch.inference_mode():
-            parts = [
-                self.network.embed_clips(crossview_samples.scale(clips.to(device)))
-                for clips in self._pixels(path, time_s_T, first_N, shape)
-            ]
-        return second_N, torch.cat(parts)
+            for clips_NCTHW in self._pixels(path, time_s_T, first_N, shape):
+                seen = crossview_samples.scale(clips_NCTHW.to(_device()))
+                for vectors, network in zip(found, networks, strict=True):
+                    vectors.append(network.embed_clips(seen))
+        return second_N.astype(float), [torch.cat(vectors) for vectors in found]
 
     def _pixels(
         self, path: Path, time_s_T: np.ndarray, first_N: list[int], shape: ClipShape
@@ -222,7 +229,7 @@ class Matcher:
             frames_NT = np.stack([shape.frames_from(k) for k in first_N[start : start + _AT_ONCE]])
             read, where = np.unique(frames_NT, return_inverse=True)
             scaled = [
-                crossview_data._scaled(pixels, self.settings.frame_size)
+                crossview_data.scaled(pixels, self.settings.frame_size)
                 for pixels, _ in video.batches_at(path, time_s_T[read], _AT_ONCE)
             ]
             clips_NTHW3 = np.concatenate(scaled)[where.reshape(frames_NT.shape)]
@@ -246,6 +253,24 @@ class Matcher:
     def network(self) -> GAMaNet:
         """GAMa-Net, on the accelerator if there is one."""
         return crossview_embeddings.read_gama(self.folder / "gama").to(_device())
+
+    @cached_property
+    def turner(self) -> GAMaNet:
+        """The network of turned tiles."""
+        return crossview_embeddings.read_gama(self.folder / "heading").to(_device())
+
+    @cached_property
+    def vidtag(self) -> predict.Predictor | None:
+        """VidTAG, if the bundle has one."""
+        return predict.Predictor.load(self.folder / "vidtag") if self.fusion.bundle else None
+
+    @cached_property
+    def guide(self) -> aerial_track.Guide:
+        """What leads to the way of a video."""
+        return aerial_track.Guide(
+            self.tiles, self.tiles_ME, self.settings, self.turner, self.heading.num_candidates,
+            self.images,
+        )  # fmt: skip
 
     @cached_property
     def screener(self) -> Screening:
@@ -288,10 +313,10 @@ def embed_anew(
         world: whose tiles and regions are embedded.
         folder: receives both folders.
     """
-    gama, screening_folder = (folder / name for name in _NETWORKS)
+    gama, screening_folder = (folder / name for name in ("gama", "screening"))
     for target in (gama, screening_folder):
         target.mkdir()
-        for file in _FILES[:2]:
+        for file in _WEIGHTS:
             shutil.copy(bundle / target.name / file, target)
     tiles = crossview_embeddings.read_gama(gama).embed_tiles
     crossview_embeddings.embed_areas(tiles, world.tiles, settings, gama, world.imagery)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 
 TITLE_PX = 32
-TITLES = ("the clip", "its tile", "found in all tiles", "found in the kept regions")
+TITLES = ("the clip", "its tile", "in all tiles", "in the kept regions", "on the way")
 
 
 def grid(rows: Sequence[Sequence[Pixels]], path: Path, titles: Sequence[str] = ()) -> Path:
@@ -50,7 +50,7 @@ def grid(rows: Sequence[Sequence[Pixels]], path: Path, titles: Sequence[str] = (
 def answers(
     report: "Report", world: crossview_data.World, settings: "config.Gama", num: int, path: Path
 ) -> Path:
-    """A row for each of a few clips, evenly spaced: its middle frame, its tile, both answers.
+    """A row for each of a few clips, evenly spaced: its middle frame, its tile, the answers.
 
     Args:
         report: of `evaluate_gama`.
@@ -67,7 +67,8 @@ def answers(
             center_test_clip=settings.center_test_clip,
         )  # fmt: skip
         middle_CHW = footage.clip(query["clip"], first, shape)[shape.num_frames // 2]
-        ids = [query[name] for name in ("tile", "top1", "hierarchical_top1")]
+        way = f"{report.summary['track']}_top1"
+        ids = [query[name] for name in ("tile", "top1", "hierarchical_top1", way)]
         tiles = footage.tiles_GHW3[world.tiles.rows(ids)]
         rows.append([middle_CHW.movedim(0, -1).numpy(), *tiles])
     return grid(rows, path, TITLES)

@@ -2,7 +2,8 @@
 
 A row is a change to the params, a trained model and a way of decoding. Models that rows share are
 trained once; rows that are finished are not made again. Each row is measured in a process of its
-own, so that its peak memory is its own.
+own, so that its peak memory is its own. Decoding and encoding do not depend on the row: they are
+timed once for each set of encoders, and all rows that read these are charged with the same seconds.
 
 Belongs here: which rows there are, how one is made and measured, and the table as records. Does not
 belong here: how the table looks (benchmark_table.py), what a stage does (stages.py).
@@ -30,6 +31,14 @@ Maker = Literal["phase_one", "phase_two", "geoclip", "classifier"]
 TIMED_CLIPS = 20
 """Clips on which seconds per frame are measured."""
 SEED = 0
+_IMPORTED = (
+    "scipy.spatial",
+    "vidtag_ml.evaluate",
+    "vidtag_ml.features",
+    "vidtag_ml.locate",
+    "vidtag_ml.models.classifier",
+)
+"""What every row imports; a server does so once for all of them."""
 LEVELS = 2
 """Divisions after which coarse-to-fine search is compared with exact search."""
 ZERO_SHOT = "clip_vit_l14"
@@ -293,7 +302,7 @@ def in_a_process(function: Callable[..., None], *arguments: Any) -> None:
     """Calls a function in a process of its own, whose peak memory is its own."""
     # Children of a server that has imported, not of this process, which has trained.
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["vidtag_ml.evaluate", "vidtag_ml.features"])
+    server.set_forkserver_preload(list(_IMPORTED))
     with ProcessPoolExecutor(1, mp_context=server) as pool:
         pool.submit(function, *arguments).result()
 
@@ -324,13 +333,13 @@ def _measure(root: Path, row: Row, split: str, folder: Path) -> None:
     store = features.FeatureStore.open(at.features).select(tuple(model.widths))
     tables = clips.read(at.dataset)
     embedding_GE = base.embed_gallery(model, entries.latlon_G2)
+    index = retrieval.build_index(model, entries, embedding_GE, settings.search)
     report = evaluate.evaluate(
         model, entries, store, tables, split, settings, row.name,
-        max_gap_s=row.params.clips.max_gap_s, gallery_embedding_GE=embedding_GE,
+        max_gap_s=row.params.clips.max_gap_s, index=index,
     )  # fmt: skip
     report.write(folder)
     peak = peak_mb()
-    index = retrieval.build_index(model, entries, embedding_GE, settings.search)
     chosen = tables.clips[tables.clips["split"] == split].head(TIMED_CLIPS)
     began, num_frames = time.perf_counter(), 0
     for clip_id, mode in zip(chosen["clip_id"], chosen["mode"], strict=True):
@@ -380,22 +389,47 @@ def _used(model: Any, decoding: str) -> int:
 def seconds_per_frame(
     root: Path, params: config.Params, encoders: tuple[str, ...], clips: "pd.DataFrame"
 ) -> dict[str, Any]:
-    """Seconds that decoding and encoding take a frame, and the encoders' parameters."""
-    from vidtag_ml import features, video
+    """Seconds that decoding and encoding take a frame, and the encoders' parameters.
 
+    Timed once for the same encoders and clips, in a process of its own: a row's peak memory does
+    not tell which row came first.
+    """
     at = layout.of(root, params)
     settings = replace(params.features, encoders=encoders)
-    loaded = features.load_encoders(settings, root / settings.encoders_dir)
+    weights = [root / settings.encoders_dir / f"{name}.safetensors" for name in encoders]
+    videos = [at.dataset / path for path in clips.loc[clips["kind"] == "video", "video_path"]]
+    key = {
+        "features": config.as_dict(settings),
+        "weights": [stage.digest(path) for path in weights],
+        "videos": clips["content_md5"].tolist(),
+        "code": stage.code_digest(
+            "vidtag_ml.features", "vidtag_ml.video", "vidtag_ml.models.backbones"
+        ),
+    }
+    out = root / "out" / "benchmark" / "encoding" / f"{slug(' '.join(encoders))}.json"
+
+    def build(aside: Path) -> None:
+        in_a_process(_encode, settings, root / settings.encoders_dir, videos, aside)
+
+    stage.make(out, key, build)
+    timed: dict[str, Any] = json.loads(out.read_text())
+    return timed
+
+
+def _encode(settings: config.Features, folder: Path, videos: list[Path], out: Path) -> None:
+    """Writes what `seconds_per_frame` says."""
+    from vidtag_ml import features, video
+
+    loaded = features.load_encoders(settings, folder)
     began, num_frames = time.perf_counter(), 0
-    for path in clips.loc[clips["kind"] == "video", "video_path"]:
-        file = at.dataset / path
+    for file in videos:
         time_s = video.sample_times(file, settings.frames_per_second)
         for frames, _ in video.batches_at(file, time_s, settings.batch_size):
             features.encode(loaded, frames, settings.batch_size, settings.views)
             num_frames += len(frames)
     seconds = (time.perf_counter() - began) / num_frames if num_frames else float("nan")
     parameters = sum(p.numel() for e in loaded.values() for p in e.parameters())
-    return {"seconds": seconds, "parameters": parameters}
+    out.write_text(json.dumps({"seconds": seconds, "parameters": parameters}) + "\n")
 
 
 def _report(folder: Path) -> "Report":

@@ -17,13 +17,19 @@ from vidtag_ml import config, gama_stages, layout, stages
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vidtag_ml.evaluate import Report
+
+SEED = 0
 SOURCES = ("flyover_gama", "bdd100k")
 """Values of `clips.source` whose videos aerial imagery goes with."""
 GAMA, BASELINE = "GAMa-Net", "image baseline (one frame)"
-MODELS, REGIONS, SEARCH = (
+KEPT = "clip by clip, in the regions kept"
+PATH, FUSED = "+ a way that can be travelled", "+ VidTAG's opinion, in both models' tiles"
+MODELS, REGIONS, SEARCH, WAYS = (
     "Cross-view: parts of GAMa-Net, flat search",
     "Cross-view: large regions (screening)",
     f"Cross-view: search in the regions kept, by {GAMA}",
+    "Cross-view: whole videos (beyond the paper)",
 )
 
 
@@ -41,6 +47,8 @@ class CrossViewRow:
     """With everything that the row changes."""
     variant: str = ""
     """Where its models lie; empty = the params' own."""
+    against: str | None = None
+    """Row whose videos it is compared with, one by one."""
 
 
 def rows(params: config.Params) -> list[CrossViewRow]:
@@ -58,17 +66,39 @@ def rows(params: config.Params) -> list[CrossViewRow]:
     table = [
         CrossViewRow(
             name, MODELS, "", replace(params, gama=replace(params.gama, **change)),
-            "" if name == GAMA else f"gama-{number}",
+            "" if name == GAMA else f"gama-{number}", None if name == BASELINE else BASELINE,
         )
         for number, (name, change) in enumerate(changes)
     ]  # fmt: skip
-    for name, prefix in (("before", "screening_before_"), ("after", "screening_")):
-        table.append(
-            CrossViewRow(f"{name} fine-tuning on predicted tiles", REGIONS, prefix, params)
-        )
-    for name, prefix in (("top 10", "top10_"), ("top 1 %", "top1pct_"), ("top 10 %", "top10pct_")):
-        table.append(CrossViewRow(f"{name} regions", SEARCH, prefix, params))
-    return table
+    for number, (sequence, length) in enumerate((("3d", 8), ("3d", 24), ("2d", 24))):
+        change: dict[str, Any] = {"sequence": sequence, "frames_per_clip": length}
+        screened = replace(params, screening=replace(params.screening, **change))
+        name = f"{sequence.upper()}-CNN, {length} tiles"
+        variant = f"screening-{number}"
+        table.append(CrossViewRow(name, REGIONS, "screening_", screened, variant))
+    length = params.screening.frames_per_clip
+    ours = f"{params.screening.sequence.upper()}-CNN, {length} tiles"
+    own: list[tuple[str, str, str, str | None]] = [
+        (REGIONS, f"{ours}, before fine-tuning on predicted tiles", "screening_before_", None),
+        (REGIONS, f"{ours} (ours)", "screening_", None),
+        (SEARCH, "top 10 regions", "top10_", GAMA),
+        (SEARCH, "top 1 % regions", "top1pct_", GAMA),
+        (SEARCH, "top 10 % regions", "top10pct_", GAMA),
+        (WAYS, KEPT, "hierarchical_", GAMA),
+        (WAYS, PATH, "path_", KEPT),
+        (WAYS, "+ tiles turned to its heading", "turned_", PATH),
+    ]
+    if params.fusion.bundle is not None:
+        own += [
+            (WAYS, "VidTAG alone, in its own gallery", "vidtag_", None),
+            (WAYS, "clip by clip, in the tiles where VidTAG's posterior lies", "near_", KEPT),
+            (WAYS, FUSED, "fused_", PATH),
+            (WAYS, "+ tiles turned to that heading", "fused_turned_", FUSED),
+        ]
+    return table + [
+        CrossViewRow(name, group, prefix, params, against=against)
+        for group, name, prefix, against in own
+    ]
 
 
 def run(
@@ -81,21 +111,65 @@ def run(
     """A record a row (metrics.md section 10); what is finished is not made again."""
     import pandas as pd
 
-    from vidtag_ml.evaluate import Report
-
     stages.ingest(root, params)
     for make in (gama_stages.aerial_gallery, gama_stages.aerial_pixels):
         make(root, params)
-    chosen, records = [row for row in rows(params) if only(row)], []
+    chosen = [row for row in rows(params) if only(row)]
+    reports = {}
     for done, row in enumerate(chosen):
         tell(done, len(chosen), row.name)
-        for train in (gama_stages.gama, gama_stages.screening):
-            train(root, row.params, variant=row.variant)
-        gama_stages.evaluate_gama(root, row.params, split, row.variant)
-        at = layout.of(root, row.params, row.variant)
-        records.append(_record(row, split, Report.read(at.evaluation("gama", split)).summary))
+        reports[row.name] = _report(root, row, split)
     tell(len(chosen), len(chosen), "")
+    prefixes = {row.name: row.prefix for row in chosen}
+    records = []
+    for row in chosen:
+        record = _record(row, split, reports[row.name].summary)
+        if row.against in reports:
+            ours, theirs = (
+                _right(reports[name], prefixes[name]) for name in (row.name, row.against)
+            )
+            record |= _difference(ours, theirs, params.evaluation.bootstrap_draws)
+        records.append(record)
     return pd.DataFrame(records)
+
+
+def _report(root: Path, row: CrossViewRow, split: str) -> "Report":
+    """The report that holds the row's figures; of a variant, only of what varies."""
+    from vidtag_ml.evaluate import Report
+
+    at = layout.of(root, row.params, row.variant)
+    if row.variant and row.group == MODELS:
+        gama_stages.gama(root, row.params, variant=row.variant)
+        gama_stages.evaluate_flat(root, row.params, split, row.variant)
+        return Report.read(at.evaluation("gama_flat", split))
+    gama_stages.gama(root, row.params)
+    if row.variant:
+        gama_stages.screening(root, row.params, variant=row.variant)
+        gama_stages.evaluate_regions(root, row.params, split, row.variant)
+        return Report.read(at.evaluation("gama_regions", split))
+    gama_stages.screening(root, row.params)
+    gama_stages.heading(root, row.params)
+    gama_stages.evaluate_gama(root, row.params, split)
+    return Report.read(at.evaluation("gama", split))
+
+
+def _right(report: "Report", prefix: str) -> "pd.Series":
+    """Share of each video's clips whose first answer is right."""
+    return report.frames.groupby("clip")[f"{prefix}recall_at_1"].mean()
+
+
+def _difference(ours: "pd.Series", theirs: "pd.Series", draws: int) -> dict[str, float]:
+    """How much more is right, over the same videos, with its 95 % interval."""
+    from vidtag_ml import metrics
+
+    if not ours.index.equals(theirs.index):
+        raise ValueError("rows that are compared are not of the same videos")
+    mean, low, high = metrics.paired_difference(ours, theirs, draws, SEED)
+    return {
+        "diff_recall_at_1": mean,
+        "diff_recall_at_1_lo": low,
+        "diff_recall_at_1_hi": high,
+    }
 
 
 MILES = {"2.7tiles": "0.1mile", "5.4tiles": "0.2mile", "13tiles": "0.5mile", "27tiles": "1mile"}
@@ -108,7 +182,9 @@ def _record(row: CrossViewRow, split: str, summary: dict[str, Any]) -> dict[str,
     for tiles, miles in MILES.items():
         if f"top1_at_{tiles}" in own:
             own[f"top1_at_{miles}"] = own[f"top1_at_{tiles}"]
-    wanted = ("recall_at", "top1_", "num_queries", "gallery_size")
+    # Without a prefix, the error is that of the report's last way.
+    error = ("median_km",) if row.prefix else ()
+    wanted = ("recall_at", "top1_", "num_queries", "gallery_size", *error)
     return {
         "row": row.name,
         "group": row.group,

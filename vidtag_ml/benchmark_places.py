@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vidtag_ml import benchmark, config, layout, stage, stages
+from vidtag_ml import benchmark, config, layout, place_stages, stage, stages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +104,7 @@ def run(
     for done, row in enumerate(chosen):
         tell(done, len(chosen), row.name)
         if row.answered_by == "cityguessr":
-            stages.cityguessr(root, row.params, variant=row.variant)
+            place_stages.cityguessr(root, row.params, variant=row.variant)
         folders[row.name] = measure(root, row, split)
     tell(len(chosen), len(chosen), "")
     clips = {name: pd.read_parquet(folder / "per_clip.parquet") for name, folder in folders.items()}
@@ -118,13 +118,13 @@ def measure(root: Path, row: PlaceRow, split: str) -> Path:
     """The folder with the row's figures and answers, made if need be."""
     at = layout.of(root, row.params, row.variant)
     key = {
-        "tables": stages.report_tables(at),
+        "tables": stages.tables_digest(at.dataset),
         "row": [row.answered_by, row.params.cityguessr.inference],
         "code": stage.code_digest("vidtag_ml.benchmark_places", "vidtag_ml.evaluate_places"),
     }
     tracks = None
     if row.answered_by == "cityguessr":
-        stages.evaluate_cityguessr(root, row.params, split, row.variant)
+        place_stages.evaluate_cityguessr(root, row.params, split, row.variant)
         key["report"] = stage.digest(at.evaluation("cityguessr", split))
     elif row.answered_by.startswith("vidtag"):
         tracks = _vidtag(row.params, frame_by_frame=row.answered_by == "vidtag_cities")
@@ -188,7 +188,7 @@ def _guessed(
     report = evaluate_places.PlaceReport.read(at.evaluation("cityguessr", split))
     model, settings = cityguessr.load(at.model("cityguessr")), row.params.cityguessr
     few = chosen.head(benchmark.TIMED_CLIPS)
-    sources = stages.guess_sources(at, row.params)
+    sources = place_stages.guess_sources(at, row.params)
     names = few["clip_id"].tolist()
     seen = labelled.Labelled(
         guess.videos_of(model, settings, sources, names), guess.classes_of(sources, few)

@@ -107,28 +107,32 @@ def _cross_view(table: pd.DataFrame) -> str:
     about = (
         f"Dataset {first['dataset']}, split {first['split']}: {first['num_clips']:.0f} videos. "
         f"Tiles are {first['tile_km']:.0f} km wide in the mean; one within {near} of the query "
-        "counts as right, as does its own. In brackets: 95 % bootstrap intervals over videos."
+        "counts as right, as does its own. In brackets: 95 % bootstrap intervals over videos. ▲ ▼: "
+        "better or worse than the row that it is compared with, video by video, by more than "
+        "chance (95 %). Median km: error of the positions along a way."
     )
     recalls = ("recall_at_1", "recall_at_5", "recall_at_10", "recall_at_1pct", "recall_at_10pct")
     distances = [c for c in table.columns if c.startswith("top1_at_")]
     in_tiles = any(c.endswith("tiles") for c in distances)
     within = [c for c in distances if c.endswith("tiles" if in_tiles else "mile")]
     head = ["Row", "gallery", *(c.replace("ecall_at_", "@").replace("r@", "R@") for c in recalls)]
-    head += [c.replace("top1_at_", "top-1 at ") for c in within] + ["mean top-1 km"]
+    head += [c.replace("top1_at_", "top-1 at ") for c in within]
+    head += ["mean top-1 km", "median km"]
     lines = [about]
     for group, rows in table.groupby("group", sort=False):
         lines += ["", f"**{group}**", "", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
         for row in rows.to_dict("records"):
-            cells = [row["row"], f"{row['gallery_size']:,.0f}", _bounded(row, recalls[0])]
+            cells = [row["row"], _given(row, "gallery_size", 1, ",.0f"), _bounded(row, recalls[0])]
             cells += [_given(row, name, 100, ".1f") for name in (*recalls[1:], *within)]
-            cells += [_given(row, "top1_mean_km", 1, ",.0f")]
+            cells += [_given(row, "top1_mean_km", 1, ",.0f"), _given(row, "median_km", 1, ",.0f")]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
 def _bounded(row: dict[Any, Any], name: str) -> str:
-    low, high = (f"{row[f'{name}_{end}'] * 100:.1f}" for end in ("lo", "hi"))
-    return f"{row[name] * 100:.1f} [{low}, {high}]"
+    value = _given(row, name, 100, ".1f")
+    low, high = (_given(row, f"{name}_{end}", 100, ".1f") for end in ("lo", "hi"))
+    return value and f"{value}{_difference(row, name)} [{low}, {high}]"
 
 
 def _share(row: dict[Any, Any], name: str) -> str:

@@ -322,6 +322,9 @@ class Gama(Training):
     """Each so-manyth frame of a clip's span is taken."""
     frame_size: tuple[int, int]
     """Rows and columns to which frames are scaled."""
+    pixels: Literal["cached", "read"]
+    """cached: all frames and tiles are scaled once, into arrays; read: files are read whenever
+    training needs them, as no disk holds the published scale twice."""
     clip_crop: tuple[int, int]
     """Rows and columns that are seen of them."""
     tile_crop: int
@@ -382,6 +385,38 @@ class Screening(Training):
     """Videos a step of these."""
     fine_tune_milestones: tuple[int, ...]
     """Epochs of these after which the learning rate falls."""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Beyond GAMa: tiles are turned to the track's direction, and looked at again.
+
+    A GAMa-Net that has gone on learning on such tiles does it; what is not named here is as in its
+    first training.
+    """
+
+    seed: int
+    """As of every training."""
+    epochs: int
+    """Passes over the train videos; 0 = GAMa-Net itself looks at turned tiles."""
+    learning_rate: float
+    """Peak learning rate of Adam."""
+    milestones: tuple[int, ...]
+    """Epochs after which the learning rate falls by `gama.decay`."""
+    jitter_deg: float
+    """Standard deviation of what is added to the true heading in training."""
+    num_candidates: int
+    """Tiles of each clip that are turned; 0 = none."""
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Beyond GAMa: VidTAG's posterior restricts the tiles, and multiplies their odds."""
+
+    bundle: str | None
+    """Folder of a VidTAG bundle, relative to the workspace or absolute; null = GAMa alone."""
+    mass: float
+    """Share of VidTAG's posterior in which tiles are looked for."""
 
 
 @dataclass(frozen=True)
@@ -476,6 +511,8 @@ class Params:
     aerial: Aerial
     gama: Gama
     screening: Screening
+    heading: Heading
+    fusion: Fusion
     evaluation: Evaluation
 
 

@@ -121,6 +121,34 @@ def judge(
     return _columns(found, rule, percents=among is None)
 
 
+def judge_scored(
+    queries: Items, gallery: Items, rule: Rule, among: Sequence[Indices], scores: Sequence[Floats]
+) -> pd.DataFrame:
+    """As `judge`, where more than embeddings has decided how good an answer is.
+
+    Args:
+        queries: with the identity and the place of what is wanted.
+        gallery: what was searched; embeddings are not looked at.
+        rule: when an item is right.
+        among: the gallery rows that each query may find.
+        scores: how good each of these is.
+
+    Raises:
+        ValueError: as `judge`, or rows and scores are not as many.
+    """
+    wanted_N = _wanted(queries, gallery, among)
+    near, rows = _Near(gallery.latlon_N2, rule), []
+    for n, (items, values) in enumerate(zip(among, scores, strict=True)):
+        if len(items) != len(values):
+            raise ValueError(f"query {n}: {len(items)} items, but {len(values)} scores")
+        score_M = np.full(len(gallery.identity_N), -np.inf)
+        score_M[items] = values
+        rows.append(_judge_one(score_M, wanted_N[n], queries.latlon_N2[n], near))
+    found = pd.DataFrame(rows, columns=["rank", "first_rank", "top1", "top1_km"])
+    found["gallery_size"] = [len(items) for items in among]
+    return _columns(found, rule, percents=False)
+
+
 def figures(judged: pd.DataFrame) -> dict[str, float]:
     """Means of what `judge` said of the queries; gallery_size is a mean too, of reduced ones."""
     shares = [name for name in judged if str(name).startswith(("recall_at_", "top1_at_"))]
@@ -185,7 +213,7 @@ def _only(score_M: NDArray[np.float32], rows: Indices) -> NDArray[np.float32]:
 
 
 def _judge_one(
-    score_M: NDArray[np.float32], wanted: int, latlon_2: Floats, near: _Near
+    score_M: NDArray[np.floating], wanted: int, latlon_2: Floats, near: _Near
 ) -> tuple[float, float, int, float]:
     """Rank, rank for the first answer, the answer and its distance."""
     itself = np.array([wanted] if wanted >= 0 else [], np.int64)
@@ -198,7 +226,7 @@ def _judge_one(
     return rank, first_rank, int(tied[farthest]), float(tied_km[farthest])
 
 
-def _rank(score_M: NDArray[np.float32], right: Indices) -> float:
+def _rank(score_M: NDArray[np.floating], right: Indices) -> float:
     """Wrong items that are at least as similar as the best right one."""
     best = score_M[right].max(initial=-np.inf)
     if best == -np.inf:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -42,22 +42,29 @@ _AT_ONCE = 64
 """Frames or tiles that are scaled at once."""
 
 
+class Pictures(Protocol):
+    """Rows of pixels: an array that is mapped, or whatever reads them when they are asked for."""
+
+    def __getitem__(self, rows: Any, /) -> Pixels:
+        """Pictures (X, H, W, 3) of row numbers (X,)."""
+
+
 @dataclass(frozen=True)
 class Footage:
-    """Pixels of a dataset and its aerial gallery, mapped from a folder that `write` made."""
+    """Pixels of a dataset and its aerial gallery."""
 
     videos: pd.DataFrame
     """clip_id, first (row of frames_FHW3) and num_frames, a row a video."""
-    frames_FHW3: Pixels
+    frames_FHW3: Pictures
     """Frames of all videos, one behind the other."""
-    tiles_GHW3: Pixels
+    tiles_GHW3: Pictures
     """A row a tile of the gallery, in its order."""
-    regions_RHW3: Pixels
+    regions_RHW3: Pictures
     """A row a region of the gallery, in its order."""
 
     @classmethod
     def read(cls, folder: Path) -> "Footage":
-        """What `write` made.
+        """What `write` made, mapped.
 
         Raises:
             ValueError: a file is missing or broken; names the folder.
@@ -129,9 +136,9 @@ def write(
     frames = _array(folder, "frames", int(counts.sum()), settings.frame_size)
     for done, (first, (_, batches)) in enumerate(zip(table["first"], opened, strict=True), 1):
         for pixels_BHW3 in batches():
-            scaled = _scaled(pixels_BHW3, settings.frame_size)
-            frames[first : first + len(scaled)] = scaled
-            first += len(scaled)
+            part_FHW3 = scaled(pixels_BHW3, settings.frame_size)
+            frames[first : first + len(part_FHW3)] = part_FHW3
+            first += len(part_FHW3)
         if report:
             report(done, len(opened))
     areas: aerial.Areas
@@ -170,7 +177,8 @@ def _array(folder: Path, name: str, num: int, size: tuple[int, int]) -> Pixels:
     return made
 
 
-def _scaled(pixels_BHW3: Pixels, size: tuple[int, int]) -> Pixels:
+def scaled(pixels_BHW3: Pixels, size: tuple[int, int]) -> Pixels:
+    """Frames at another (height, width), as bytes."""
     if pixels_BHW3.shape[1:3] == tuple(size):
         return pixels_BHW3
     pixels = torch.from_numpy(np.moveaxis(pixels_BHW3, -1, 1)).float()

@@ -146,7 +146,7 @@ def augment_clip(frames_XHW: Tensor, size_hw: tuple[int, int], rng: Generator) -
     Raises:
         ValueError: the crop is larger than the frames.
     """
-    frames_XHW = _random_crop(frames_XHW, size_hw, rng)
+    frames_XHW = random_crop(frames_XHW, size_hw, rng)
     return frames_XHW.flip(-1) if rng.random() < 0.5 else frames_XHW
 
 
@@ -156,7 +156,7 @@ def augment_tile(tile_CHW: Tensor, side: int, rng: Generator) -> Tensor:
     Raises:
         ValueError: the crop is larger than the tile.
     """
-    tile_CHW = _random_crop(tile_CHW, (side, side), rng)
+    tile_CHW = random_crop(tile_CHW, (side, side), rng)
     tile_CHW = tile_CHW.rot90(int(rng.integers(4)), (-2, -1))
     mirrored = [axis for axis in (-2, -1) if rng.random() < 0.5]
     return tile_CHW.flip(mirrored)
@@ -190,7 +190,12 @@ def scale(pixels_X: Tensor) -> Tensor:
     return (pixels_X.float() / 255 - 0.5) / 0.5
 
 
-def _random_crop(pixels_XHW: Tensor, size_hw: tuple[int, int], rng: Generator) -> Tensor:
+def random_crop(pixels_XHW: Tensor, size_hw: tuple[int, int], rng: Generator) -> Tensor:
+    """Some part of frames or tiles, for training; of all the same.
+
+    Raises:
+        ValueError: the crop is larger than they are.
+    """
     top, left = (int(rng.integers(room + 1)) for room in _room(pixels_XHW, size_hw))
     return pixels_XHW[..., top : top + size_hw[0], left : left + size_hw[1]]
 

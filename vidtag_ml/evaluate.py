@@ -20,10 +20,9 @@ from vidtag_ml.hierarchy import LEVELS
 from vidtag_ml.track import Track
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from vidtag_ml.features import FeatureStore
     from vidtag_ml.models.base import GeoModel, Prediction
+    from vidtag_ml.retrieval import Index
 
 LABELS = ["clip_id", "mode", *LEVELS]
 SEED = 0
@@ -95,7 +94,7 @@ def evaluate(
     model_name: str,
     *,
     max_gap_s: float = 2.0,
-    gallery_embedding_GE: "Tensor | None" = None,
+    index: "Index | None" = None,
 ) -> Report:
     """The report of a model on one split.
 
@@ -108,8 +107,7 @@ def evaluate(
         evaluation: search, decoding, thresholds, speed limits and bootstrap draws.
         model_name: how the report calls the model.
         max_gap_s: true positions are not interpolated across longer gaps.
-        gallery_embedding_GE: embeddings of the gallery if they are at hand, perhaps as a mapped
-            file (embeddings.py); made here otherwise.
+        index: of the gallery, as `evaluation.search` has it, if it is at hand; made here otherwise.
 
     With a gallery of cities each frame has the label of its point, and a video that of most frames.
 
@@ -124,10 +122,10 @@ def evaluate(
     chosen = tables.clips[tables.clips["split"] == split].sort_values("clip_id")
     if chosen.empty:
         raise ValueError(f"no clip is in split {split!r}")
-    if gallery_embedding_GE is None:
-        gallery_embedding_GE = base.embed_gallery(model, entries.latlon_G2)
     features = features.select(tuple(model.widths))
-    index = retrieval.build_index(model, entries, gallery_embedding_GE, evaluation.search)
+    if index is None:
+        embedding_GE = base.embed_gallery(model, entries.latlon_G2)
+        index = retrieval.build_index(model, entries, embedding_GE, evaluation.search)
     tracks, truths, places = [], [], []
     for clip_id, mode in zip(chosen["clip_id"], chosen["mode"], strict=True):
         clip, limit = features.clip(clip_id), _speed_limit(evaluation, mode)
@@ -148,10 +146,7 @@ def evaluate(
     per_clip = pd.concat([chosen[LABELS].reset_index(drop=True), per_clip], axis=1)
     if places:
         per_clip = _with_places(per_clip, pd.DataFrame(places), tables)
-    table = pd.concat(
-        [_frames(t, truth) for t, (truth, _) in zip(tracks, truths, strict=True)],
-        ignore_index=True,
-    )
+    table = _frames(tracks, np.concatenate([truth_T2 for truth_T2, _ in truths]))
     summary = {
         "model": model_name,
         "split": split,
@@ -229,10 +224,11 @@ def _speed_limit(evaluation: config.Evaluation, mode: str) -> float:
     return evaluation.max_speed_kmh[mode]
 
 
-def _frames(track: Track, truth_T2: NDArray[np.float64]) -> pd.DataFrame:
-    table = track.table()
-    table["true_lat"], table["true_lon"] = truth_T2[:, 0], truth_T2[:, 1]
-    table["error_km"] = geo.great_circle_km(track.latlon_T2, truth_T2)
+def _frames(tracks: list[Track], truth_T2: NDArray[np.float64]) -> pd.DataFrame:
+    """All frames of the tracks, one behind the other, with their true positions and errors."""
+    table = pd.concat([track.table() for track in tracks], ignore_index=True)
+    table["true_lat"], table["true_lon"] = truth_T2.T
+    table["error_km"] = geo.great_circle_km(table[["lat", "lon"]].to_numpy(float), truth_T2)
     return table
 
 

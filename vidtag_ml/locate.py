@@ -1,12 +1,13 @@
 """From the features of a clip to its track: embed, search, decode (vidtag.md section 8).
 
-Belongs here: `locate`. Does not belong here: models (models/), how points are found (retrieval.py),
-the path through them (decoding.py), files (predict.py).
+Belongs here: `locate`, `opinion`. Does not belong here: models (models/), how points are found
+(retrieval.py), the path through them (decoding.py), files (predict.py).
 Shape legend: T frames, V views, D features, E common space, K candidates, M points found, S states,
 2 = (lat, lon) in degrees.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -111,6 +112,81 @@ def _parts(seen: _Seen) -> Callable[..., Tensor]:
     return lambda network, *parts_TX: in_windows(network, MAX_FRAMES, *parts_TX)
 
 
+@dataclass(frozen=True)
+class Opinion:
+    """What a model holds of the frames of one clip, for another model to multiply with."""
+
+    latlon_T2: Floats
+    """Where it puts them, by viterbi."""
+    likely_P2: Floats
+    """Gallery points that hold most of the posterior of some frame."""
+    spacing_km: float
+    """Distance between neighbours of these."""
+    query_TE: Tensor
+    """Embeddings of the frames, times the model's scale."""
+    model: GeoModel
+    """Whose opinion it is."""
+
+    @torch.inference_mode()
+    def log_odds(self, latlon_K2: Floats) -> Floats:
+        """Logarithms (T, K) of the odds of any points, up to a constant a frame."""
+        points_K2 = torch.from_numpy(np.ascontiguousarray(latlon_K2)).to(self.query_TE.device)
+        places_KE = self.model.embed_locations(points_K2.float())
+        return _numpy(self.query_TE @ places_KE.T)
+
+
+@torch.inference_mode()
+def opinion(
+    model: GeoModel,
+    features: NDArray[np.floating] | Tensor,
+    time_s: Floats,
+    index: Index,
+    evaluation: config.Evaluation,
+    max_speed_kmh: float,
+    mass: float,
+) -> Opinion:
+    """The posterior of a clip's frames, as `locate` has it when it decodes by viterbi.
+
+    Args:
+        model: in evaluation mode.
+        features: as of `locate`.
+        time_s: presentation times (T,), not decreasing.
+        index: as of `locate`.
+        evaluation: windows and number of candidates.
+        max_speed_kmh: speed limit of the clip's mode.
+        mass: share of each frame's posterior that the likely points hold.
+
+    Raises:
+        ValueError: as `locate`.
+    """
+    given = torch.as_tensor(features).to(model.device)
+    time = np.asarray(time_s, float)
+    _check(model, given, time, "viterbi")
+    query_TE = _embedded(
+        model, given, _seconds(time, "viterbi").to(model.device), evaluation.windows
+    )
+    hits = index.search(query_TE, evaluation.num_candidates)
+    scaled_TE = model.scale() * query_TE
+    probability_TK = _numpy((model.scale() * hits.score_NK).softmax(-1))
+    likely, positions = [], []
+    for latlon_S2, path_T, marginals_TS, mine in _ways(
+        scaled_TE, hits, probability_TK, time, max_speed_kmh
+    ):
+        positions.append(decoding.posterior_mean(latlon_S2, path_T, marginals_TS)[mine])
+        order_TS = np.argsort(-marginals_TS, 1)
+        sorted_TS = np.take_along_axis(marginals_TS, order_TS, 1)
+        needed_TS = sorted_TS.cumsum(1) - sorted_TS < mass
+        likely.append(latlon_S2[np.unique(order_TS[needed_TS])])
+    points_P2 = np.unique(np.concatenate(likely), axis=0)
+    return Opinion(
+        np.concatenate(positions),
+        points_P2,
+        decoding.spacing_km(hits.latlon_NK2),
+        scaled_TE,
+        model,
+    )
+
+
 def _travel(
     query_TE: Tensor,
     hits: Hits,
@@ -118,12 +194,28 @@ def _travel(
     time_s: Floats,
     max_speed_kmh: float,
 ) -> tuple[Floats, Floats]:
-    """Positions (T, 2) along the likeliest path, and the probability near each (T,).
+    """Positions (T, 2) along the likeliest path, and the probability near each (T,)."""
+    positions, scores = [], []
+    for latlon_S2, path_T, marginals_TS, mine in _ways(
+        query_TE, hits, probability_TK, time_s, max_speed_kmh
+    ):
+        positions.append(decoding.posterior_mean(latlon_S2, path_T, marginals_TS)[mine])
+        scores.append(_mass_near(latlon_S2[path_T], latlon_S2, marginals_TS)[mine])
+    return np.concatenate(positions), np.concatenate(scores)
+
+
+def _ways(
+    query_TE: Tensor,
+    hits: Hits,
+    probability_TK: Floats,
+    time_s: Floats,
+    max_speed_kmh: float,
+) -> Iterator[tuple[Floats, NDArray[np.int64], Floats, slice]]:
+    """States (S, 2), path (T,) and marginals (T, S) of each window, and which of its T are its own.
 
     All frames of a window share their states: the points that the frames find likeliest in sum.
     """
     index_TK = hits.index_NK.cpu().numpy()
-    positions, scores = [], []
     for read, keep in windows(len(time_s), PATH_FRAMES):
         points, which = np.unique(index_TK[read], return_inverse=True)
         total = np.bincount(which.ravel(), probability_TK[read].ravel())
@@ -134,11 +226,12 @@ def _travel(
         path_T, marginals_TS = decoding.viterbi(
             latlon_S2, log_probability_TS, time_s[read], max_speed_kmh
         )
-        latlon_T2 = decoding.posterior_mean(latlon_S2, path_T, marginals_TS)
-        mine = slice(keep.start - read.start, keep.stop - read.start)
-        positions.append(latlon_T2[mine])
-        scores.append(_mass_near(latlon_S2[path_T], latlon_S2, marginals_TS)[mine])
-    return np.concatenate(positions), np.concatenate(scores)
+        yield (
+            latlon_S2,
+            path_T,
+            marginals_TS,
+            slice(keep.start - read.start, keep.stop - read.start),
+        )
 
 
 def _mass_near(latlon_T2: Floats, candidates_TK2: Floats, probability_TK: Floats) -> Floats:

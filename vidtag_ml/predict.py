@@ -23,7 +23,7 @@ from torch import Tensor
 
 from vidtag_ml import config, embeddings, features, gallery, retrieval, stage, video
 from vidtag_ml import track as track_of
-from vidtag_ml.locate import locate
+from vidtag_ml.locate import Opinion, locate, opinion
 from vidtag_ml.models import base
 from vidtag_ml.models.backbones import FrameEncoder
 from vidtag_ml.sources import positions
@@ -217,6 +217,22 @@ class Predictor:
             latlon_T2=located.latlon_T2,
             initial_latlon_T2=located.initial_latlon_T2,
             score_T=located.score_T,
+        )
+
+    def opinion(self, video_path: Path, time_s: np.ndarray, mass: float) -> Opinion:
+        """What the model holds of the frames at some times (T,), not decreasing; see `locate.py`.
+
+        Raises:
+            VideoError: the file is no video that can be used; says why.
+        """
+        return opinion(
+            self.model,
+            self._features(video_path, time_s),
+            time_s,
+            self.index,
+            self.evaluation,
+            self.evaluation.max_speed_kmh[self.mode],
+            mass,
         )
 
     def _features(self, path: Path, time_s: np.ndarray) -> Tensor:

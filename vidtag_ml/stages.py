@@ -4,8 +4,9 @@ Both doors, the command line and the Dagster assets, call these functions and no
 stage returns True if it did work, False if its output was there and made from the same inputs.
 Progress goes to the logger `vidtag_ml.progress`, as text and, in `extra`, as numbers.
 
-Belongs here: keys, and one short function a stage. Does not belong here: what a stage does (its
-module), where its output lies (layout.py), the mechanics of skipping (stage.py).
+Belongs here: keys, and one short function a stage. Does not belong here: the stages of CityGuessr
+and GAMa (place_stages.py, gama_stages.py), what a stage does (its module), where its output lies
+(layout.py), the mechanics of skipping (stage.py).
 """
 
 import dataclasses
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from vidtag_ml.features import FeatureStore
     from vidtag_ml.gallery import Gallery
     from vidtag_ml.sources.recordings import Outcome
-    from vidtag_ml.training.guess import Sources
 
 MODELS = ("vidtag", "geoclip")
 """Models whose answers are tracks."""
@@ -49,30 +49,6 @@ _MODELS = (
     "vidtag_ml.models.location",
     "vidtag_ml.models.vidtag",
     "vidtag_ml.models.geoclip",
-)
-_ANSWERED_BY = ("inference", "least_probability")
-"""Settings of CityGuessr that only answers depend on."""
-_PLACES = (
-    "vidtag_ml.dataset",
-    "vidtag_ml.hierarchy",
-    "vidtag_ml.labelled",
-    "vidtag_ml.labels",
-    "vidtag_ml.losses",
-    "vidtag_ml.pieces",
-    "vidtag_ml.places",
-    "vidtag_ml.released",
-    "vidtag_ml.scenes",
-    "vidtag_ml.sources.flyover",
-    "vidtag_ml.video",
-    "vidtag_ml.views",
-    "vidtag_ml.models.backbones",
-    "vidtag_ml.models.base",
-    "vidtag_ml.models.cityguessr",
-    "vidtag_ml.models.text",
-    "vidtag_ml.models.videomae",
-    "vidtag_ml.models.vidtag",
-    "vidtag_ml.training.fit",
-    "vidtag_ml.training.guess",
 )
 _REPORTING = (
     "vidtag_ml.evaluate",
@@ -115,7 +91,7 @@ def ingest(root: Path, params: config.Params) -> bool:
             flyover_dataset, "vidtag_ml.sources.flyover", "vidtag_ml.video", *_TABLES
         ),
     }
-    report = _reporter("rendering clips")
+    report = reporter("rendering clips")
     out = layout.of(root, params).dataset
     return stage.make(out, key, lambda aside: flyover_dataset.write(params.clips, aside, report))
 
@@ -137,7 +113,7 @@ def _ingest_published(root: Path, params: config.Params) -> bool:
         "table": stage.digest(table) if table.exists() else None,
         "code": stage.code_digest(name, published, "vidtag_ml.scenes", "vidtag_ml.video", *_TABLES),
     }
-    out, report = layout.of(root, params).dataset, _reporter("reading recordings")
+    out, report = layout.of(root, params).dataset, reporter("reading recordings")
     return stage.make(out, key, lambda aside: source.write(settings, recordings, aside, report))
 
 
@@ -169,7 +145,7 @@ def recordings(
         weights = root / params.features.encoders_dir
         copies = intake.Copies(str(folder / "media"), veil, str(weights))
     how = intake.settings(params, mode, time_offset_s, copies)
-    report = _reporter("looking at recordings")
+    report = reporter("looking at recordings")
     outcome, whole = own.ingest(asked, folder, how, params.clips, report)
     quarantine.write(at.quarantine, dataset, whole.quarantined)
     return outcome
@@ -199,7 +175,7 @@ def hierarchy(root: Path, params: config.Params) -> bool:
 
     at = layout.of(root, params)
     key = {
-        "clips": _digest(at.dataset / "clips.parquet", "vidtag ingest"),
+        "clips": input_digest(at.dataset / "clips.parquet", "vidtag ingest"),
         "code": stage.code_digest(places),
     }
     return stage.make(
@@ -220,10 +196,10 @@ def gallery(root: Path, params: config.Params) -> bool:
         "code": stage.code_digest(galleries, "vidtag_ml.land", "vidtag_ml.geo"),
     }
     if reads_fixes := settings.source in ("grid", "cities"):
-        key["tables"] = _tables_digest(at.dataset)
+        key["tables"] = tables_digest(at.dataset)
     file = root / settings.file if settings.source == "file" and settings.file else None
     if file is not None:
-        key["file"] = _digest(file, "vidtag weights fetch geoclip")
+        key["file"] = input_digest(file, "vidtag weights fetch geoclip")
 
     def build(aside: Path) -> None:
         fixes = clips.read(at.dataset).fixes_in("train") if reads_fixes else None
@@ -238,7 +214,7 @@ def features(root: Path, params: config.Params) -> bool:
     at, folder = layout.of(root, params), root / params.features.encoders_dir
     encoders = {
         name: [
-            _digest(folder / f"{name}.{kind}", f"vidtag weights fetch {name}")
+            input_digest(folder / f"{name}.{kind}", f"vidtag weights fetch {name}")
             for kind in ("json", "safetensors")
         ]
         for name in params.features.encoders
@@ -250,7 +226,7 @@ def features(root: Path, params: config.Params) -> bool:
         "order": list(encoders),
         "code": stage.code_digest(*_FEATURES),
     }
-    key = {"settings": settings, "dataset": _digest(at.dataset, "vidtag ingest")}
+    key = {"settings": settings, "dataset": input_digest(at.dataset, "vidtag ingest")}
 
     def build(aside: Path) -> None:
         from vidtag_ml import clips
@@ -258,7 +234,7 @@ def features(root: Path, params: config.Params) -> bool:
 
         _reuse_shards(at.features, aside, settings)
         loaded = frame_features.load_encoders(params.features, folder)
-        report = _reporter("encoding clips")
+        report = reporter("encoding clips")
         tables = clips.read(at.dataset)
         frame_features.extract(tables, at.dataset, loaded, params.features, aside, report)
 
@@ -293,7 +269,7 @@ def phase_two(
     key = {
         **_training_key(at, params, "phase_two"),
         "alignment": config.as_dict(params.phase_one),
-        "first": _model_digest(of_first, "vidtag train phase-one"),
+        "first": model_digest(of_first, "vidtag train phase-one"),
         "own_code": stage.code_digest("vidtag_ml.training.phase_two", "vidtag_ml.retrieval"),
     }
 
@@ -347,84 +323,6 @@ def classifier(
     return stage.make(at.model("classifier"), key, build)
 
 
-def cityguessr(
-    root: Path, params: config.Params, logger: "Logger | None" = None, variant: str = ""
-) -> bool:
-    """Makes `out/cityguessr/`: videos and the city, state, country and continent they are from."""
-    at = layout.of(root, params, variant)
-
-    def build(aside: Path) -> None:
-        from vidtag_ml.training.guess import train_cityguessr
-
-        train_cityguessr(params.cityguessr, guess_sources(at, params), aside, logger)
-
-    return stage.make(at.model("cityguessr"), _guess_key(at, params), build)
-
-
-def evaluate_cityguessr(
-    root: Path, params: config.Params, split: str = "test", variant: str = ""
-) -> bool:
-    """Makes `out/evaluation/cityguessr/<split>/`: figures and answers of CityGuessr."""
-    at = layout.of(root, params, variant)
-    _known_split(split)
-    key = {
-        **_guess_key(at, params),
-        "model": _model_digest(at.model("cityguessr"), _COMMANDS["cityguessr"]),
-        "answered_by": {name: getattr(params.cityguessr, name) for name in _ANSWERED_BY},
-        "draws": params.evaluation.bootstrap_draws,
-        "split": split,
-        "reporting": stage.code_digest("vidtag_ml.evaluate_places", "vidtag_ml.metrics"),
-    }
-
-    def build(aside: Path) -> None:
-        from vidtag_ml.models import cityguessr as model_of
-        from vidtag_ml.training import guess
-
-        model, sources = model_of.load(at.model("cityguessr")), guess_sources(at, params)
-        draws = params.evaluation.bootstrap_draws
-        guess.report_on(model, params.cityguessr, sources, split, draws).write(aside)
-
-    return stage.make(at.evaluation("cityguessr", split), key, build)
-
-
-def guess_sources(at: Layout, params: config.Params) -> "Sources":
-    """What CityGuessr reads in a workspace."""
-    from vidtag_ml import clips, hierarchy
-    from vidtag_ml.features import FeatureStore
-    from vidtag_ml.training.guess import Sources
-
-    cached = params.cityguessr.backbone == "frames"
-    return Sources(
-        clips.read(at.dataset),
-        at.dataset,
-        hierarchy.Hierarchy.of(hierarchy.read(at.hierarchy)),
-        FeatureStore.open(at.features) if cached else None,
-        at.root / params.features.encoders_dir,
-    )
-
-
-def _guess_key(at: Layout, params: config.Params) -> dict[str, Any]:
-    """What CityGuessr depends on; its pixels are named by the tables' md5s of contents."""
-    settings, folder = params.cityguessr, at.root / params.features.encoders_dir
-    names = [n for n in (settings.start, settings.text) if n not in (None, "seeded")]
-    scenes = at.dataset / "scenes.parquet"
-    return {
-        "tables": _tables_digest(at.dataset),
-        "hierarchy": _digest(at.hierarchy, "vidtag hierarchy"),
-        "scenes": stage.digest(scenes) if scenes.exists() else None,
-        "features": _digest(at.features, "vidtag features")
-        if settings.backbone == "frames"
-        else None,
-        "starts": [
-            _digest(folder / f"{name}.{kind}", f"vidtag weights fetch {name}")
-            for name in names
-            for kind in ("json", "safetensors")
-        ],
-        "params": {k: v for k, v in config.as_dict(settings).items() if k not in _ANSWERED_BY},
-        "code": stage.code_digest(*_PLACES, *_TABLES),
-    }
-
-
 def evaluate_model(root: Path, params: config.Params, name: str, split: str = "test") -> bool:
     """Makes `out/evaluation/<name>/<split>/`: figures and tracks of a model, vidtag or geoclip.
 
@@ -432,7 +330,7 @@ def evaluate_model(root: Path, params: config.Params, name: str, split: str = "t
     """
     if name not in MODELS:
         raise ValueError(f"no model is called {name!r}; known: {', '.join(MODELS)}")
-    _known_split(split)
+    check_split(split)
     at = layout.of(root, params)
     if name == "geoclip":
         settings = dataclasses.replace(params.evaluation, decoding="initial")
@@ -453,16 +351,11 @@ def evaluate_model(root: Path, params: config.Params, name: str, split: str = "t
     return stage.make(at.evaluation(name, split), report_key(at, params, name, split), build)
 
 
-def report_tables(at: Layout) -> dict[str, str]:
-    """Digests of the tables that a report depends on."""
-    return _tables_digest(at.dataset)
-
-
 def report_key(at: Layout, params: config.Params, name: str, split: str) -> dict[str, Any]:
     """What the report on a model depends on."""
     return {
         **_data_key(at),
-        "model": _model_digest(at.model(name), _COMMANDS.get(name, "vidtag benchmark")),
+        "model": model_digest(at.model(name), _COMMANDS.get(name, "vidtag benchmark")),
         "evaluation": config.as_dict(params.evaluation),
         "max_gap_s": params.clips.max_gap_s,
         "split": split,
@@ -475,11 +368,11 @@ def bundle(root: Path, params: config.Params) -> bool:
     at, folder = layout.of(root, params), root / params.features.encoders_dir
     made_from = {
         "dataset": at.source,
-        "tables": _tables_digest(at.dataset),
-        "gallery": _digest(at.gallery, "vidtag gallery"),
-        "model": _model_digest(at.model("vidtag"), _COMMANDS["vidtag"]),
+        "tables": tables_digest(at.dataset),
+        "gallery": input_digest(at.gallery, "vidtag gallery"),
+        "model": model_digest(at.model("vidtag"), _COMMANDS["vidtag"]),
         "encoders": {
-            name: _digest(folder / f"{name}.safetensors", f"vidtag weights fetch {name}")
+            name: input_digest(folder / f"{name}.safetensors", f"vidtag weights fetch {name}")
             for name in params.features.encoders
         },
     }
@@ -501,47 +394,19 @@ def bundle(root: Path, params: config.Params) -> bool:
     return stage.make(at.bundle, key, build)
 
 
-def guess_bundle(root: Path, params: config.Params) -> bool:
-    """Makes `out/guess_bundle/`: all that `vidtag locate --model cityguessr` needs."""
-    at, folder = layout.of(root, params), root / params.features.encoders_dir
-    encoders = params.cityguessr.encoders if params.cityguessr.backbone == "frames" else ()
-    made_from = {
-        "dataset": at.source,
-        "tables": _tables_digest(at.dataset),
-        "model": _model_digest(at.model("cityguessr"), _COMMANDS["cityguessr"]),
-        "encoders": {
-            name: _digest(folder / f"{name}.safetensors", f"vidtag weights fetch {name}")
-            for name in encoders
-        },
-    }
-    key = {
-        **made_from,
-        "features": config.as_dict(params.features),
-        "cityguessr": config.as_dict(params.cityguessr),
-        "code": stage.code_digest("vidtag_ml.guess", *_PLACES),
-    }
-
-    def build(aside: Path) -> None:
-        from vidtag_ml import guess
-
-        guess.write_bundle(at.model("cityguessr"), folder, params, aside, made_from)
-
-    return stage.make(at.guess_bundle, key, build)
-
-
 _COMMANDS = {
     "vidtag": "vidtag train phase-two",
     "geoclip": "vidtag train geoclip",
-    "cityguessr": "vidtag train cityguessr",
 }
 
 
-def _known_split(split: str) -> None:
+def check_split(split: str) -> None:
+    """Raises ValueError if no split is called so."""
     if split not in SPLITS:
         raise ValueError(f"no split is called {split!r}; known: {', '.join(SPLITS)}")
 
 
-def _digest(path: Path, command: str) -> str:
+def input_digest(path: Path, command: str) -> str:
     """Digest of an input.
 
     Raises:
@@ -552,24 +417,25 @@ def _digest(path: Path, command: str) -> str:
     return stage.digest(path)
 
 
-def _tables_digest(dataset: Path) -> dict[str, str]:
+def tables_digest(dataset: Path) -> dict[str, str]:
+    """Digests of a dataset's tables, of those that there are."""
     tables = {name: dataset / f"{name}.parquet" for name in ("clips", "fixes", "frames")}
     if not tables["frames"].exists():
         del tables["frames"]
-    return {name: _digest(path, "vidtag ingest") for name, path in tables.items()}
+    return {name: input_digest(path, "vidtag ingest") for name, path in tables.items()}
 
 
-def _model_digest(folder: Path, command: str) -> dict[str, str]:
+def model_digest(folder: Path, command: str) -> dict[str, str]:
     """Digests of what `base.save` wrote: the losses beside it do not matter to later stages."""
-    return {n: _digest(folder / n, command) for n in ("model.json", "model.safetensors")}
+    return {n: input_digest(folder / n, command) for n in ("model.json", "model.safetensors")}
 
 
 def _data_key(at: Layout) -> dict[str, Any]:
     """What all models read."""
     return {
-        "tables": _tables_digest(at.dataset),
-        "gallery": _digest(at.gallery, "vidtag gallery"),
-        "features": _digest(at.features, "vidtag features"),
+        "tables": tables_digest(at.dataset),
+        "gallery": input_digest(at.gallery, "vidtag gallery"),
+        "features": input_digest(at.features, "vidtag features"),
     }
 
 
@@ -632,7 +498,7 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _reporter(what: str) -> Callable[[int, int], None]:
+def reporter(what: str) -> Callable[[int, int], None]:
     """A function of (done, total) that logs once a second, and when all is done."""
     last = 0.0
 

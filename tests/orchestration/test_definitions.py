@@ -87,7 +87,8 @@ CROSSING = {
     "aerial_gallery": {"clips"},
     "gama_model": {"aerial_gallery"},
     "screening_model": {"gama_model"},
-    "gama_evaluation": {"gama_model", "screening_model"},
+    "heading_model": {"gama_model"},
+    "gama_evaluation": {"gama_model", "screening_model", "heading_model"},
     "registered_gama": {"gama_evaluation"},
 }
 

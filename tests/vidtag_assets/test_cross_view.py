@@ -16,7 +16,10 @@ from vidtag_assets import cli, cross_view, provenance, registry
 from vidtag_assets.resources import ParamsFile, Workspace
 from vidtag_ml import aerial, layout, predict
 
-ASSETS = ("aerial_gallery", "gama_model", "screening_model", "gama_evaluation", "registered_gama")
+NETWORKS = ("gama", "screening", "heading")
+ASSETS = (
+    "aerial_gallery", *(f"{name}_model" for name in NETWORKS), "gama_evaluation", "registered_gama"
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +59,9 @@ def test_evaluation_shows_every_search_with_its_gallery_s_size(crossed):
     for name in ("answers", "tracks"):
         assert shown[name].startswith("![picture](data:image/")
     sizes = next(line for line in shown["figures"].splitlines() if "gallery_size" in line)
-    assert [float(cell) for cell in sizes.split("|")[2:5]] == [
-        shown["summary"][f"{p}gallery_size"] for p in ("", "hierarchical_", "screening_")
+    searches = ("", "hierarchical_", "screening_", "path_", "turned_")
+    assert [float(cell) for cell in sizes.split("|")[2:7]] == [
+        shown["summary"][f"{p}gallery_size"] for p in searches
     ]
     assert shown["val_recall_at_1"] <= shown["val_recall_at_5"]
 
@@ -67,7 +71,7 @@ def test_the_version_is_traced_to_gallery_clips_and_runs(crossed):
     (found,) = provenance.trace(resources["tracking"], resources["dvc"], "gama")
     assert found["dvc.gallery"] == resources["dvc"].md5("aerial_gallery")
     assert found["dvc.clips"] == "c.dir"
-    assert set(found["training_runs"]) == {"gama", "screening"}
+    assert set(found["training_runs"]) == set(NETWORKS)
     assert found["data_is_current"]
     by_gallery = provenance.trace(resources["tracking"], resources["dvc"], found["dvc.gallery"])
     assert by_gallery == [found]

@@ -171,9 +171,10 @@ def tile_report(right_V, own=True, size=100, gallery="g"):
     right = np.repeat(np.asarray(right_V, bool), 2)
     frames = pd.DataFrame({"clip": np.repeat([f"clip-{k:02d}" for k in range(len(right_V))], 2)})
     frames = frames.assign(time_s=0.0, true_lat=0.0, true_lon=0.0, tile="own")
-    frames["hierarchical_top1"] = np.where(right & own, "own", "another")
-    frames["hierarchical_recall_at_1"] = right
-    return Report({"gallery_md5": gallery, "split": "val", "gallery_size": size}, frames, frames)
+    frames["turned_top1"] = np.where(right & own, "own", "another")
+    frames["turned_recall_at_1"] = right
+    about = {"gallery_md5": gallery, "split": "val", "gallery_size": size, "track": "turned"}
+    return Report(about, frames, frames)
 
 
 def judge_tiles(challenger, rival):

@@ -98,5 +98,5 @@ def test_champion_is_judged_anew_on_another_gallery(copied, params):
 
 def test_bundle_of_a_name_is_the_registered_one(copied):
     tracking, at, _ = copied
-    folder = registration.bundle_path(tracking, "vidtag@champion")
+    folder = registry.bundle_path(tracking, "vidtag@champion")
     assert (folder / "bundle.json").read_bytes() == (at.bundle / "bundle.json").read_bytes()

@@ -11,6 +11,7 @@ import torch
 from vidtag_ml import (
     aerial,
     aerial_locate,
+    aerial_track,
     crossview_embeddings,
     gama_stages,
     imagery,
@@ -51,12 +52,11 @@ def change(bundle, **values):
     return bundle
 
 
-def test_a_track_has_a_point_a_second_in_the_middle_of_a_tile(located, track):
+def test_a_track_has_a_point_a_second_and_begins_in_the_middle_of_a_tile(located, track):
     middles = set(map(tuple, located[2].tiles.latlon_G2))
     assert track.clip == located[3].name
     assert track.time_s.tolist() == [0.0, 1.0, 2.0]
-    for points in (track.latlon_T2, track.initial_latlon_T2):
-        assert set(map(tuple, points)) <= middles
+    assert set(map(tuple, track.initial_latlon_T2)) <= middles
     assert ((track.score_T >= 0) & (track.score_T <= 1)).all()
 
 
@@ -64,23 +64,25 @@ def test_clips_are_embedded_as_in_the_evaluation(located):
     params, at, matcher, drive = located
     world = gama_stages.world(at, params)
     seen = crossview_embeddings.clips_seen([drive], world.footage, params.gama)
-    model = crossview_embeddings.read_gama(at.model("gama"))
-    wanted = crossview_embeddings.embed_clips(model, params.gama, seen, [drive], world.footage)
     _, found = matcher._clips(video(located), None)
-    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+    for name, vectors in zip(("gama", "heading"), found, strict=True):
+        model = crossview_embeddings.read_gama(at.model(name))
+        wanted = crossview_embeddings.embed_clips(model, params.gama, seen, [drive], world.footage)
+        torch.testing.assert_close(vectors, wanted, atol=1e-5, rtol=1e-5)
 
 
-def test_final_points_are_the_best_in_the_kept_regions(located, track):
+def test_the_track_is_the_last_way_through_the_kept_regions(located, track):
     matcher = located[2]
-    _, clips_NE = matcher._clips(video(located), None)
+    time_s, (clips_NE, turned_NE) = matcher._clips(video(located), None)
     first = (clips_NE @ matcher.tiles_ME.float().T).argmax(1)
     kept = [str(name) for name in matcher.regions.ids[matcher._regions(first.numpy())]]
     rows = aerial.reduced(matcher.tiles, matcher.regions, kept)
-    best, where = (clips_NE @ matcher.tiles_ME[rows].float().T).max(1)
+    clips = aerial_track.Clips(time_s, clips_NE, turned_NE, 160000.0, None)
+    ways = matcher.guide.ways(clips, rows)
     assert len(kept) == 1 < len(matcher.regions)
     assert (track.initial_latlon_T2 == matcher.tiles.latlon_G2[first]).all()
-    assert (track.latlon_T2 == matcher.tiles.latlon_G2[rows[where]]).all()
-    np.testing.assert_allclose(track.score_T, (1 + best.double().numpy()) / 2, atol=1e-6)
+    assert list(ways) == ["path", "turned"]
+    np.testing.assert_array_equal(track.latlon_T2, ways["turned"][1].latlon_T2)
 
 
 def test_a_bundle_that_was_moved_locates_alike(located, track, moved):
@@ -114,18 +116,18 @@ def test_pictures_come_from_the_folder_that_the_card_names(located, moved, tmp_p
     asked = []
     real = imagery.pixels
 
-    def pixels(areas, rows, size, folder=None):
+    def pixels(areas, rows, size, folder=None, heading_deg=0.0):
         asked.append(folder)
-        return real(areas, rows, size)
+        return real(areas, rows, size, heading_deg=heading_deg)
 
     monkeypatch.setattr(aerial_locate.imagery, "pixels", pixels)
     Matcher.load(change(moved, imagery=str(tmp_path))).locate(video(located))
-    assert asked == [tmp_path]
+    assert set(asked) == {tmp_path}
 
 
 def test_nothing_is_bundled_again(located):
     params, at, _, _ = located
-    assert not aerial_locate.make_bundle(at.root, params)
+    assert not gama_stages.bundle(at.root, params)
 
 
 def test_bundles_of_every_kind_are_loaded_by_what_they_are(located, made):

@@ -32,4 +32,5 @@ def test_answers_have_a_row_for_each_of_a_few_clips(made_gama, tmp_path):
     report, world = Report.read(at.evaluation("gama")), gama_stages.world(at, params)
     path = aerial_plots.answers(report, world, params.gama, 2, tmp_path / "answers.png")
     with Image.open(path) as picture:
-        assert picture.height == plots.WIDTH_PX // 4 * 2 + aerial_plots.TITLE_PX
+        side = round(plots.WIDTH_PX / len(aerial_plots.TITLES) * 2)
+        assert picture.height == side + aerial_plots.TITLE_PX

@@ -1,5 +1,6 @@
 """Rows of cross-view search: what they change, and which figures they take over."""
 
+import dataclasses
 from pathlib import Path
 
 import pandas as pd
@@ -27,7 +28,7 @@ def test_each_model_is_trained_once_and_gama_net_is_the_params_own(rows):
     assert len({row.variant for row in models}) == len(models) == 7
     (own,) = (row for row in rows if row.name == benchmark_cross_view.GAMA)
     assert own.variant == ""
-    assert all(row.params == own.params for row in rows if row.group != own.group)
+    assert all(row.params == own.params for row in rows if not row.variant)
 
 
 def test_the_baseline_differs_by_its_single_frame_alone(rows):
@@ -50,3 +51,48 @@ def test_the_table_gives_each_figure_its_gallery(rows):
     text = benchmark_table.markdown(table)
     assert f"| {benchmark_cross_view.GAMA} | 100 | 50.0 [40.0, 60.0] | 70.0 |" in text
     assert "| top 10 regions | 10 | 60.0 [50.0, 70.0] |" in text
+
+
+def test_each_screening_network_is_trained_once_for_the_same_gama_net(rows):
+    regions = [row for row in rows if row.group == benchmark_cross_view.REGIONS]
+    own = [row for row in regions if not row.variant]
+    others = {row.variant: row.params for row in regions if row.variant}
+    assert len(own) == 2
+    assert len(others) == 3
+    assert all(params.gama == own[0].params.gama for params in others.values())
+    assert len({config.as_dict(p.screening)["sequence"] for p in others.values()}) == 2
+
+
+def test_ways_are_compared_with_what_they_build_on(rows):
+    ways = {row.name: row for row in rows if row.group == benchmark_cross_view.WAYS}
+    names = {row.name for row in rows}
+    assert {row.against for row in ways.values()} - {None} <= names
+    assert ways[benchmark_cross_view.FUSED].against == benchmark_cross_view.PATH
+
+
+def test_without_vidtag_no_way_asks_it():
+    params = config.load(ROOT / "params" / "flyover_gama.yaml")
+    alone = dataclasses.replace(params, fusion=dataclasses.replace(params.fusion, bundle=None))
+    found = {row.prefix for row in benchmark_cross_view.rows(alone)}
+    assert {"path_", "turned_"} <= found
+    assert not found & {"vidtag_", "near_", "fused_", "fused_turned_"}
+
+
+def test_differences_are_of_the_same_videos():
+    ours = pd.Series([1.0, 0.5, 1.0], ["a", "b", "c"])
+    theirs = pd.Series([0.5, 0.0, 0.5], ["a", "b", "c"])
+    found = benchmark_cross_view._difference(ours, theirs, 50)
+    assert found["diff_recall_at_1"] == found["diff_recall_at_1_lo"] == 0.5
+    with pytest.raises(ValueError, match="not of the same videos"):
+        benchmark_cross_view._difference(ours, theirs.rename({"c": "d"}), 50)
+
+
+def test_a_row_without_tiles_has_its_error_alone(rows):
+    (vidtag,) = (row for row in rows if row.prefix == "vidtag_")
+    summary = {**SUMMARY, "vidtag_median_km": 156.0}
+    record = benchmark_cross_view._record(vidtag, "test", summary)
+    assert record["median_km"] == 156.0
+    assert "recall_at_1" not in record
+    table = pd.DataFrame([benchmark_cross_view._record(rows[6], "test", SUMMARY), record])
+    (line,) = (k for k in benchmark_table.markdown(table).splitlines() if "VidTAG alone" in k)
+    assert line.endswith("| 156 |")

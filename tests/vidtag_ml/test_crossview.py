@@ -5,6 +5,7 @@ import doctest
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -235,3 +236,36 @@ def test_what_does_not_fit_is_refused(queries, gallery, among, complaint):
 def test_items_are_complete_and_finite(vectors, identity, latlon, complaint):
     with pytest.raises(ValueError, match=complaint):
         items(vectors, list(identity), latlon)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("rule", [IDENTITY, CENTRED, REGIONS])
+def test_similarities_as_scores_are_judged_as_embeddings_are(seed, rule):
+    (queries, gallery), among = world(seed), reduced(seed)
+    score_NM = (queries.embedding_NE @ gallery.embedding_NE.T).numpy()
+    scores = [score_M[rows] for score_M, rows in zip(score_NM, among, strict=True)]
+    found = crossview.judge_scored(queries, gallery, rule, among, scores)
+    pd.testing.assert_frame_equal(found, crossview.judge(queries, gallery, rule, among))
+
+
+def test_scores_decide_and_not_embeddings():
+    query, rows = items(FEW[:1], ["a"], line(0.0)), np.array([2, 0])
+    found = crossview.judge_scored(query, NEIGHBOURS, IDENTITY, [rows], [np.array([-1.0, -2.0])])
+    assert (found["top1"].tolist(), found["rank"].tolist()) == ([2], [1.0])
+    assert found["top1_km"].tolist() == pytest.approx([0.5])
+    assert found["gallery_size"].tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("among", "scores", "complaint"),
+    [
+        ([np.array([0, 2])], [np.ones(3)], "query 0: 2 items, but 3 scores"),
+        ([np.array([0, 2])], [np.ones(1)], "query 0: 2 items, but 1 scores"),
+        ([np.array([0, 2])], [], "shorter than argument 1"),
+        ([], [], "1 queries, but 0 reduced galleries"),
+    ],
+)
+def test_scores_are_as_many_as_the_items_that_they_are_of(among, scores, complaint):
+    query = items(FEW[:1], ["a"], line(0.0))
+    with pytest.raises(ValueError, match=complaint):
+        crossview.judge_scored(query, NEIGHBOURS, IDENTITY, among, scores)

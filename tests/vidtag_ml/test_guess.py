@@ -9,7 +9,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from vidtag_ml import config, features, guess, labelled, layout, predict, stages, weights
+from vidtag_ml import (
+    config,
+    features,
+    guess,
+    labelled,
+    layout,
+    place_stages,
+    predict,
+    stages,
+    weights,
+)
 from vidtag_ml.evaluate_places import PlaceReport
 from vidtag_ml.hierarchy import LEVELS
 from vidtag_ml.models import videomae
@@ -66,9 +76,9 @@ def of_pixels(root):
 def test_videomae_learns_from_pixels_and_locates_as_it_is_evaluated(copy):
     params = of_pixels(copy)
     before = load_file(copy / "data" / "encoders" / "tiny.safetensors")
-    assert stages.cityguessr(copy, params)
-    assert stages.evaluate_cityguessr(copy, params)
-    assert stages.guess_bundle(copy, params)
+    assert place_stages.cityguessr(copy, params)
+    assert place_stages.evaluate_cityguessr(copy, params)
+    assert place_stages.guess_bundle(copy, params)
     guesser = guess.Guesser.load(copy / "out" / "guess_bundle")
     assert_places_are_the_evaluated_ones(guesser, copy)
     after = guesser.model.backbone.state_dict()
@@ -80,14 +90,14 @@ def test_without_its_weights_training_names_the_command_that_gets_them(copy):
     params = of_pixels(copy)
     (copy / "data" / "encoders" / "tiny.json").unlink()
     with pytest.raises(ValueError, match=r"tiny\.json.*`vidtag weights fetch tiny`"):
-        stages.cityguessr(copy, params)
+        place_stages.cityguessr(copy, params)
 
 
 def test_frames_are_cut_as_in_training(copy, video):
     params = config.load(copy / "params.yaml")
     params = replace(params, features=replace(params.features, views="ten"))
     stages.features(copy, params)
-    stages.guess_bundle(copy, params)
+    place_stages.guess_bundle(copy, params)
     seen, _, time = guess.Guesser.load(copy / "out" / "guess_bundle")._seen(video, None)
     store = features.FeatureStore.open(layout.of(copy, params).features)
     cached = labelled.CachedVideos(store, [video.stem], params.cityguessr.frames_per_clip)

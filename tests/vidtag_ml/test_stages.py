@@ -19,9 +19,9 @@ def copy(made, tmp_path):
 
 
 def test_second_run_of_every_stage_does_nothing(made):
-    names = ("ingest", "hierarchy", "gallery", "features", "phase_one", "phase_two", "geoclip")
-    more = ("bundle", "cityguessr", "evaluate_cityguessr", "guess_bundle")
-    assert [n for n in (*names, *more) if getattr(stages, n)(made, load(made))] == []
+    trained = ("phase_one", "phase_two", "geoclip")
+    names = ("ingest", "hierarchy", "gallery", "features", *trained, "bundle")
+    assert [n for n in names if getattr(stages, n)(made, load(made))] == []
     assert not any(stages.evaluate_model(made, load(made), name) for name in stages.MODELS)
 
 
@@ -42,22 +42,6 @@ def test_changed_parameter_reaches_only_what_depends_on_it(copy):
     params = dataclasses.replace(params, evaluation=evaluation)
     assert not stages.phase_two(copy, params)
     assert stages.bundle(copy, params)
-
-
-@pytest.mark.parametrize(
-    ("section", "change", "again"),
-    [
-        ("cityguessr", {"text_weight": 3.0}, ["cityguessr", "evaluate_cityguessr", "guess_bundle"]),
-        ("evaluation", {"bootstrap_draws": 30}, ["evaluate_cityguessr"]),
-        ("gallery", {"spacing_km": 900.0}, []),
-    ],
-)
-def test_places_are_learned_anew_when_what_they_depend_on_changes(copy, section, change, again):
-    params = load(copy)
-    changed = dataclasses.replace(getattr(params, section), **change)
-    params = dataclasses.replace(params, **{section: changed})
-    names = ("cityguessr", "evaluate_cityguessr", "guess_bundle")
-    assert [name for name in names if getattr(stages, name)(copy, params)] == again
 
 
 def test_geoclip_is_decoded_frame_by_frame(made):
@@ -91,7 +75,7 @@ def test_features_of_known_videos_are_not_computed_again(copy, monkeypatch):
 
 
 def test_progress_is_logged_as_text_and_numbers(caplog):
-    report = stages._reporter("counting")
+    report = stages.reporter("counting")
     with caplog.at_level("INFO", "vidtag_ml.progress"):
         report(3, 3)
     assert caplog.records[0].progress == ("counting", 3, 3)

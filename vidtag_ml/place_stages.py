@@ -1,0 +1,151 @@
+"""The stages of CityGuessr: training, reports, the bundle; as in stages.py.
+
+Belongs here: keys, and one short function a stage. Does not belong here: what a stage does (its
+module), where its output lies (layout.py), the mechanics of skipping (stage.py).
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vidtag_ml import config, layout, stage, stages
+from vidtag_ml.layout import Layout
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+    from vidtag_ml.training.guess import Sources
+
+_COMMAND = "vidtag train cityguessr"
+_ANSWERED_BY = ("inference", "least_probability")
+"""Settings of CityGuessr that only answers depend on."""
+_TABLES = ("vidtag_ml.clips", "vidtag_ml.track", "vidtag_ml.geo")
+_PLACES = (
+    "vidtag_ml.dataset",
+    "vidtag_ml.hierarchy",
+    "vidtag_ml.labelled",
+    "vidtag_ml.labels",
+    "vidtag_ml.losses",
+    "vidtag_ml.pieces",
+    "vidtag_ml.places",
+    "vidtag_ml.released",
+    "vidtag_ml.scenes",
+    "vidtag_ml.sources.flyover",
+    "vidtag_ml.video",
+    "vidtag_ml.views",
+    "vidtag_ml.models.backbones",
+    "vidtag_ml.models.base",
+    "vidtag_ml.models.cityguessr",
+    "vidtag_ml.models.text",
+    "vidtag_ml.models.videomae",
+    "vidtag_ml.models.vidtag",
+    "vidtag_ml.training.fit",
+    "vidtag_ml.training.guess",
+)
+
+
+def cityguessr(
+    root: Path, params: config.Params, logger: "Logger | None" = None, variant: str = ""
+) -> bool:
+    """Makes `out/cityguessr/`: videos and the city, state, country and continent they are from."""
+    at = layout.of(root, params, variant)
+
+    def build(aside: Path) -> None:
+        from vidtag_ml.training.guess import train_cityguessr
+
+        train_cityguessr(params.cityguessr, guess_sources(at, params), aside, logger)
+
+    return stage.make(at.model("cityguessr"), _guess_key(at, params), build)
+
+
+def evaluate_cityguessr(
+    root: Path, params: config.Params, split: str = "test", variant: str = ""
+) -> bool:
+    """Makes `out/evaluation/cityguessr/<split>/`: figures and answers of CityGuessr."""
+    at = layout.of(root, params, variant)
+    stages.check_split(split)
+    key = {
+        **_guess_key(at, params),
+        "model": stages.model_digest(at.model("cityguessr"), _COMMAND),
+        "answered_by": {name: getattr(params.cityguessr, name) for name in _ANSWERED_BY},
+        "draws": params.evaluation.bootstrap_draws,
+        "split": split,
+        "reporting": stage.code_digest("vidtag_ml.evaluate_places", "vidtag_ml.metrics"),
+    }
+
+    def build(aside: Path) -> None:
+        from vidtag_ml.models import cityguessr as model_of
+        from vidtag_ml.training import guess
+
+        model, sources = model_of.load(at.model("cityguessr")), guess_sources(at, params)
+        draws = params.evaluation.bootstrap_draws
+        guess.report_on(model, params.cityguessr, sources, split, draws).write(aside)
+
+    return stage.make(at.evaluation("cityguessr", split), key, build)
+
+
+def guess_bundle(root: Path, params: config.Params) -> bool:
+    """Makes `out/guess_bundle/`: all that `vidtag locate --model cityguessr` needs."""
+    at, folder = layout.of(root, params), root / params.features.encoders_dir
+    encoders = params.cityguessr.encoders if params.cityguessr.backbone == "frames" else ()
+    made_from = {
+        "dataset": at.source,
+        "tables": stages.tables_digest(at.dataset),
+        "model": stages.model_digest(at.model("cityguessr"), _COMMAND),
+        "encoders": {
+            name: stages.input_digest(
+                folder / f"{name}.safetensors", f"vidtag weights fetch {name}"
+            )
+            for name in encoders
+        },
+    }
+    key = {
+        **made_from,
+        "features": config.as_dict(params.features),
+        "cityguessr": config.as_dict(params.cityguessr),
+        "code": stage.code_digest("vidtag_ml.guess", *_PLACES),
+    }
+
+    def build(aside: Path) -> None:
+        from vidtag_ml import guess
+
+        guess.write_bundle(at.model("cityguessr"), folder, params, aside, made_from)
+
+    return stage.make(at.guess_bundle, key, build)
+
+
+def guess_sources(at: Layout, params: config.Params) -> "Sources":
+    """What CityGuessr reads in a workspace."""
+    from vidtag_ml import clips, hierarchy
+    from vidtag_ml.features import FeatureStore
+    from vidtag_ml.training.guess import Sources
+
+    cached = params.cityguessr.backbone == "frames"
+    return Sources(
+        clips.read(at.dataset),
+        at.dataset,
+        hierarchy.Hierarchy.of(hierarchy.read(at.hierarchy)),
+        FeatureStore.open(at.features) if cached else None,
+        at.root / params.features.encoders_dir,
+    )
+
+
+def _guess_key(at: Layout, params: config.Params) -> dict[str, Any]:
+    """What CityGuessr depends on; its pixels are named by the tables' md5s of contents."""
+    settings, folder = params.cityguessr, at.root / params.features.encoders_dir
+    names = [n for n in (settings.start, settings.text) if n not in (None, "seeded")]
+    scenes = at.dataset / "scenes.parquet"
+    return {
+        "tables": stages.tables_digest(at.dataset),
+        "hierarchy": stages.input_digest(at.hierarchy, "vidtag hierarchy"),
+        "scenes": stage.digest(scenes) if scenes.exists() else None,
+        "features": stages.input_digest(at.features, "vidtag features")
+        if settings.backbone == "frames"
+        else None,
+        "starts": [
+            stages.input_digest(folder / f"{name}.{kind}", f"vidtag weights fetch {name}")
+            for name in names
+            for kind in ("json", "safetensors")
+        ],
+        "params": {k: v for k, v in config.as_dict(settings).items() if k not in _ANSWERED_BY},
+        "code": stage.code_digest(*_PLACES, *_TABLES),
+    }
