@@ -22,6 +22,8 @@ from vidtag_ml.hierarchy import LEVELS
 
 Floats = NDArray[np.float64]
 
+DECIMALS = 7
+"""Of degrees: a centimetre. In the last bits of a sine CPUs differ, and with them md5s would."""
 REGION_DEG = 0.5
 """grid: train fixes in cells of this size that touch belong to one region."""
 KEPT_PERCENT = (0.5, 99.5)
@@ -86,7 +88,7 @@ def build(
             raise ValueError("gallery.source is file, but gallery.file names none")
         return _released(file)
     if settings.source == "lattice":
-        return pd.DataFrame(_lattice(settings), columns=["lat", "lon"])
+        return _table(_lattice(settings))
     if train_fixes is None:
         raise ValueError(
             f"gallery.source is {settings.source}, which needs the fixes of the train split"
@@ -95,8 +97,11 @@ def build(
         train_fixes = train_fixes[train_fixes["status"].ne("dropped").fillna(value=True)]
     if settings.source == "cities":
         return _cities(train_fixes)
-    points = _grid(settings, train_fixes[["lat", "lon"]].dropna().to_numpy(float))
-    return pd.DataFrame(points, columns=["lat", "lon"])
+    return _table(_grid(settings, train_fixes[["lat", "lon"]].dropna().to_numpy(float)))
+
+
+def _table(latlon_G2: Floats) -> pd.DataFrame:
+    return pd.DataFrame(latlon_G2.round(DECIMALS), columns=["lat", "lon"])
 
 
 def _released(file: Path) -> pd.DataFrame:

@@ -194,3 +194,10 @@ def test_ceiling_of_the_finest_grid_is_that_of_all_its_points(lattice):
     found = gallery.finest_oracle_km(lattice, 150.0, 40.0, points)
     np.testing.assert_allclose(found, gallery.oracle_km(every, points), atol=1e-6)
     assert np.median(found) < 20
+
+
+def test_points_are_to_a_centimetre_so_that_no_cpu_s_last_bits_are_in_them(lattice):
+    grid = gallery.build(GRID, fixes((48.8, 2.3), (48.9, 2.4))).to_numpy()
+    for points in (lattice, grid):
+        assert (points == points.round(7)).all()
+        assert len(np.unique(points, axis=0)) == len(points)

@@ -23,6 +23,8 @@ from vidtag_ml.sources import flyover
 
 LICENCE = "imagery: NASA Blue Marble, free of use with credit; places: GeoNames, CC BY 4.0"
 NUM_CITIES = 300
+DECIMALS = 7
+"""Of degrees: a centimetre. In the last bits of a sine CPUs differ, and with them md5s would."""
 _CHUNK = 20
 _CONTINENTS = {
     "AF": "Africa",
@@ -166,7 +168,8 @@ def _path(clip_id: str, kind: str) -> str:
 
 
 def _fixes(clip_id: str, latlon_T2: flyover.Floats) -> pd.DataFrame:
-    """A row a fix; there is one a second."""
+    """A row a fix; there is one a second, to a centimetre, as receivers say it."""
+    latlon_T2 = latlon_T2.round(DECIMALS)
     return pd.DataFrame(
         {
             "clip_id": clip_id,
