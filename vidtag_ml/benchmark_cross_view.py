@@ -70,7 +70,7 @@ def rows(params: config.Params) -> list[CrossViewRow]:
         )
         for number, (name, change) in enumerate(changes)
     ]  # fmt: skip
-    for number, (sequence, length) in enumerate((("3d", 8), ("3d", 24), ("2d", 24))):
+    for number, (sequence, length) in enumerate((("3d", 8), ("3d", 24))):
         change: dict[str, Any] = {"sequence": sequence, "frames_per_clip": length}
         screened = replace(params, screening=replace(params.screening, **change))
         name = f"{sequence.upper()}-CNN, {length} tiles"
