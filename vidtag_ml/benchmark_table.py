@@ -150,8 +150,8 @@ def _tracks(table: pd.DataFrame) -> str:
     first = table.iloc[0]
     thresholds = [c for c in table.columns if _is_accuracy(c)]
     about = (
-        f"Dataset {first['dataset']}, split {first['split']}: {first['num_clips']} clips, "
-        f"{first['num_frames']} frames. Gallery of the params: {_gallery(table)}. In brackets: "
+        f"Dataset {first['dataset']}, split {first['split']}: {first['num_clips']:.0f} clips, "
+        f"{first['num_frames']:.0f} frames. Gallery of the params: {_gallery(table)}. In brackets: "
         "95 % bootstrap intervals over clips. ▲ ▼: better or worse than the row that it is "
         "compared with, clip by clip, by more than chance (95 %). Leakage audit: "
         f"{first['shared_groups']:.0f} groups and {first['shared_contents']:.0f} videos are in two "
@@ -168,7 +168,7 @@ def _gallery(table: pd.DataFrame) -> str:
     rows = table[table["row"].isin(DRAWN)]
     row = (rows if len(rows) else table).iloc[0]
     return (
-        f"{row['gallery']}, {row['gallery_size']:,} points (md5 {row['gallery_md5'][:8]}), "
+        f"{row['gallery']}, {row['gallery_size']:,.0f} points (md5 {row['gallery_md5'][:8]}), "
         f"oracle median {row['oracle_median_km']:.3g} km, {row['leak_frames']:.0f} evaluation "
         "fixes in it"
     )
