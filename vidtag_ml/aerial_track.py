@@ -191,21 +191,25 @@ class Guide:
             clips: of the video.
             rows_R: rows of the tiles in the regions that were kept for it.
         """
-        found = dict(self._by_name("path", "turned", clips, rows_R))
+        found = dict(self._by_name("path", "turned", clips, rows_R, self._log(clips, rows_R)))
         if clips.opinion is not None:
             near = restricted(self.tiles.latlon_G2, clips.opinion)
-            found |= self._by_name("fused", "fused_turned", clips, np.union1d(rows_R, near))
+            rows_K = np.union1d(rows_R, near)
+            log_TK = self._log(clips, rows_K)
+            log_TK = log_TK + clips.opinion.log_odds(self.tiles.latlon_G2[rows_K])
+            found |= self._by_name("fused", "fused_turned", clips, rows_K, log_TK)
         return found
 
-    def _by_name(
-        self, name: str, name_turned: str, clips: Clips, rows_K: Indices
-    ) -> Iterator[tuple[str, tuple[Indices, Way]]]:
-        latlon_K2 = self.tiles.latlon_G2[rows_K]
+    def _log(self, clips: Clips, rows_K: Indices) -> Floats:
+        """What GAMa-Net says for each tile (T, K)."""
         tiles_KE = self.embedding_ME[torch.from_numpy(rows_K)].to(clips.vectors_TE)
         cosine_TK = (clips.vectors_TE @ tiles_KE.T).double().cpu().numpy()
-        log_TK = cosine_TK / self.settings.temperature
-        if name == "fused" and clips.opinion is not None:
-            log_TK = log_TK + clips.opinion.log_odds(latlon_K2)
+        return np.asarray(cosine_TK / self.settings.temperature)
+
+    def _by_name(
+        self, name: str, name_turned: str, clips: Clips, rows_K: Indices, log_TK: Floats
+    ) -> Iterator[tuple[str, tuple[Indices, Way]]]:
+        latlon_K2 = self.tiles.latlon_G2[rows_K]
         way = self._way(log_TK, latlon_K2, clips)
         yield name, (rows_K, way)
         if self.num_candidates:

@@ -2,7 +2,7 @@
 
 Everything else is frozen, so frame embeddings, embeddings of true positions and Phase I's
 predictions are computed once, over whole clips; a step costs the refiner and the embedding of
-corrupted tracks. Refiners of one Phase I that a process trains one after the other share them.
+corrupted tracks.
 
 Belongs here: what is precomputed, which queries a step sees, `train_phase_two`. Does not belong
 here: losses and noise (losses.py), the loop (fit.py). Shape legend: B clips, T frames, N real
@@ -10,7 +10,6 @@ frames of a batch, F frames of a split, M random coordinates, X all N + M, G gal
 E embedding, 2 = (lat, lon) in degrees.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,11 +29,6 @@ from vidtag_ml.models import base
 from vidtag_ml.models.vidtag import GeoRefiner, VidTAG
 from vidtag_ml.training import fit
 from vidtag_ml.training.phase_one import clip_data, contrastive, frames_of, negatives
-
-Inputs = tuple[Tensor, Frames, Frames]
-"""Embeddings of the gallery (G, E), and the train and val clips as `embedded` makes them."""
-_LATEST: dict[str, Inputs] = {}
-"""The inputs made last, by what they were made from."""
 
 
 class PhaseTwo(pl.LightningModule):
@@ -146,36 +140,6 @@ def embedded(model: base.GeoModel, frames: Frames, gallery_GE: Tensor, batch_siz
     )
 
 
-def inputs(
-    model: VidTAG, points: gallery.Gallery, train: Frames, val: Frames, batch_size: int
-) -> Inputs:
-    """What training reads, on the CPU; the latest is kept, and is made again only from others."""
-    made_from = _fingerprint(model, points, train, val, batch_size)
-    if made_from not in _LATEST:
-        _LATEST.clear()
-        gallery_GE = base.embed_gallery(model, points.latlon_G2)
-        train, val = (embedded(model, f, gallery_GE, batch_size) for f in (train, val))
-        _LATEST[made_from] = (gallery_GE.cpu(), train, val)
-    return _LATEST[made_from]
-
-
-def _fingerprint(
-    model: VidTAG, points: gallery.Gallery, train: Frames, val: Frames, batch_size: int
-) -> str:
-    """md5 of all weights but the refiner's, and of points and clips."""
-    whole = hashlib.md5(
-        f"{model.sizes} {model.widths} {batch_size}".encode(), usedforsecurity=False
-    )
-    whole.update(np.ascontiguousarray(points.latlon_G2).data)
-    weights = [v for k, v in model.state_dict().items() if not k.startswith("refiner.")]
-    for frames in (train, val):
-        weights += [frames.features_FD, frames.latlon_F2, frames.time_F]
-        whole.update(frames.num_C.data)
-    for tensor in weights:
-        whole.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return whole.hexdigest()
-
-
 def train_phase_two(
     params: config.Params,
     phase_one: Path,
@@ -207,10 +171,13 @@ def train_phase_two(
     torch.manual_seed(settings.seed)
     model.refiner = GeoRefiner(model.sizes)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    both = frames_of(params, features.select(tuple(model.widths)), tables)
-    gallery_GE, train, val = inputs(model, points, *both, settings.batch_size)
+    gallery_GE = base.embed_gallery(model, points.latlon_G2)
+    train, val = (
+        embedded(model, frames, gallery_GE, settings.batch_size)
+        for frames in frames_of(params, features.select(tuple(model.widths)), tables)
+    )
     data = clip_data(train, val, settings)
     alignment = replace(params.phase_one, queue_size=0)
     latlon_G2 = torch.from_numpy(np.ascontiguousarray(points.latlon_G2))
-    module = PhaseTwo(model, settings, alignment, latlon_G2, gallery_GE, data.steps_per_epoch)
+    module = PhaseTwo(model, settings, alignment, latlon_G2, gallery_GE.cpu(), data.steps_per_epoch)
     return fit.finish(model, fit.fit(module, data, settings, out, logger, progress))

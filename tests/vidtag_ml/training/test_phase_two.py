@@ -8,10 +8,9 @@ import torch
 
 from vidtag_ml import config, losses, models, retrieval
 from vidtag_ml.models import base
-from vidtag_ml.training import phase_two as second
 from vidtag_ml.training.fit import fit
 from vidtag_ml.training.phase_one import align, clip_data
-from vidtag_ml.training.phase_two import PhaseTwo, embedded, inputs
+from vidtag_ml.training.phase_two import PhaseTwo, embedded
 
 
 def noise_of(**changes):
@@ -68,19 +67,6 @@ def test_true_positions_are_embedded_in_place(model, train, points):
     with torch.no_grad():
         expected = model.embed_locations(train.latlon_F2)
     assert torch.allclose(frames.truth_FE, expected.float(), atol=1e-5)
-
-
-def test_refiners_of_one_phase_one_share_their_inputs(model, train, val, points, monkeypatch):
-    monkeypatch.setattr(second, "_LATEST", {})
-    first = inputs(model, points, train, val, 4)
-    with torch.no_grad():
-        next(model.refiner.parameters()).add_(1.0)
-    assert inputs(model, points, train, val, 4) is first
-    with torch.no_grad():
-        model.location.branches[0].layers[0].weight.add_(1.0)
-    moved = inputs(model, points, train, val, 4)
-    assert not torch.allclose(moved[0], first[0])
-    assert inputs(model, points, train, train, 4)[2].num_C.sum() == train.num_C.sum()
 
 
 @pytest.mark.parametrize("loss", ["identity", "retrieval"])
