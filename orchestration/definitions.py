@@ -15,6 +15,7 @@ from vidtag_assets import (
     guessing,
     recordings,
     registration,
+    runs,
     training,
 )
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
@@ -60,9 +61,9 @@ def build_definitions(**resources: Any) -> dg.Definitions:
             *([jobs.cross_view] if crosses else []),
         ],
         schedules=[schedules.weekly_retraining, schedules.nightly_validation],
-        sensors=[sensors.automation, sensors.inbox, sensors.run_failure_log],
+        sensors=[sensors.automation, sensors.inbox, sensors.run_failure_log, sensors.dead_runs],
         resources=found,
     )
 
 
-defs = build_definitions()
+defs = dg.Definitions.merge(build_definitions(), dg.Definitions(executor=runs.executor))

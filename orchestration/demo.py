@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,7 +20,7 @@ from dotenv import load_dotenv
 
 from orchestration import jobs
 from orchestration.definitions import ROOT, defs
-from vidtag_assets import registry
+from vidtag_assets import registry, runs
 from vidtag_assets.resources import Tracking
 from vidtag_ml import clips, config, layout, progress, stage, stages
 from vidtag_ml.cli_output import print_figures, print_line
@@ -35,13 +36,26 @@ FIGURES = (
     "mrd_km",
 )
 """Of each model in summary.json."""
+STOPPED = "vidtag: stopped. What is finished is kept, and a rerun goes on from there."
 
 
 def main(root: Path = ROOT, defs: dg.Definitions = defs) -> None:
-    """Runs the main job in the workspace `root`; exits with 1 and one line if it fails."""
-    began = time.monotonic()
+    """Runs the main job in the workspace `root`; exits with 1 and one line if it fails.
+
+    If it is stopped (Ctrl-C, SIGTERM, a closed terminal) it exits with 130.
+    """
     load_dotenv(root / ".env")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    try:
+        _demonstrate(root, defs)
+    except KeyboardInterrupt:
+        with contextlib.suppress(OSError):  # the terminal may be closed
+            sys.stderr.write(f"{STOPPED}\n")
+        sys.exit(130)
+
+
+def _demonstrate(root: Path, defs: dg.Definitions) -> None:
+    began = time.monotonic()
     with _terminal() as terminal, progress.showing(terminal):
         failure = materialize(defs, terminal)
     if failure:
@@ -54,7 +68,11 @@ def main(root: Path = ROOT, defs: dg.Definitions = defs) -> None:
 
 
 def materialize(defs: dg.Definitions, terminal: TextIO) -> str | None:
-    """Materializes all assets on the configured instance; what failed, in one line, or None."""
+    """Materializes all assets on the configured instance; what failed, in one line, or None.
+
+    Raises:
+        KeyboardInterrupt: it was stopped.
+    """
     main_job = defs.resolve_job_def(jobs.everything.name)
     story = _Story(terminal, len(main_job.asset_layer.selected_asset_keys))
 
@@ -66,10 +84,20 @@ def materialize(defs: dg.Definitions, terminal: TextIO) -> str | None:
 
     told = dg.Definitions.merge(defs, dg.Definitions(loggers={"story": story_logger}))
     job = told.resolve_job_def(jobs.everything.name)
-    with dg.DagsterInstance.get() as instance:
+    run_id = str(uuid.uuid4())
+    with (
+        dg.DagsterInstance.get() as instance,
+        runs.attended(instance, run_id, story.say),
+    ):
         result = job.execute_in_process(
-            instance=instance, raise_on_error=False, run_config={"loggers": {"story": {}}}
+            run_config={"loggers": {"story": {}}},
+            instance=instance,
+            raise_on_error=False,
+            run_id=run_id,
+            tags=runs.Process.own().tags(run_id),
         )
+    if story.stopped:
+        raise KeyboardInterrupt
     return None if result.success else story.failure or f"run {result.run_id} failed"
 
 
@@ -137,13 +165,16 @@ class _Story(logging.Handler):
     def __init__(self, terminal: TextIO, num_assets: int) -> None:
         super().__init__()
         self.terminal, self.num_assets, self.num_made = terminal, num_assets, 0
+        self.listener = runs.Listener()
         self.failure: str | None = None
+        self.stopped = False
         self.began: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         event: dg.DagsterEvent | None = getattr(record, "dagster_meta", {}).get("dagster_event")
         if event is None:
             return
+        self.listener.notice(event)
         kind, step = event.event_type_value, event.step_key or ""
         if kind == "STEP_START":
             self.began[step] = time.monotonic()
@@ -153,6 +184,9 @@ class _Story(logging.Handler):
             self._checked(event)
         elif kind == "STEP_FAILURE" and self.failure is None:
             self.failure = f"{step}: {_cause(event)}"
+        elif kind == "PIPELINE_FAILURE":
+            reason = event.job_failure_data.failure_reason
+            self.stopped = reason is not None and reason.name == "UNEXPECTED_TERMINATION"
 
     def _materialized(self, event: dg.DagsterEvent, seconds: float) -> None:
         self.num_made += 1
@@ -162,17 +196,18 @@ class _Story(logging.Handler):
         unchanged = worked is not None and not worked.value
         state = "unchanged" if unchanged else f"{did} in {seconds:.0f} s"
         name = event.asset_key.to_user_string() if event.asset_key else ""
-        self._say(f"[{self.num_made:>2}/{self.num_assets}] {name:<20} {state}")
+        self.say(f"[{self.num_made:>2}/{self.num_assets}] {name:<20} {state}")
 
     def _checked(self, event: dg.DagsterEvent) -> None:
         check: Any = event.event_specific_data
         mark = "holds" if check.passed else f"does not hold ({check.severity.value.lower()})"
         why = f": {check.description}" if check.description and not check.passed else ""
-        self._say(f"        check {check.check_name} {mark}{why}")
+        self.say(f"        check {check.check_name} {mark}{why}")
         if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
             self.failure = self.failure or f"check {check.check_name} of {check.asset_key} failed"
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Writes a line."""
         self.terminal.write(f"{text}\n")
         self.terminal.flush()
 

@@ -1,11 +1,11 @@
-"""Sensors: what happens by itself once it is switched on, and a log of failed runs."""
+"""Sensors: what happens by itself once it is switched on, and what is done about failed runs."""
 
 import json
 
 import dagster as dg
 
 from orchestration.jobs import take_in
-from vidtag_assets import recordings
+from vidtag_assets import recordings, runs
 from vidtag_assets.resources import Workspace
 
 automation = dg.AutomationConditionSensorDefinition(
@@ -42,3 +42,13 @@ def run_failure_log(context: dg.RunFailureSensorContext, workspace: Workspace) -
     """Notes which run failed, in which job, and what it said."""
     run = context.dagster_run
     workspace.note_failure(run.run_id, run.job_name, context.failure_event.message or "")
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Fails runs whose process is gone, and frees the places in pools that they took.",
+)
+def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Asks for no run; says what was cleared."""
+    return dg.SkipReason("; ".join(runs.sweep(context.instance)) or "No run is dead.")
