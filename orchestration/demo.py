@@ -22,7 +22,7 @@ from orchestration import jobs
 from orchestration.definitions import ROOT, defs
 from vidtag_assets import registry, runs
 from vidtag_assets.resources import Tracking
-from vidtag_ml import clips, config, layout, progress, stage, stages
+from vidtag_ml import clips, config, layout, progress, recording, stage, stages
 from vidtag_ml.cli_output import print_figures, print_line
 
 FIGURES = (
@@ -102,7 +102,7 @@ def materialize(defs: dg.Definitions, terminal: TextIO) -> str | None:
 
 
 def locate(root: Path) -> list[Path]:
-    """Locates the first test clip's video with the champion; returns the files in `out/demo/`."""
+    """Locates the first test clip with the champion; returns the files in `out/demo/`."""
     from vidtag_ml.predict import Predictor, write_files
 
     params = config.load(root / "params.yaml")
@@ -110,7 +110,8 @@ def locate(root: Path) -> list[Path]:
     tables = clips.read(at.dataset)
     clip = tables.clips[tables.clips["split"] == "test"].iloc[0]
     bundle = registry.bundle_path(Tracking(root=str(root)), f"{registry.NAME}@{registry.CHAMPION}")
-    track = Predictor.load(bundle).locate(at.dataset / clip["video_path"])
+    seen = recording.of_clip(tables, clip["clip_id"], at.dataset)
+    track = Predictor.load(bundle).locate(seen)
     truth, _ = clips.clip_positions(tables, clip["clip_id"], track.time_s, params.clips.max_gap_s)
     return write_files(track, root / "out" / "demo", truth_T2=truth)
 

@@ -5,19 +5,21 @@ neighbours. The fixtures of the session are read by many tests: copy before you 
 """
 
 import dataclasses
+import datetime as dt
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 import yaml
+from PIL import ExifTags, Image
 
 from orchestration.definitions import build_definitions
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
-from vidtag_ml import clips, config
+from vidtag_ml import clips, config, video
 from vidtag_ml.sources import flyover_dataset
 from vidtag_ml.stage import digest
 
@@ -77,6 +79,28 @@ def tiny_world(params: config.Params, tmp_path_factory: pytest.TempPathFactory) 
 def tables(tiny_world: Path) -> clips.Tables:
     """The tables of the tiny world."""
     return clips.read(tiny_world)
+
+
+@pytest.fixture(scope="session")
+def photographed() -> Callable[..., Path]:
+    """Saves a video's frames, one a second, as photos with EXIF; names go back as time goes on."""
+
+    def save(video_path: Path, folder: Path, began: dt.datetime | None = None) -> Path:
+        folder.mkdir(parents=True)
+        frames, _ = video.frames_at(video_path, video.sample_times(video_path, 1.0))
+        for k, frame in enumerate(frames):
+            exif = Image.Exif()
+            exif[ExifTags.Base.Make] = "Maker"
+            if began is not None:
+                moment = began + dt.timedelta(seconds=k)
+                detail = exif.get_ifd(ExifTags.IFD.Exif)
+                detail[ExifTags.Base.DateTimeOriginal] = moment.strftime("%Y:%m:%d %H:%M:%S")
+                if moment.tzinfo is not None:
+                    detail[ExifTags.Base.OffsetTimeOriginal] = "+00:00"
+            Image.fromarray(frame).save(folder / f"{99 - k}.png", exif=exif)
+        return folder
+
+    return save
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,7 @@ from vidtag_ml import (
     imagery,
     layout,
     predict,
+    recording,
     screening,
     stage,
     video,
@@ -43,6 +44,8 @@ from vidtag_ml import (
 from vidtag_ml.crossview_data import World
 from vidtag_ml.crossview_samples import ClipShape
 from vidtag_ml.models.gama import GAMaNet, Screening
+from vidtag_ml.predict import Progress
+from vidtag_ml.recording import Recording, Video
 from vidtag_ml.track import Track
 from vidtag_ml.training.gama import TRUE_TILES
 
@@ -154,7 +157,12 @@ class Matcher:
             images,
         )
 
-    def locate(self, video_path: Path, frames_per_second: float | None = None) -> Track:
+    def locate(
+        self,
+        asked: Path | Recording,
+        frames_per_second: float | None = None,
+        progress: Progress | None = None,
+    ) -> Track:
         """The track of a video: the likeliest way through tiles, a position a second.
 
         Initial positions are the middles of the tiles that the flat search finds in the whole
@@ -163,14 +171,20 @@ class Matcher:
         that the way passes through.
 
         Args:
-            video_path: any file that decord or PyAV decodes.
+            asked: any file that decord or PyAV decodes.
             frames_per_second: frames of which clips are made; as in training if not given.
+            progress: called with the clips done and the clips to do.
 
         Raises:
             VideoError: the file is no video that can be used; says why.
-            ValueError: the video is shorter than a clip, or `frames_per_second` is not positive.
+            ValueError: the video is shorter than a clip, `frames_per_second` is not positive, or
+                pictures are asked for, which have no clips.
         """
-        time_s_T, vectors = self._clips(video_path, frames_per_second)
+        seen = recording.opened(asked)
+        if not isinstance(seen, Video):
+            raise ValueError(f"{seen.path}: GAMa looks at clips of videos; photos have none")
+        video_path = seen.path
+        time_s_T, vectors = self._clips(video_path, frames_per_second, progress)
         first_T = np.asarray(aerial.search(vectors[0], self.tiles_ME, 1)[1][:, 0].cpu())
         region_K = self._regions(first_T)
         rows_R = aerial.reduced(self.tiles, self.regions, list(self.regions.ids[region_K]))
@@ -184,7 +198,7 @@ class Matcher:
         )
         _, way = list(self.guide.ways(clips, rows_R).values())[-1]
         return Track(
-            clip=video_path.stem,
+            clip=seen.name,
             time_s=time_s_T,
             latlon_T2=way.latlon_T2,
             initial_latlon_T2=self.tiles.latlon_G2[first_T],
@@ -192,7 +206,7 @@ class Matcher:
         )
 
     def _clips(
-        self, path: Path, frames_per_second: float | None
+        self, path: Path, frames_per_second: float | None, progress: Progress | None = None
     ) -> tuple[NDArray[np.float64], list[Tensor]]:
         """Times (T,) of the clips at the whole seconds of a video, and their unit vectors (T, E).
 
@@ -219,6 +233,8 @@ class Matcher:
                 seen = crossview_samples.scale(clips_NCTHW.to(_device()))
                 for vectors, network in zip(found, networks, strict=True):
                     vectors.append(network.embed_clips(seen))
+                if progress:
+                    progress(sum(map(len, found[0])), len(first_N))
         return second_N.astype(float), [torch.cat(vectors) for vectors in found]
 
     def _pixels(

@@ -20,12 +20,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from vidtag_ml import config, features, labelled, places, predict, stage, video
+from vidtag_ml import config, features, labelled, places, predict, recording, stage
 from vidtag_ml.hierarchy import LEVELS, Hierarchy
 from vidtag_ml.models import base, cityguessr
 from vidtag_ml.models.backbones import FrameEncoder
+from vidtag_ml.predict import Progress
+from vidtag_ml.recording import Recording
 
 FORMAT = 1
 """Stored in each bundle; another number means that this code cannot read it."""
@@ -143,17 +146,25 @@ class Guesser:
         read = config.parse(config.Features, card["features"], str(path))
         return cls(folder, read, config.parse(config.CityGuessr, card["cityguessr"], str(path)))
 
-    def locate(self, video_path: Path, frames_per_second: float | None = None) -> Place:
-        """The place of a video.
+    def locate(
+        self,
+        asked: Path | Recording,
+        frames_per_second: float | None = None,
+        progress: Progress | None = None,
+    ) -> Place:
+        """The place of a video, or of pictures that follow each other.
 
         Args:
-            video_path: any file that decord or PyAV decodes.
+            asked: any file that decord or PyAV decodes, or a folder of nothing but pictures.
             frames_per_second: frames that are chosen from; as in training if not given.
+            progress: called with the frames done and the frames to do.
 
         Raises:
             VideoError: the file is no video that can be used; says why.
+            ValueError: `frames_per_second` is not positive, or the folder is not of pictures.
         """
-        frames_1TX, valid_1T, time_1T = self._seen(video_path, frames_per_second)
+        seen = recording.opened(asked)
+        frames_1TX, valid_1T, time_1T = self._seen(seen, frames_per_second, progress)
         with torch.inference_mode():
             logits = self.model.logits(frames_1TX, valid_1T, time_1T)
         how, hierarchy = self.settings.inference, self.hierarchy
@@ -164,7 +175,7 @@ class Guesser:
         sure_4 = places.supported(found, hierarchy, self.settings.least_probability)[0][0]
         named = list(zip(LEVELS, hierarchy.names, found, strict=True))
         return Place(
-            video_path.stem,
+            seen.name,
             {level: n[k] for (level, n, _), k in zip(named, chosen_4, strict=True)},
             {level: float(p[0, k]) for (level, _, p), k in zip(named, chosen_4, strict=True)},
             {
@@ -175,22 +186,21 @@ class Guesser:
             {level: _best(n, p[0]) for level, n, p in named},
         )
 
-    def _seen(self, path: Path, frames_per_second: float | None) -> labelled.Seen:
+    def _seen(
+        self,
+        seen: Recording,
+        frames_per_second: float | None,
+        progress: Progress | None = None,
+    ) -> labelled.Seen:
         spec, device = self.model.sizes.videomae, self.model.temperatures.device
         if spec is not None:
-            size, stride = spec.image_size, self.settings.frame_stride
-            squares, time_s = labelled.decoded(path, spec.num_frames, stride, size)
-            frames_TX: Tensor = squares
+            how = spec.num_frames, self.settings.frame_stride, spec.image_size
+            frames_TX, time_s = _squares(seen, *how)
         else:
-            rate = frames_per_second or self.features.frames_per_second
-            times = video.sample_times(path, rate)
+            times = seen.times(frames_per_second or self.features.frames_per_second)
             time_s = times[labelled.middles(len(times), self.settings.frames_per_clip)]
-            size = self.features.batch_size
-            parts = [
-                features.encode(self.encoders, frames, size, self.features.views)
-                for frames, _ in video.batches_at(path, time_s, size)
-            ]
-            frames_TX = features.ClipFeatures(torch.cat(parts), time_s).features_TD
+            given = predict.encoded(self.encoders, self.features, seen, time_s, progress)
+            frames_TX = features.ClipFeatures(given, time_s).features_TD
         time_1T = torch.from_numpy(time_s - time_s[0]).float()[None].to(device)
         return frames_TX[None].to(device), torch.ones_like(time_1T, dtype=torch.bool), time_1T
 
@@ -210,6 +220,14 @@ class Guesser:
         """The frozen frame encoders that the model reads, in the order of their features."""
         read = replace(self.features, encoders=tuple(self.model.widths))
         return features.load_encoders(read, self.folder / "encoders")
+
+
+def _squares(
+    seen: Recording, num_frames: int, stride: int, size: int
+) -> tuple[Tensor, NDArray[np.float64]]:
+    if isinstance(seen, recording.Pictures):
+        return labelled.pictured(seen.files, num_frames, stride, size)
+    return labelled.decoded(seen.path, num_frames, stride, size)
 
 
 def _best(names: tuple[str, ...], probability_K: np.ndarray) -> list[tuple[str, float]]:

@@ -120,12 +120,17 @@ class DecodedVideos:
         row = self.clips.loc[clip_id]
         if row["kind"] == "video":
             return decoded(self.folder / row["video_path"], self.num_frames, self.stride, self.size)
-        files = self.files[clip_id]
-        which_T = sampled(len(files), self.num_frames, self.stride)
-        squares = {
-            k: _square(pieces.picture(self.folder / files[k])[None], self.size) for k in which_T
-        }
-        return torch.cat([squares[k] for k in which_T]), which_T.astype(float)
+        files = [self.folder / file for file in self.files[clip_id]]
+        return pictured(files, self.num_frames, self.stride, self.size)
+
+
+def pictured(
+    files: Sequence[Path], num_frames: int, stride: int, size: int
+) -> tuple[Tensor, NDArray[np.float64]]:
+    """Squares (T, 3, S, S), uint8, of the sampled pictures of a sequence, and their numbers."""
+    which_T = sampled(len(files), num_frames, stride)
+    squares = {k: _square(pieces.picture(files[k])[None], size) for k in which_T}
+    return torch.cat([squares[k] for k in which_T]), which_T.astype(float)
 
 
 def decoded(

@@ -56,17 +56,13 @@ def _streams(
     clips: pd.DataFrame, tables: Tables, folder: Path, frames_per_second: float
 ) -> Iterator[Iterator[Piece]]:
     """What can be decoded side by side, in order: videos, and parts of picture sequences."""
-    files = {}
+    frames_of: dict[str, pd.DataFrame] = {}
     if tables.frames is not None:
-        groups = tables.frames.sort_values("frame_index").groupby("clip_id")
-        files = {str(clip_id): frames for clip_id, frames in groups}
+        frames_of = {str(clip_id): frames for clip_id, frames in tables.frames.groupby("clip_id")}
     for clip in clips.itertuples():
         content = str(clip.content_md5)
         if clip.kind == "frames":
-            frames = files[str(clip.clip_id)]
-            column = "frame_index" if frames["time_s"].isna().all() else "time_s"
-            time_s = frames[column].to_numpy(np.float64)
-            paths = [folder / file for file in frames["file"]]
+            paths, time_s = pictures_of(frames_of[str(clip.clip_id)], folder)
             for k in range(0, len(paths), PIECE_FRAMES):
                 part = slice(k, k + PIECE_FRAMES)
                 yield _pictures(content, paths[part], time_s[part], k + PIECE_FRAMES >= len(paths))
@@ -87,13 +83,30 @@ def _pictures(
     content: str, paths: Sequence[Path], time_s: NDArray[np.float64], last: bool
 ) -> Iterator[Piece]:
     """Pieces of pictures of one size."""
-    pictures = [picture(path) for path in paths]
     start = 0
-    for _, alike in groupby(pictures, lambda pixels: pixels.shape):
-        frames = np.stack(list(alike))
+    for frames in alike(paths):
         stop = start + len(frames)
         yield Piece(content, frames, time_s[start:stop], last and stop == len(paths))
         start = stop
+
+
+def pictures_of(frames: pd.DataFrame, folder: Path) -> tuple[list[Path], NDArray[np.float64]]:
+    """The pictures of a sequence in their order, and their times, or numbers if they have none.
+
+    Args:
+        frames: the rows of the table of frames that are the sequence's.
+        folder: folder that `file` is relative to.
+    """
+    ordered = frames.sort_values("frame_index")
+    column = "frame_index" if ordered["time_s"].isna().all() else "time_s"
+    return [folder / file for file in ordered["file"]], ordered[column].to_numpy(np.float64)
+
+
+def alike(paths: Sequence[Path]) -> Iterator[NDArray[np.uint8]]:
+    """Pictures (T, H, W, 3), as many at once as follow each other and are of one size."""
+    pictures = [picture(path) for path in paths]
+    for _, same in groupby(pictures, lambda pixels: pixels.shape):
+        yield np.stack(list(same))
 
 
 def picture(path: Path) -> NDArray[np.uint8]:

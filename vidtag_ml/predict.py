@@ -11,7 +11,7 @@ degrees.
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,17 +21,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidtag_ml import config, embeddings, features, gallery, retrieval, stage, video
+from vidtag_ml import config, embeddings, features, gallery, recording, retrieval, stage, video
 from vidtag_ml import track as track_of
 from vidtag_ml.locate import Opinion, locate, opinion
 from vidtag_ml.models import base
 from vidtag_ml.models.backbones import FrameEncoder
+from vidtag_ml.recording import Recording
 from vidtag_ml.sources import positions
 from vidtag_ml.track import Track, write_csv, write_geojson, write_gpx, write_kml
 
 if TYPE_CHECKING:
     from vidtag_ml.aerial_locate import Matcher
     from vidtag_ml.guess import Guesser
+
+Progress = Callable[[int, int], None]
+"""Called with the frames of a recording that are done, and those to do."""
 
 FORMAT = 2
 """Stored in each bundle; another number means that this code cannot read it."""
@@ -130,6 +134,23 @@ def measured(
     return found_T2 if known_T.any() else None
 
 
+def encoded(
+    encoders: Mapping[str, FrameEncoder],
+    settings: config.Features,
+    seen: Recording,
+    time_s: np.ndarray,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Features (T, D), or (T, V, D) of several views; holds but a batch of frames at a time."""
+    parts, done = [], 0
+    for frames in seen.batches_at(time_s, settings.batch_size):
+        parts.append(features.encode(encoders, frames, settings.batch_size, settings.views))
+        done += len(frames)
+        if progress:
+            progress(done, len(time_s))
+    return torch.cat(parts)
+
+
 def kind(folder: Path) -> str:
     """What a bundle's model gives: tracks, places (guess.py), or tracks by aerial imagery.
 
@@ -189,30 +210,35 @@ class Predictor:
         evaluation = config.parse(config.Evaluation, card["evaluation"], str(path))
         return cls(folder, settings, evaluation, card["mode"])
 
-    def locate(self, video_path: Path, frames_per_second: float | None = None) -> Track:
-        """The track of a video; the clip's name is the file's, without its suffix.
+    def locate(
+        self,
+        asked: Path | Recording,
+        frames_per_second: float | None = None,
+        progress: Progress | None = None,
+    ) -> Track:
+        """The track of a video, or of pictures that follow each other.
 
         Args:
-            video_path: any file that decord or PyAV decodes.
-            frames_per_second: frames looked at; as in training if not given.
+            asked: any file that decord or PyAV decodes, or a folder of nothing but pictures.
+            frames_per_second: frames of a video that are looked at; as in training if not given.
+            progress: called with the frames done and the frames to do.
 
         Raises:
             VideoError: the file is no video that can be used; says why.
-            ValueError: `frames_per_second` is not positive.
+            ValueError: `frames_per_second` is not positive, or the folder is not of pictures.
         """
-        time_s = video.sample_times(
-            video_path, frames_per_second or self.settings.frames_per_second
-        )
+        seen = recording.opened(asked)
+        time_s = seen.times(frames_per_second or self.settings.frames_per_second)
         located = locate(
             self.model,
-            self._features(video_path, time_s),
+            encoded(self.encoders, self.settings, seen, time_s, progress),
             time_s,
             self.index,
             self.evaluation,
             self.evaluation.max_speed_kmh[self.mode],
         )
         return Track(
-            clip=video_path.stem,
+            clip=seen.name,
             time_s=time_s,
             latlon_T2=located.latlon_T2,
             initial_latlon_T2=located.initial_latlon_T2,
@@ -227,22 +253,13 @@ class Predictor:
         """
         return opinion(
             self.model,
-            self._features(video_path, time_s),
+            encoded(self.encoders, self.settings, recording.Video(video_path), time_s),
             time_s,
             self.index,
             self.evaluation,
             self.evaluation.max_speed_kmh[self.mode],
             mass,
         )
-
-    def _features(self, path: Path, time_s: np.ndarray) -> Tensor:
-        """Features (T, D), or (T, V, D) of several views; holds but a batch of frames at a time."""
-        size = self.settings.batch_size
-        parts = [
-            features.encode(self.encoders, frames, size, self.settings.views)
-            for frames, _ in video.batches_at(path, time_s, size)
-        ]
-        return torch.cat(parts)
 
     @cached_property
     def model(self) -> base.GeoModel:

@@ -1,13 +1,18 @@
 """The demo: what it tells, what it leaves, how it fails. The graph itself is test_pipeline's."""
 
+import dataclasses
+import datetime as dt
 import io
 import json
+import shutil
 
 import dagster as dg
 import pytest
+import yaml
 
 from orchestration import demo
 from vidtag_assets import registry
+from vidtag_ml import config, stages
 
 
 @pytest.fixture
@@ -22,6 +27,23 @@ def test_test_video_is_located_with_the_champion(root):
         f"track.{kind}" for kind in ("gpx", "geojson", "kml", "csv", "png")
     }
     assert all(path.parent == root / "out" / "demo" for path in files)
+
+
+def test_photos_of_ones_own_are_located_with_the_champion(root, params, photographed, tmp_path):
+    place = shutil.copytree(root, tmp_path / "workspace", symlinks=True)
+    filmed = min((root / "data" / "flyover" / "videos").glob("*.mp4"))
+    folder = photographed(filmed, tmp_path / "trip", dt.datetime(2024, 6, 1, tzinfo=dt.UTC))
+    names = sorted(path.name for path in folder.iterdir())
+    rows = "".join(f"{name},{47 + k / 2000},8\n" for k, name in enumerate(reversed(names)))
+    (folder / "places.csv").write_text(f"file,lat,lon\n{rows}")
+    own = dataclasses.replace(params, clips=dataclasses.replace(params.clips, source="recordings"))
+    own = dataclasses.replace(own, clips=dataclasses.replace(own.clips, num_train=0, num_val=0))
+    (place / "params.yaml").write_text(yaml.safe_dump(config.as_dict(own), sort_keys=False))
+    stages.recordings(place, own, [str(folder)], "trip", None, 0.0)
+    stages.ingest(place, own)
+    files = demo.locate(place)
+    assert len((place / "out" / "demo" / "track.csv").read_text().splitlines()) == 9
+    assert all(path.parent == place / "out" / "demo" for path in files)
 
 
 def test_summary_holds_the_figures_of_both_models(root):

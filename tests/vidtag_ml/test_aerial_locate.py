@@ -137,3 +137,9 @@ def test_bundles_of_every_kind_are_loaded_by_what_they_are(located, made):
     ]  # fmt: skip
     with pytest.raises(ValueError, match="gives aerial, not tracks"):
         predict.Predictor.load(kinds[0])
+
+
+def test_photos_have_no_clips_to_match(located, photographed, tmp_path):
+    folder = photographed(video(located), tmp_path / "trip")
+    with pytest.raises(ValueError, match="photos have none"):
+        located[2].locate(folder)

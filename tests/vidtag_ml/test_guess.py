@@ -17,6 +17,7 @@ from vidtag_ml import (
     layout,
     place_stages,
     predict,
+    recording,
     stages,
     weights,
 )
@@ -52,6 +53,13 @@ def assert_places_are_the_evaluated_ones(guesser, root):
         assert found.answer == row["answer"]
         for level in LEVELS:
             assert found.probabilities[level] == pytest.approx(row[f"confidence_{level}"], abs=1e-4)
+
+
+def test_photos_of_a_flight_are_from_where_its_video_is(
+    guesser, video, place, photographed, tmp_path
+):
+    found = guesser.locate(photographed(video, tmp_path / "trip"))
+    assert (found.clip, found.names) == ("trip", place.names)
 
 
 def test_located_places_are_the_evaluated_ones(made, guesser):
@@ -98,7 +106,8 @@ def test_frames_are_cut_as_in_training(copy, video):
     params = replace(params, features=replace(params.features, views="ten"))
     stages.features(copy, params)
     place_stages.guess_bundle(copy, params)
-    seen, _, time = guess.Guesser.load(copy / "out" / "guess_bundle")._seen(video, None)
+    guesser = guess.Guesser.load(copy / "out" / "guess_bundle")
+    seen, _, time = guesser._seen(recording.Video(video), None)
     store = features.FeatureStore.open(layout.of(copy, params).features)
     cached = labelled.CachedVideos(store, [video.stem], params.cityguessr.frames_per_clip)
     wanted, _, wanted_time = cached.seen(np.array([0]), None)

@@ -1,5 +1,6 @@
 """Bundles: what is in them, and that they locate as evaluation does."""
 
+import datetime as dt
 import json
 import shutil
 
@@ -28,6 +29,16 @@ def test_located_track_is_the_evaluated_one(made, predictor):
 def test_more_frames_a_second_make_a_denser_track(made, predictor):
     video = next((made / "data" / "flyover" / "videos").glob("*.mp4"))
     assert len(predictor.locate(video, 2.0).time_s) == 2 * len(predictor.locate(video).time_s)
+
+
+def test_photos_of_a_flight_are_located_as_its_video(made, predictor, photographed, tmp_path):
+    video = next((made / "data" / "flyover" / "videos").glob("*.mp4"))
+    began = dt.datetime(2024, 6, 1, 12, tzinfo=dt.UTC)
+    found, done = predictor.locate(photographed(video, tmp_path / "trip", began)), []
+    filmed = predictor.locate(video, progress=lambda *step: done.append(step))
+    assert (found.clip, done[-1]) == ("trip", (8, 8))
+    np.testing.assert_array_equal(found.time_s, filmed.time_s)
+    np.testing.assert_allclose(found.latlon_T2, filmed.latlon_T2, atol=1e-5)
 
 
 def test_bundle_says_what_it_was_made_from(made):

@@ -86,15 +86,22 @@ def sequences(photos: Sequence[Photo]) -> list[list[Photo]]:
     found: list[list[Photo]] = []
     usable = [p for p in photos if p.readable]
     for _, group in groupby(sorted(usable, key=_camera), key=_camera):
-        ordered = _in_order(_on_one_clock(list(group)))
         chain: list[Photo] = []
-        for photo in ordered:
+        for photo in in_order(list(group)):
             if chain and not _follows(chain, photo):
                 found += _closed(chain)
                 chain = []
             chain.append(photo)
         found += _closed(chain)
     return found
+
+
+def in_order(photos: Sequence[Photo]) -> list[Photo]:
+    """Photos by time; by name if one has no time, or if they tell it by different clocks."""
+    told = _on_one_clock(list(photos))
+    if np.isnan([photo.exif.captured_s for photo in told]).any():
+        return sorted(told, key=lambda p: natural(p.path.name))
+    return sorted(told, key=lambda p: (p.exif.captured_s, natural(p.path.name)))
 
 
 def times(chain: Sequence[Photo]) -> tuple[np.ndarray, int]:
@@ -158,13 +165,6 @@ def _on_one_clock(photos: list[Photo]) -> list[Photo]:
         return photos
     told = "some photos tell UTC, others local time: ordered by name, without times"
     return [replace(p, exif=replace(p.exif, captured_s=np.nan), error=told) for p in photos]
-
-
-def _in_order(photos: list[Photo]) -> list[Photo]:
-    times = [p.exif.captured_s for p in photos]
-    if np.isnan(times).any():
-        return sorted(photos, key=lambda p: natural(p.path.name))
-    return sorted(photos, key=lambda p: (p.exif.captured_s, natural(p.path.name)))
 
 
 def _follows(chain: list[Photo], photo: Photo) -> bool:
