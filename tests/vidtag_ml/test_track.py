@@ -17,10 +17,13 @@ from vidtag_ml.sources.telemetry import gpx
 _SPACES = {"k": "http://www.opengis.net/kml/2.2", "gx": "http://www.google.com/kml/ext/2.2"}
 
 
-def _track(latlon, clip="clip") -> track.Track:
+START = dt.datetime(2024, 5, 6, 7, 8, tzinfo=dt.UTC)
+
+
+def _track(latlon, clip="clip", start=None) -> track.Track:
     latlon = np.array(latlon, float).reshape(-1, 2)
     time_s = np.arange(len(latlon)) * 0.5
-    return track.Track(clip, time_s, latlon, latlon + 1, np.linspace(0, 1, len(latlon)))
+    return track.Track(clip, time_s, latlon, latlon + 1, np.linspace(0, 1, len(latlon)), start)
 
 
 PARIS = [(48.85, 2.35), (48.86, 2.36), (48.87, 2.38)]
@@ -132,29 +135,49 @@ def test_longer_steps_are_spans_and_tracks_do_not_mix():
 def test_gpx_comes_back_as_it_went(tmp_path):
     path = tmp_path / "a.gpx"
     table = _track(PARIS).table().assign(altitude_m=[1.0, np.nan, 3.5])
-    track.write_gpx(table, path)
+    path.write_text(track.gpx(table, START))
     back = gpx.read(path)
-    assert (back["utc_s"] - track.START_UTC.timestamp()).tolist() == [0.0, 0.5, 1.0]
+    assert (back["utc_s"] - START.timestamp()).tolist() == [0.0, 0.5, 1.0]
     assert back[["lat", "lon"]].to_numpy().tolist() == [list(p) for p in PARIS]
     assert back["altitude_m"].tolist()[::2] == [1.0, 3.5]
     assert np.isnan(back["altitude_m"][1])
-    assert "2000-01-01T00:00:00Z" in path.read_text()
 
 
-def test_gpx_starts_when_told_and_breaks_at_unknown_positions(tmp_path):
+def test_gpx_starts_when_the_track_does_and_breaks_at_unknown_positions(tmp_path):
     path = tmp_path / "a.gpx"
-    start = dt.datetime(2024, 5, 6, 7, 8, tzinfo=dt.UTC)
-    track.write_gpx(_track([*PARIS, (np.nan, np.nan), *PARIS]), path, start)
+    track.write_gpx(_track([*PARIS, (np.nan, np.nan), *PARIS], start=START), path)
     text = path.read_text()
     assert text.count("<trkseg>") == 2
     assert text.count("<trkpt") == 6
     assert "2024-05-06T07:08:00Z" in text
 
 
-def _geometry(tmp_path, tracks):
+@pytest.mark.parametrize("write", [track.write_gpx, track.write_kml, track.write_geojson])
+def test_without_a_start_no_date_is_made_up(tmp_path, write):
+    write(_track(PARIS), tmp_path / "a")
+    text = (tmp_path / "a").read_text()
+    assert not any(word in text for word in ("<time>", "when", "coordTimes", "T00:00", "gx:Track"))
+    assert "2.38" in text
+
+
+def test_with_a_start_csv_and_geojson_tell_moments(tmp_path):
+    moments = ["2024-05-06T07:08:00.000Z", "2024-05-06T07:08:00.500Z", "2024-05-06T07:08:01.000Z"]
+    track.write_csv([_track(PARIS, start=START), _track(PARIS, "other")], tmp_path / "a.csv")
+    table = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
+    assert table["time"].tolist() == [*moments, "", "", ""]
+    (feature,) = _features(tmp_path, _track(PARIS, start=START))
+    assert feature["properties"]["coordTimes"] == moments
+    assert feature["properties"]["time_s"] == [0.0, 0.5, 1.0]
+
+
+def _features(tmp_path, tracks):
     path = tmp_path / "a.geojson"
     track.write_geojson(tracks, path)
-    return [f["geometry"] for f in json.loads(path.read_text())["features"]]
+    return json.loads(path.read_text())["features"]
+
+
+def _geometry(tmp_path, tracks):
+    return [f["geometry"] for f in _features(tmp_path, tracks)]
 
 
 def test_geojson_is_a_line_in_lon_lat_order(tmp_path):
@@ -173,6 +196,17 @@ def test_geojson_is_cut_at_the_antimeridian(tmp_path):
         assert np.abs(np.diff([lon for lon, _ in part])).max() < 180
 
 
+def test_geojson_tells_a_time_and_score_for_each_of_its_points(tmp_path):
+    (feature,) = _features(tmp_path, _track(FIJI, start=START))
+    sizes = [len(part) for part in feature["geometry"]["coordinates"]]
+    for name in ("time_s", "score", "coordTimes"):
+        assert [len(part) for part in feature["properties"][name]] == sizes
+    (_, _, cut), (again, *_), _ = feature["properties"]["time_s"]
+    assert cut == again == pytest.approx(0.75, abs=0.01)
+    (alone,) = _features(tmp_path, _track([(1, 2)]))
+    assert (alone["geometry"]["coordinates"], alone["properties"]["score"]) == ([2.0, 1.0], 0.0)
+
+
 @pytest.mark.parametrize(
     ("latlon", "kind"),
     [([(1, 2)], "Point"), ([], None), ([(1, 2), (np.nan, 2), (3, 4), (5, 6)], "MultiLineString")],
@@ -186,16 +220,28 @@ def test_geojson_of_short_and_broken_tracks_is_valid(tmp_path, latlon, kind):
         assert all(len(part) >= 2 for part in geometries[0]["coordinates"])
 
 
-def test_kml_has_a_timed_line_for_each_clip(tmp_path):
+def _kml(tmp_path, tracks):
     path = tmp_path / "a.kml"
-    track.write_kml([_track(PARIS, "one & two"), _track(FIJI, "fiji")], path)
-    root = ET.fromstring(path.read_text())  # noqa: S314 - our own file
+    track.write_kml(tracks, path)
+    return ET.fromstring(path.read_text())  # noqa: S314 - our own file
+
+
+def test_kml_has_a_timed_line_for_each_clip(tmp_path):
+    root = _kml(tmp_path, [_track(PARIS, "one & two", START), _track(FIJI, "fiji", START)])
     names = [e.text for e in root.findall(".//k:Placemark/k:name", _SPACES)]
     assert names == ["one & two", "fiji"]
     lines = root.findall(".//gx:Track", _SPACES)
     assert [len(e.findall("k:when", _SPACES)) for e in lines] == [3, 5]
+    assert lines[0].findtext("k:when", None, _SPACES) == "2024-05-06T07:08:00.000Z"
     coordinates = [e.text for e in lines[0].findall("gx:coord", _SPACES)]
     assert coordinates[0] == "2.3500000 48.8500000 0"
+
+
+def test_kml_without_times_is_a_plain_line_or_point(tmp_path):
+    root = _kml(tmp_path, [_track(PARIS), _track(PARIS[:1], "alone")])
+    line, point = (root.find(f".//k:{kind}", _SPACES) for kind in ("LineString", "Point"))
+    assert len(line.findtext("k:coordinates", None, _SPACES).split()) == 3
+    assert point.findtext("k:coordinates", None, _SPACES) == "2.3500000,48.8500000,0"
 
 
 def test_csv_has_all_columns_to_the_centimetre(tmp_path):

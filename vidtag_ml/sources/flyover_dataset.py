@@ -5,6 +5,7 @@ the camera sees (flyover.py), what the tables look like in general (clips.py).
 Shape legend: T frames of a clip, C cities, 2 = (lat, lon) in degrees.
 """
 
+import datetime as dt
 import functools
 import multiprocessing
 import os
@@ -25,6 +26,8 @@ LICENCE = "imagery: NASA Blue Marble, free of use with credit; places: GeoNames,
 NUM_CITIES = 300
 DECIMALS = 7
 """Of degrees: a centimetre. In the last bits of a sine CPUs differ, and with them md5s would."""
+BEGAN = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+"""When all flights began, as their sidecars say."""
 _CHUNK = 20
 _CONTINENTS = {
     "AF": "Africa",
@@ -153,7 +156,7 @@ def _make(settings: config.Clips, folder: Path, index: int) -> _Clip:
     clip_id = f"{settings.source}-{index:05d}"
     video_path, gpx_path = (folder / _path(clip_id, kind) for kind in ("mp4", "gpx"))
     fixes = _fixes(clip_id, latlon_T2[:: flights.fps])
-    gpx = track.gpx(fixes.rename(columns={"clip_id": "clip"}))
+    gpx = track.gpx(fixes.rename(columns={"clip_id": "clip"}), BEGAN)
     if not (video_path.exists() and gpx_path.exists() and gpx_path.read_text("utf-8") == gpx):
         gpx_path.unlink(missing_ok=True)
         seen = flyover.weather(rng, num_frames)

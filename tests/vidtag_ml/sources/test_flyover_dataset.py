@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vidtag_ml import clips, geo, stage, track, video
+from vidtag_ml import clips, geo, stage, video
 from vidtag_ml.sources import flyover, flyover_dataset
 from vidtag_ml.sources.telemetry import gpx
 
@@ -36,7 +36,7 @@ def test_sidecars_agree_with_the_fixes(tables, tiny_world):
     for clip_id in tables.clips["clip_id"]:
         sidecar = gpx.read(tiny_world / "videos" / f"{clip_id}.gpx")
         fixes = tables.fixes_of(clip_id)
-        time_s = sidecar["utc_s"] - track.START_UTC.timestamp()
+        time_s = sidecar["utc_s"] - flyover_dataset.BEGAN.timestamp()
         assert time_s.tolist() == fixes["time_s"].tolist() == list(range(8))
         assert sidecar[["lat", "lon"]].to_numpy() == pytest.approx(
             fixes[["lat", "lon"]].to_numpy(), abs=1e-7

@@ -45,7 +45,7 @@ def walked(path, num=12, lat=47.0):
     """A GPX track beside a video: a walk to the north."""
     latlon = np.stack([lat + np.arange(num) / 111_195, np.full(num, 8.0)], -1)
     whole = np.arange(num, dtype=float)
-    track.write_gpx(track.Track(path.stem, whole, latlon, latlon, whole / num), path, NOON)
+    track.write_gpx(track.Track(path.stem, whole, latlon, latlon, whole / num, NOON), path)
 
 
 def recording(folder, name="a", seed=0, lat=47.0):
