@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import dagster as dg
 import pytest
 import yaml
@@ -101,6 +102,23 @@ def photographed() -> Callable[..., Path]:
         return folder
 
     return save
+
+
+@pytest.fixture(scope="session")
+def tagged() -> Callable[..., Path]:
+    """Copies a video, with tags of its container such as creation_time and location."""
+
+    def copy(video_path: Path, path: Path, **tags: str) -> Path:
+        with av.open(str(video_path)) as source, av.open(str(path), "w") as target:
+            target.metadata.update(tags)
+            stream = target.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(video=0):
+                if packet.size:
+                    packet.stream = stream
+                    target.mux(packet)
+        return path
+
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -203,6 +203,7 @@ class Matcher:
             latlon_T2=way.latlon_T2,
             initial_latlon_T2=self.tiles.latlon_G2[first_T],
             score_T=way.marginals_TK[np.arange(len(time_s_T)), way.path_T].clip(0, 1),
+            start=recording.start(seen),
         )
 
     def _clips(

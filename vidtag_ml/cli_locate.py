@@ -1,22 +1,25 @@
-"""`vidtag locate`: videos in; tracks, or names of places, out.
+"""`vidtag locate`: videos and photos in; tracks, or names of places, out.
 
 Belongs here: the command, for models found in any way. Does not belong here: how a registry finds
-them (vidtag_assets.cli), locating itself (predict.py, guess.py). Nothing heavy is imported before
-the command needs it. Shape legend: T frames, 2 = (lat, lon).
+them (vidtag_assets.cli), locating itself (answers.py). Nothing heavy is imported before the command
+needs it.
 """
 
-from collections.abc import Callable, Sequence
+import datetime as dt
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vidtag_ml import progress
 from vidtag_ml.cli_options import AsJson
-from vidtag_ml.cli_output import print_json, print_located, print_places
+from vidtag_ml.cli_output import print_answer, print_json
 
 if TYPE_CHECKING:
-    from vidtag_ml.guess import Guesser
-    from vidtag_ml.track import Track
+    from vidtag_ml.answers import Row, Wanted
+    from vidtag_ml.asked import Found
 
 Resolve = Callable[[str], Path]
 """A model's name -> the folder of its bundle."""
@@ -32,60 +35,105 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
     """
 
     def locate(
-        videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files.")],
+        asked: Annotated[
+            list[str],
+            typer.Argument(metavar="PATH...", help="Videos, photos, folders of these, globs."),
+        ],
         model: Annotated[str, typer.Option(help=names)] = default,
-        out: Annotated[Path, typer.Option(help="Folder for the tracks.")] = Path("out/located"),
-        fps: Annotated[float | None, typer.Option(help="Frames a second to look at.")] = None,
+        out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out/located"),
+        fps: Annotated[
+            float | None, typer.Option(help="Frames a second to look at; of photos, all are.")
+        ] = None,
+        start_time: Annotated[
+            str | None,
+            typer.Option(metavar="ISO8601", help="When the recording began, if it is wrong."),
+        ] = None,
         as_json: AsJson = False,
     ) -> None:
-        """Turn videos into tracks (GPX, GeoJSON, KML, CSV, a picture), or into names of places."""
-        _check_videos(videos)
-        if fps is not None and not fps > 0:
-            raise ValueError(f"--fps is {fps}; it must be positive")
-        from vidtag_ml import guess, predict
+        """Turn videos into tracks (GPX, GeoJSON, KML, CSV, a picture), or into names of places.
 
-        predictor = predict.load(resolve(model))
-        if isinstance(predictor, guess.Guesser):
-            _guess(predictor, videos, out, fps, as_json)
-            return
-        rows = []
-        for path in videos:
-            track = predictor.locate(path, fps)
-            limits = predictor.evaluation.max_speed_kmh
-            truth = predict.measured(path, track.time_s, limits)
-            name = "track" if len(videos) == 1 else path.stem
-            files = predict.write_files(track, out, name, truth)
-            points = track.table().to_dict("records")
-            row = {"video": str(path), "files": [str(f) for f in files], "track": points}
-            rows.append(row | ({} if truth is None else _against(track, truth)))
-        print_json(rows) if as_json else print_located(rows)
+        Photos of a folder without videos are one track, in the order of their EXIF times. Files
+        tell the time of each position where the recording tells its own (container, GPS, EXIF).
+        """
+        wanted = _wanted(out, fps, start_time)
+        from vidtag_ml import asked as searched
+        from vidtag_ml import predict
+
+        found = searched.find(asked, out)
+        if start_time is not None and len(found.asked) > 1:
+            raise ValueError(f"--start-time is of one recording; {len(found.asked)} are asked for")
+        for kind, number in found.passed_over.items():
+            sys.stderr.write(f"vidtag: passed over: {number} {kind}\n")
+        _locate(predict.load(resolve(model)), found, wanted, as_json)
 
     return locate
 
 
-def _guess(
-    guesser: "Guesser", videos: Sequence[Path], out: Path, fps: float | None, as_json: bool
-) -> None:
-    """Says which city, state, country and continent each video is from."""
-    from vidtag_ml import guess
+def _wanted(out: Path, fps: float | None, start_time: str | None) -> "Wanted":
+    """What the options say.
 
-    rows = []
-    for path in videos:
-        place = guesser.locate(path, fps)
-        files = guess.write_files(place, out, "place" if len(videos) == 1 else path.stem)
-        rows.append({"video": str(path), "files": [str(f) for f in files], **place.as_json()})
-    print_json(rows) if as_json else print_places(rows)
+    Raises:
+        ValueError: one of them cannot be.
+    """
+    if fps is not None and not fps > 0:
+        raise ValueError(f"--fps is {fps}; it must be positive")
+    from vidtag_ml.answers import Wanted
+    from vidtag_ml.recording import Began
+
+    if start_time is None:
+        return Wanted(out, fps)
+    try:
+        moment = dt.datetime.fromisoformat(start_time)
+    except ValueError:
+        raise ValueError(
+            f"--start-time is {start_time!r}; it must be as 2024-05-06T07:08:09+02:00"
+        ) from None
+    told = () if moment.tzinfo else ("--start-time has no zone: taken as UTC",)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return Wanted(out, fps, Began(moment.astimezone(dt.UTC), "--start-time"), told)
 
 
-def _against(track: "Track", truth_T2: Any) -> dict[str, Any]:
-    """How far a track is from what the video's own receiver measured."""
-    import numpy as np
+def _locate(locator: Any, found: "Found", wanted: "Wanted", as_json: bool) -> None:
+    """Locates what was found and prints it, each as soon as it is done.
 
-    from vidtag_ml import geo
+    Raises:
+        typer.Exit: some could not be located (1), or it was stopped (130).
+    """
+    from vidtag_ml import answers, asked, guess
 
-    errors_km = geo.great_circle_km(track.latlon_T2, truth_T2)
-    true = [None if np.isnan(p).any() else p.tolist() for p in np.asarray(truth_T2)]
-    return {"measured": true, "median_error_km": float(np.nanmedian(errors_km))}
+    places = isinstance(locator, guess.Guesser)
+    if places and wanted.began:
+        raise ValueError("--start-time: this model gives places, which have no times")
+    results = asked.results(found.asked, "place" if places else "track")
+    rows: list[Row] = []
+    stopped = False
+    batch = progress.Batch([one.num_bytes for one in found.asked])
+    try:
+        for row in answers.answers(locator, found.asked, results, wanted, batch):
+            rows.append(row)
+            if not as_json and (len(found.asked) > 1 or "error" not in row):
+                print_answer(row)
+    except KeyboardInterrupt:
+        stopped = True
+    if as_json:
+        print_json(rows)
+    for row in rows:
+        if "error" in row:
+            sys.stderr.write(f"vidtag: {row['error']}\n")
+    if stopped:
+        sys.stderr.write(f"vidtag: {_left(rows, len(found.asked), wanted.out)}\n")
+        raise typer.Exit(130)
+    if any("error" in row for row in rows):
+        raise typer.Exit(1)
+
+
+def _left(rows: "list[Row]", num: int, out: Path) -> str:
+    """What is finished when it was stopped, and what the same command will do."""
+    again = "the same command locates all of them anew"
+    if not rows:
+        return f"stopped before the first of {num} was finished; {again}"
+    done = "the first is" if len(rows) == 1 else f"the first {len(rows)} are"
+    return f"stopped: {done} finished (of {num}, to {rows[-1]['video']}), see {out}; {again}"
 
 
 def folder_only(name: str) -> Path:
@@ -99,15 +147,3 @@ def folder_only(name: str) -> Path:
             f"{name}: there is no such model folder; `vidtag train` and a bundle make one"
         )
     return Path(name)
-
-
-def _check_videos(videos: Sequence[Path]) -> None:
-    """Refuses, before anything is done, what cannot be located."""
-    from vidtag_ml import video
-
-    stems = [path.stem for path in videos]
-    twice = [stem for stem in stems if stems.count(stem) > 1]
-    if twice:
-        raise ValueError(f"two videos are called {twice[0]!r}: their tracks would be one file")
-    for path in videos:
-        video.probe(path)

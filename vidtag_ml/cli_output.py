@@ -110,27 +110,39 @@ def print_tile_figures(summary: Mapping[str, Any]) -> None:
     Console().print(table)
 
 
-def print_located(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Prints tracks, a row a video: its ends, its score, its files."""
-    for row in rows:
-        first, last = row["track"][0], row["track"][-1]
-        ends = (f"{point['lat']:.3f}, {point['lon']:.3f}" for point in (first, last))
-        score = sum(point["score"] for point in row["track"]) / len(row["track"])
-        print_line(f"{row['video']}: {' to '.join(ends)}, mean score {score:.2f}")
-        if "median_error_km" in row:
-            print_line(f"  its own GPS says: median error {row['median_error_km']:,.1f} km")
-        for file in row["files"]:
-            print_line(f"  {file}")
+def print_answer(row: Mapping[str, Any]) -> None:
+    """Prints what `vidtag locate` found of a recording: a track, a place, or why there is none."""
+    if "error" in row:
+        print_line(f"not located: {row['error']}")
+        return
+    _print_place(row) if "place" in row else _print_track(row)
+    for sentence in row["told"]:
+        print_line(f"  {sentence}")
+    for file in row["files"]:
+        print_line(f"  {file}")
 
 
-def print_places(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Prints the places that videos are from, a row a video: the answer, each level, its files."""
-    for row in rows:
-        print_line(f"{row['video']}: {row['answer']}")
-        for level, found in row["place"].items():
-            print_line(f"  {level:<10} {found['probability']:>6.1%}  {found['name']}")
-        for file in row["files"]:
-            print_line(f"  {file}")
+def _print_track(row: Mapping[str, Any]) -> None:
+    """Its ends, its score, when it began, and how far its own GPS is."""
+    first, last = row["track"][0], row["track"][-1]
+    ends = (f"{point['lat']:.3f}, {point['lon']:.3f}" for point in (first, last))
+    score = sum(point["score"] for point in row["track"]) / len(row["track"])
+    print_line(f"{row['video']}: {' to '.join(ends)}, mean score {score:.2f}")
+    if row["start_time"]:
+        print_line(f"  began {row['start_time']}, says {row['start_time_from']}")
+    if "median_error_km" in row:
+        known = sum(position is not None for position in row["measured"])
+        print_line(
+            f"  its own GPS says: median error {row['median_error_km']:,.1f} km "
+            f"({row['gps']['source']}, at {known} of {len(row['track'])} frames)"
+        )
+
+
+def _print_place(row: Mapping[str, Any]) -> None:
+    """The answer, and each level."""
+    print_line(f"{row['video']}: {row['answer']}")
+    for level, found in row["place"].items():
+        print_line(f"  {level:<10} {found['probability']:>6.1%}  {found['name']}")
 
 
 def print_outcome(outcome: "Outcome") -> None:

@@ -81,12 +81,15 @@ def measured_map(tracks: Mapping[str, ArrayLike], path: Path, title: str = "Reco
     return _save(figure, path)
 
 
-def track_map(track: Track, truth_T2: ArrayLike | None, path: Path) -> Path:
-    """A map zoomed to one track: predicted line, initial dots and, where known, the true line."""
+def track_map(track: Track, truth_T2: ArrayLike | None, path: Path, note: str = "") -> Path:
+    """A map zoomed to one track: predicted line, initial dots and, where known, the true line.
+
+    A `note` says what the true line is, if it is no measured track.
+    """
     figure = _figure(WIDTH_PX * 2 // 3)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     _draw_track(axes, track, truth_T2, 1.5)
-    _caption(axes, track, truth_T2)
+    _caption(axes, track, truth_T2, note)
     _legend(axes)
     return _save(figure, path)
 
@@ -361,7 +364,7 @@ def _scale_bar(axes: "Axes", lon: tuple[float, float], lat: tuple[float, float])
 
 
 def _caption(
-    axes: "Axes", track: Track, truth_T2: ArrayLike | None, *, small: bool = False
+    axes: "Axes", track: Track, truth_T2: ArrayLike | None, note: str = "", *, small: bool = False
 ) -> None:
     text = track.clip
     if truth_T2 is not None and np.isfinite(truth := np.asarray(truth_T2, float)).any():
@@ -369,6 +372,7 @@ def _caption(
         text += (
             f"\nmedian error {error:,.0f} km" if error >= 10 else f"\nmedian error {error:.2g} km"
         )
+    text += f"\n{note}" if note else ""
     axes.text(
         0.03, 0.96, text, transform=axes.transAxes, color=INK, fontsize=10 if small else 14,
         va="top", linespacing=1.4, zorder=7,

@@ -21,13 +21,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidtag_ml import config, embeddings, features, gallery, recording, retrieval, stage, video
-from vidtag_ml import track as track_of
+from vidtag_ml import config, embeddings, features, gallery, recording, retrieval, stage
 from vidtag_ml.locate import Opinion, locate, opinion
 from vidtag_ml.models import base
 from vidtag_ml.models.backbones import FrameEncoder
 from vidtag_ml.recording import Recording
-from vidtag_ml.sources import positions
 from vidtag_ml.track import Track, write_csv, write_geojson, write_gpx, write_kml
 
 if TYPE_CHECKING:
@@ -40,8 +38,6 @@ Progress = Callable[[int, int], None]
 FORMAT = 2
 """Stored in each bundle; another number means that this code cannot read it."""
 _EMBEDDINGS = "gallery.safetensors"
-MEASURED_GAP_S = 10.0
-"""A measured track is drawn across gaps up to this."""
 
 
 def write_bundle(
@@ -91,7 +87,11 @@ def _not_weights(_folder: str, names: list[str]) -> list[str]:
 
 
 def write_files(
-    track: Track, folder: Path, name: str = "track", truth_T2: np.ndarray | None = None
+    track: Track,
+    folder: Path,
+    name: str = "track",
+    truth_T2: np.ndarray | None = None,
+    note: str = "",
 ) -> list[Path]:
     """Writes a track as NAME.gpx, .geojson, .kml, .csv and .png; returns the paths.
 
@@ -100,6 +100,7 @@ def write_files(
         folder: made if need be.
         name: of the files.
         truth_T2: true positions, drawn beside the track if they are known.
+        note: what the picture says of these.
     """
     from vidtag_ml import plots
 
@@ -107,31 +108,8 @@ def write_files(
     for path, write in zip(paths, (write_gpx, write_geojson, write_kml, write_csv), strict=False):
         write(track, path)
     with stage.replacing(paths[-1]) as aside:
-        plots.track_map(track, truth_T2, aside)
+        plots.track_map(track, truth_T2, aside, note)
     return paths
-
-
-def measured(
-    video_path: Path, time_s: np.ndarray, max_speed_kmh: Mapping[str, float]
-) -> np.ndarray | None:
-    """Positions (T, 2) that a video's own receiver measured at some times; None if it had none.
-
-    Args:
-        video_path: a video, perhaps with telemetry, a track beside it, or a location tag.
-        time_s: times (T,) from the first frame; where nothing was measured, the position is NaN.
-        max_speed_kmh: limit by mode, above which a position is not believed.
-    """
-    duration_s = video.probe(video_path).duration_s
-    try:
-        placed = positions.place(video_path, duration_s, None, 0.0, MEASURED_GAP_S, max_speed_kmh)
-    except positions.NoPositionError:
-        return None
-    kept = placed.fixes[placed.fixes["status"] != "dropped"]
-    if len(kept) == 1:
-        return np.repeat(kept[["lat", "lon"]].to_numpy(float), len(time_s), axis=0)
-    latlon_T2 = kept[["lat", "lon"]].to_numpy(float)
-    found_T2, known_T = track_of.positions_at(kept["time_s"], latlon_T2, time_s, MEASURED_GAP_S)
-    return found_T2 if known_T.any() else None
 
 
 def encoded(
@@ -243,6 +221,7 @@ class Predictor:
             latlon_T2=located.latlon_T2,
             initial_latlon_T2=located.initial_latlon_T2,
             score_T=located.score_T,
+            start=recording.start(seen),
         )
 
     def opinion(self, video_path: Path, time_s: np.ndarray, mass: float) -> Opinion:

@@ -1,14 +1,14 @@
-"""Progress: what stages log while they work, shown to a person.
+"""Progress: what stages log while they work, and how far work on files is, shown to a person.
 
-Belongs here: how `vidtag_ml.progress` messages look, bars on a terminal and lines elsewhere. Does
-not belong here: who logs them (stages.py).
+Belongs here: how `vidtag_ml.progress` messages look, bars on a terminal and lines elsewhere; bars
+of files. Does not belong here: who logs them (stages.py), who works on files (answers.py).
 """
 
 import contextlib
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -36,6 +36,64 @@ def showing(stream: TextIO | None = None) -> Iterator[None]:
         log.setLevel(level)
         log.propagate = propagate
         handler.close()
+
+
+class Batch:
+    """Bars of work on files: the frames of the one at hand and, of several, all by their size.
+
+    On a terminal only; elsewhere nothing is written. Bars are gone between two files, so that
+    results can be printed then.
+    """
+
+    def __init__(self, sizes: Sequence[int], stream: TextIO | None = None) -> None:
+        """Has shown nothing yet.
+
+        Args:
+            sizes: of the files that there will be.
+            stream: where to; standard error if not given.
+        """
+        self._stream, self._sizes = stream or sys.stderr, sizes
+        self._bars: Progress | None = None
+        self._num, self._bytes = 0, 0
+
+    @contextlib.contextmanager
+    def file(self, name: str, size: int) -> Iterator[Callable[[int, int], None] | None]:
+        """Shows work on the next file while it lasts; gives what to call with (done, total)."""
+        if not self._stream.isatty():
+            yield None
+            return
+        bars = self._bars = self._bars or self._begun()
+        one = bars.add_task(name, total=None, count="")
+
+        def report(done: int, total: int) -> None:
+            bars.update(one, completed=done, total=total, count=f"{done}/{total} frames")
+            self._all(bars, self._bytes + size * done / total)
+
+        bars.start()
+        try:
+            yield report
+        finally:
+            self._num, self._bytes = self._num + 1, self._bytes + size
+            bars.remove_task(one)
+            self._all(bars, self._bytes)
+            bars.stop()
+
+    def _begun(self) -> "Progress":
+        from rich.console import Console
+        from rich.progress import Progress, TextColumn
+
+        columns = (*Progress.get_default_columns(), TextColumn("{task.fields[count]}"))
+        console = Console(file=self._stream)
+        bars = Progress(*columns, console=console, transient=True, redirect_stdout=False)
+        if len(self._sizes) > 1:
+            bars.add_task("all", total=sum(self._sizes), count="")
+            self._all(bars, 0)
+        return bars
+
+    def _all(self, bars: "Progress", done: float) -> None:
+        if len(self._sizes) > 1:
+            count = f"{self._num}/{len(self._sizes)} files"
+            bars.update(bars.task_ids[0], completed=done, count=count)
 
 
 class _Lines(logging.Handler):

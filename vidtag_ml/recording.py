@@ -23,6 +23,9 @@ from vidtag_ml.sources.telemetry import quicktime
 Frames = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
+CONTAINER = "creation_time"
+"""What tells when a video began if no receiver does."""
+
 
 @dataclass(frozen=True)
 class Began:
@@ -51,7 +54,7 @@ class Video:
     @property
     def began(self) -> Began | None:
         """When its container says that it was made; None if it does not say."""
-        return began(quicktime.created_utc_s(video.container(self.path).tags), "creation_time")
+        return began(quicktime.created_utc_s(video.container(self.path).tags), CONTAINER)
 
     def times(self, frames_per_second: float) -> Floats:
         """Times (T,) at which it is looked at; see `video.sample_times`."""
@@ -82,7 +85,7 @@ class Pictures:
     @property
     def name(self) -> str:
         """The folder's, or that of the only picture, without its suffix."""
-        return self.path.stem if self.path in self.files else self.path.name
+        return self.path.stem if self.path in self.files else self.path.resolve().name
 
     def times(self, frames_per_second: float) -> Floats:  # noqa: ARG002 - the interface of Video
         """Times (N,) of all pictures."""
@@ -133,11 +136,11 @@ def of_pictures(folder: Path, names: Sequence[str]) -> Pictures:
     if num_spread:
         told.append(f"{num_spread} photos share their second with another: spread over it")
     if np.isnan(time_N).any():
-        time_N, start = np.arange(len(usable), dtype=float), None
+        time_N, when = np.arange(len(usable), dtype=float), None
         if len(usable) > 1:
             told.append("their times are not all known: in the order of names, one a second")
     else:
-        start = began(first.captured_s, "EXIF")
+        when = began(first.captured_s, "EXIF")
         if not first.captured_is_utc:
             told.append("EXIF tells no time zone: taken as UTC")
     return Pictures(
@@ -145,7 +148,7 @@ def of_pictures(folder: Path, names: Sequence[str]) -> Pictures:
         tuple(photo.path for photo in usable),
         time_N,
         np.array([(p.exif.lat, p.exif.lon) if p.placed else (np.nan,) * 2 for p in usable]),
-        start,
+        when,
         tuple(told),
     )
 
@@ -169,6 +172,12 @@ def of_clip(tables: Tables, clip_id: str, folder: Path) -> Recording:
     frames = tables.frames[tables.frames["clip_id"] == clip_id]
     files, time_s = pieces.pictures_of(frames, folder)
     return Pictures(path, tuple(files), time_s, np.full((len(files), 2), np.nan))
+
+
+def start(seen: Recording) -> dt.datetime | None:
+    """When a recording itself says that it began, in UTC; None if it does not say."""
+    told = seen.began
+    return None if told is None else told.moment
 
 
 def began(utc_s: float, source: str) -> Began | None:

@@ -1,9 +1,16 @@
 """`vidtag locate`: the files that it writes, what it prints, what it refuses."""
 
 import json
+import os
 import shutil
+import signal
+import threading
+import time
 
+import numpy as np
 import pytest
+
+from vidtag_ml import clips, geo
 
 
 @pytest.fixture(scope="module")
@@ -67,16 +74,112 @@ def test_tracks_by_aerial_imagery_are_files_like_others(vidtag, made_gama, tmp_p
     assert [point["time_s"] for point in row["track"]] == [0.0, 1.0, 2.0]
 
 
+def test_error_by_the_videos_own_gps_is_the_true_one(vidtag, made, bundle, video, tmp_path):
+    ask = ("locate", video, "--model", bundle, "--out", "there")
+    (row,) = json.loads(vidtag(tmp_path, *ask, "--json").stdout)
+    time_s = [point["time_s"] for point in row["track"]]
+    tables = clips.read(made / "data" / "flyover")
+    true, _ = clips.clip_positions(tables, video.stem, time_s, 2.0)
+    errors = geo.great_circle_km([(p["lat"], p["lon"]) for p in row["track"]], true)
+    assert row["median_error_km"] == pytest.approx(np.median(errors), abs=0.01)
+    assert row["gps"] == {"source": "gpx", "num_fixes": 8, "num_dropped": 0}
+    shown = f"median error {np.median(errors):,.1f} km (gpx, at 8 of 8 frames)"
+    assert shown in vidtag(tmp_path, *ask).stdout
+
+
+def test_times_are_those_of_the_recording_or_from_its_start(
+    vidtag, bundle, video, tagged, tmp_path
+):
+    unknown = "no recording time known: times are from the start"
+    ask = ("--model", bundle, "--out", ".", "--json")
+    bare, told = shutil.copy(video, tmp_path / "bare.mp4"), tmp_path / "told.mp4"
+    tagged(video, told, creation_time="2024-06-01T12:00:00Z")
+    (row,) = json.loads(vidtag(tmp_path, "locate", bare, *ask).stdout)
+    assert (row["start_time"], row["told"]) == (None, [unknown])
+    assert unknown in vidtag(tmp_path, "locate", bare, *ask[:-1]).stdout
+    assert "<time>" not in (tmp_path / "track.gpx").read_text()
+    (row,) = json.loads(vidtag(tmp_path, "locate", told, *ask).stdout)
+    assert (row["start_time_from"], row["told"]) == ("creation_time", [])
+    assert row["track"][1]["time"] == "2024-06-01T12:00:01.000Z"
+    assert "2024-06-01T12:00:01Z" in (tmp_path / "track.gpx").read_text()
+
+
+def test_start_times_that_are_given_come_first(vidtag, bundle, video, tmp_path):
+    ask = ("locate", video, "--model", bundle, "--json", "--start-time", "2020-01-02T03:04")
+    (row,) = json.loads(vidtag(tmp_path, *ask).stdout)
+    assert (row["start_time"], row["start_time_from"]) == (
+        "2020-01-02T03:04:00.000Z",
+        "--start-time",
+    )
+    assert row["told"] == ["--start-time has no zone: taken as UTC"]
+
+
+def test_photos_of_a_folder_are_one_track(vidtag, bundle, video, photographed, tmp_path):
+    photographed(video, tmp_path / "trip" / "day")
+    done = vidtag(tmp_path, "locate", "trip", "--model", bundle, "--out", "there", "--json")
+    (row,) = json.loads(done.stdout)
+    assert (row["video"], len(row["track"])) == ("trip/day", 8)
+    assert "one a second" in row["told"][0]
+
+
 @pytest.mark.parametrize("kind", ["missing", "text", "empty", "truncated"])
-def test_bad_video_is_one_line_and_leaves_nothing(vidtag, bundle, video, tmp_path, kind):
+def test_bad_video_is_one_line_and_stops_no_other(vidtag, bundle, video, tmp_path, kind):
     path = tmp_path / f"{kind}.mp4"
     whole = video.read_bytes()
     contents = {"text": b"not a video\n" * 50, "empty": b"", "truncated": whole[: len(whole) // 2]}
     if kind in contents:
         path.write_bytes(contents[kind])
-    done = vidtag(tmp_path, "locate", video, path, "--model", bundle, "--out", "out")
-    assert str(path) in done.refusal
+    done = vidtag(tmp_path, "locate", path, video, "--model", bundle, "--out", "out")
+    assert done.refusal.startswith(f"vidtag: {path}: ")
+    assert done.stdout.startswith(f"not located: {path}: ")
+    assert (tmp_path / "out" / f"{video.stem}.gpx").exists()
+
+
+@pytest.mark.parametrize("model", ["bundle", "guess_bundle"])
+def test_json_has_an_error_for_each_file_that_failed(vidtag, made, video, tmp_path, model):
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    ask = ("locate", "bad.mp4", video, "nowhere", "--model", made / "out" / model, "--json")
+    done = vidtag(tmp_path, *ask)
+    bad, good, missing = json.loads(done.stdout)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 2)
+    assert bad.keys() == missing.keys() == {"video", "error"}
+    assert bad["error"].startswith("bad.mp4: not a video")
+    assert all((tmp_path / file).exists() for file in good["files"])
+
+
+def test_a_bad_video_alone_leaves_nothing(vidtag, bundle, tmp_path):
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    done = vidtag(tmp_path, "locate", "bad.mp4", "--model", bundle, "--out", "out")
+    assert (done.stdout, done.refusal[:17]) == ("", "vidtag: bad.mp4: ")
     assert not (tmp_path / "out").exists()
+
+
+def test_folders_are_searched_and_equal_names_kept_apart(vidtag, bundle, video, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "trips" / name).mkdir(parents=True)
+        shutil.copy(video, tmp_path / "trips" / name / "1.mp4")
+    (tmp_path / "trips" / "notes.txt").touch()
+    done = vidtag(tmp_path, "locate", "trips", "--model", bundle, "--out", "out")
+    assert (done.returncode, done.stderr) == (0, "vidtag: passed over: 1 other files\n")
+    assert all((tmp_path / "out" / name / "1.gpx").exists() for name in ("a", "b"))
+
+
+def test_stopping_tells_what_is_finished(vidtag, bundle, video, tmp_path):
+    videos = [shutil.copy(video, tmp_path / f"{k}.mp4") for k in range(9)]
+
+    def stop():
+        while not (tmp_path / "0.png").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=stop).start()
+    done = vidtag(tmp_path, "locate", *videos, "--model", bundle, "--out", ".", "--json")
+    assert done.returncode == 130
+    rows = json.loads(done.stdout)
+    assert 0 < len(rows) < 9
+    assert f"{len(rows)} " in done.stderr or "the first is finished" in done.stderr
+    assert rows[-1]["video"] in done.stderr
+    assert "anew" in done.stderr
 
 
 def test_bad_requests_are_one_line(vidtag, made, bundle, video, tmp_path):
@@ -84,8 +187,11 @@ def test_bad_requests_are_one_line(vidtag, made, bundle, video, tmp_path):
     assert "--fps" in vidtag(made, *ask, bundle, "--fps", 0).refusal
     assert "nowhere" in vidtag(made, *ask, "nowhere").refusal
     assert "bundle.json" in vidtag(made, *ask, tmp_path).refusal
-    twin = shutil.copy(video, tmp_path)
-    assert video.stem in vidtag(made, *ask, bundle, twin).refusal
+    start = ("--start-time", "noon")
+    assert "2024-05-06T" in vidtag(made, *ask, bundle, *start).refusal
+    start = ("--start-time", "2024-05-06T07:08Z")
+    assert "one recording" in vidtag(made, *ask, bundle, video.parent, *start).refusal
+    assert "no times" in vidtag(made, *ask, made / "out" / "guess_bundle", *start).refusal
 
 
 def test_tracks_are_printed_with_their_ends_and_files(vidtag, bundle, video, tmp_path):

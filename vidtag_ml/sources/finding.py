@@ -63,7 +63,7 @@ def _candidates(asked: Sequence[str]) -> Iterator[Candidate]:
     """What there is, perhaps more than once; photos that were named one by one come last."""
     chosen: dict[Path, set[str]] = {}
     for text in asked:
-        for path in _named(text):
+        for path in named(text):
             if path.is_dir():
                 yield from _under(path)
             elif path.suffix.lower() in photos.SUFFIXES:
@@ -74,8 +74,12 @@ def _candidates(asked: Sequence[str]) -> Iterator[Candidate]:
         yield Candidate(folder, tuple(sorted(names, key=photos.natural)), whole=False)
 
 
-def _named(text: str) -> list[Path]:
-    """The path itself, or what a pattern stands for."""
+def named(text: str) -> list[Path]:
+    """The path itself, or what a pattern stands for.
+
+    Raises:
+        ValueError: there is nothing by this name.
+    """
     path = Path(text).expanduser()
     if path.exists():
         return [path]

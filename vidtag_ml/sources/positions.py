@@ -5,7 +5,7 @@ here: reading a format (telemetry/), which positions are believed (sanity.py).
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +31,13 @@ MODES = {"dji_srt": "drone", "gpmf_glpi": "drone"}
 class NoPositionError(ValueError):
     """A recording without a position that can be used."""
 
-    def __init__(self, reason: str, advice: str) -> None:
-        """`reason` is a word for programs, `advice` a sentence for people."""
+    def __init__(self, reason: str, advice: str, missed: Sequence[str] = ()) -> None:
+        """`reason` is a word for programs, `advice` a sentence for people.
+
+        `missed` says what was there, and why it cannot be used.
+        """
         super().__init__(advice)
-        self.reason = reason
+        self.reason, self.missed = reason, tuple(missed)
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,8 @@ def place(
         if reason == "clock"
         else f"put its track beside it, with the same name ({kinds})"
     )
-    raise NoPositionError(reason, f"{'; '.join(missed) or 'nothing tells where it was'}; {advice}")
+    lacking = "; ".join(missed) or "nothing tells where it was"
+    raise NoPositionError(reason, f"{lacking}; {advice}", missed)
 
 
 def _sources(
