@@ -98,7 +98,9 @@ def _of_pictures(seen: Pictures, mode: str, max_speed_kmh: Mapping[str, float]) 
     if not len(placed_K):
         return None
     lat_K, lon_K = seen.latlon_N2[placed_K].T
-    table = points.table(time_s=seen.time_s[placed_K], lat=lat_K, lon=lon_K)
+    # Numbers in place of times tell no speed.
+    time_K = seen.time_s[placed_K] if seen.began else np.full(len(placed_K), np.nan)
+    table = points.table(time_s=time_K, lat=lat_K, lon=lon_K)
     judged, _ = sanity.judge(table, mode, max_speed_kmh)
     latlon_N2 = seen.latlon_N2.copy()
     latlon_N2[placed_K[~judged.kept_N]] = np.nan

@@ -53,18 +53,27 @@ def test_a_track_that_cannot_be_used_is_told(clip, tmp_path):
     assert "no track point" in found.told[0]
 
 
-def test_photos_are_where_they_say_unless_that_is_out_of_reach(clip, photographed, tmp_path):
-    folder = photographed(clip, tmp_path / "trip", NOON)
+def place(folder):
+    """Writes positions into four photos; the third cannot be reached in time."""
     for name, lat in (("99", 47.0), ("97", 47.001), ("96", 60.0), ("95", 47.002)):
         with Image.open(folder / f"{name}.png") as image:
             exif = image.getexif()
             north, east = {1: "N", 2: (lat, 0.0, 0.0)}, {3: "E", 4: (8.0, 0.0, 0.0)}
             exif.get_ifd(ExifTags.IFD.GPSInfo).update(north | east)
             image.save(folder / f"{name}.png", exif=exif)
-    found = measured(recording.opened(folder), TIMES, "photos", LIMITS)
+    return measured(recording.opened(folder), TIMES, "photos", LIMITS)
+
+
+def test_photos_are_where_they_say_unless_that_is_out_of_reach(clip, photographed, tmp_path):
+    found = place(photographed(clip, tmp_path / "trip", NOON))
     known = np.flatnonzero(np.isfinite(found.latlon_T2[:, 0])).tolist()
     assert (known, found.num_fixes, found.num_dropped) == ([0, 2, 4], 4, 1)
     assert "1 of 4 fixes dropped" in found.told[0]
+
+
+def test_photos_without_times_tell_no_speed(clip, photographed, tmp_path):
+    found = place(photographed(clip, tmp_path / "trip"))
+    assert (found.num_fixes, found.num_dropped, found.told) == (4, 0, ())
 
 
 def test_a_container_tells_when_a_video_began_unless_its_clock_was_never_set(
