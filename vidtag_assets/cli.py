@@ -5,17 +5,21 @@ what they do (registry.py, provenance.py), the other commands (vidtag_ml.cli). N
 imported before a command needs it.
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from vidtag_ml import cli as ml
-from vidtag_ml.cli_locate import locate_with
-from vidtag_ml.cli_options import AsJson
+from vidtag_ml import progress
+from vidtag_ml.cli_locate import folder_only, locate_with
+from vidtag_ml.cli_options import PARAMS, AsJson, load
 from vidtag_ml.cli_output import print_json, print_line
 
 if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
     from vidtag_assets.registry import Promotion
     from vidtag_assets.resources import Tracking
 
@@ -27,8 +31,8 @@ Reason = Annotated[str, typer.Option(help="Why; the promotion log keeps it.")]
 
 def bundle_of(model: str) -> Path:
     """The folder of the bundle that `NAME[@ALIAS|/VERSION]` or a path names."""
-    if Path(model).is_dir():
-        return Path(model)
+    if Path(model).is_dir() or (os.sep in model and not model.rpartition(os.sep)[2].isdecimal()):
+        return folder_only(model)
     from vidtag_assets import registry
 
     return registry.bundle_path(_tracking(), model)
@@ -50,6 +54,26 @@ def trace(
         return
     for model in found:
         _print_model(model)
+
+
+def register(
+    names: Annotated[
+        list[ml.Bundled] | None, typer.Argument(metavar="[NAME]...", help="vidtag if not given.")
+    ] = None,
+) -> None:
+    """Register trained models of params.yaml with what they are made from, and ask the gate."""
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    from vidtag_assets import by_command
+    from vidtag_assets.resources import Dvc, Tracking
+
+    params, here = load(PARAMS), Path.cwd()
+    dvc, tracking = Dvc(root=str(here)), Tracking(root=str(here))
+    wanted = names or [ml.Bundled.VIDTAG]
+    with progress.showing():
+        for name in wanted:
+            by_command.prepare(here, params, dvc, name)
+    for name in wanted:
+        _print_registered(*by_command.register(here, params, dvc, tracking, name))
 
 
 def promote(
@@ -80,7 +104,7 @@ app = ml.build_app(
     locate_with(bundle_of, CHAMPION, NAMES),
     "GPS-tagged videos in, a traceable, promoted model out; any video in, a GPS track out.",
 )
-for command in (trace, promote, rollback):
+for command in (register, trace, promote, rollback):
     app.command(rich_help_panel="Registry")(command)
 
 
@@ -98,7 +122,7 @@ def _tracking() -> "Tracking":
     if not Path("mlflow.db").is_file():
         raise ValueError(
             f"{Path.cwd()}: no model is registered here (there is no mlflow.db); "
-            "`make demo` makes one, and --model takes a folder too"
+            "`make demo` or `vidtag register` makes one, and --model takes a folder too"
         )
     from vidtag_assets.resources import Tracking
 
@@ -129,6 +153,14 @@ def _print_model(model: dict[str, Any]) -> None:
                 f"{k} {v:.4g}" if key == "metrics" else f"{k} {v}" for k, v in chosen.items()
             )
         print_line(f"  {key.replace('_', ' '):<16} {value}")
+
+
+def _print_registered(version: "ModelVersion", new: bool, entry: "Promotion") -> None:
+    name = f"{version.name}/{version.version}"
+    print_line(f"{name}: {'registered' if new else 'registered already'}, @challenger")
+    print_line(f"  the gate: {entry.action}: {entry.reason}")
+    if entry.champion != entry.version:
+        print_line(f"  vidtag locate VIDEO --model {name}")
 
 
 def _print_promotion(made: "Promotion", as_json: bool) -> None:

@@ -23,7 +23,7 @@ from vidtag_assets.dataset import clips
 from vidtag_assets.metadata import OWNERS, picture, preview
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_assets.training import run_of, training_asset
-from vidtag_ml import config, gama_stages, stages
+from vidtag_ml import config, gama_stages, layout, stages
 from vidtag_ml.layout import Layout
 from vidtag_ml.stage import code_digest
 
@@ -259,14 +259,8 @@ def registered_gama(
     disk is full. Nothing is half registered: materialize again.
     """
     params = params_file.load()
-    gama_stages.bundle(workspace.path, params)
-    at = workspace.layout(params)
-    lineage = provenance.lineage(workspace.path, params, dvc, context.run.run_id, GALLERY)
-    runs = {name: run_of(tracking, at, name) for name in ("gama", "screening", "heading")}
-    version, new = register(
-        tracking, at, params, lineage, {name: run for name, run in runs.items() if run}
-    )
-    entry, verdict = decide(tracking, at, params)
+    version, new = bundle_and_register(workspace.path, params, dvc, tracking, context.run.run_id)
+    entry, verdict = decide(tracking, workspace.layout(params), params)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version.tags["bundle"]),
         metadata={
@@ -274,6 +268,17 @@ def registered_gama(
             **registration.about_verdict(entry, verdict),
         },
     )
+
+
+def bundle_and_register(
+    root: Path, params: config.Params, dvc: Dvc, tracking: Tracking, dagster_run: str
+) -> tuple["ModelVersion", bool]:
+    """The bundle of what is trained as a version, and whether that is new."""
+    gama_stages.bundle(root, params)
+    at = layout.of(root, params)
+    lineage = provenance.lineage(root, params, dvc, dagster_run, GALLERY)
+    runs = {name: run_of(tracking, at, name) for name in ("gama", "screening", "heading")}
+    return register(tracking, at, params, lineage, {name: run for name, run in runs.items() if run})
 
 
 def register(

@@ -7,6 +7,7 @@ and what is the same in all registrations (registration.py), what deciding means
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -17,7 +18,7 @@ from vidtag_assets.evaluation import cityguessr_evaluation
 from vidtag_assets.metadata import OWNERS, preview
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_assets.training import cityguessr_model, run_of
-from vidtag_ml import config, place_stages, stage
+from vidtag_ml import config, layout, place_stages, stage
 from vidtag_ml.hierarchy import Hierarchy
 from vidtag_ml.layout import Layout
 
@@ -51,13 +52,8 @@ def registered_cityguessr(
     or the disk is full. Nothing is half registered: materialize again.
     """
     params = params_file.load()
-    place_stages.guess_bundle(workspace.path, params)
-    at = workspace.layout(params)
-    lineage = provenance.lineage(workspace.path, params, dvc, context.run.run_id)
-    run = run_of(tracking, at, registry.PLACES)
-    more = {"dvc.hierarchy": dvc.md5("hierarchy") or "", **({"run.cityguessr": run} if run else {})}
-    version, new = register(tracking, at, params, lineage, more)
-    entry, verdict = decide(tracking, at, params)
+    version, new = bundle_and_register(workspace.path, params, dvc, tracking, context.run.run_id)
+    entry, verdict = decide(tracking, workspace.layout(params), params)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version.tags["bundle"]),
         metadata={
@@ -110,6 +106,18 @@ def every_class_has_train_clips(
         description=f"{len(absent)} classes have no train clip: they will never be answered",
         metadata={"num_absent": len(absent), "absent": preview(absent, 20)},
     )
+
+
+def bundle_and_register(
+    root: Path, params: config.Params, dvc: Dvc, tracking: Tracking, dagster_run: str
+) -> tuple["ModelVersion", bool]:
+    """The bundle of what is trained as a version, and whether that is new."""
+    place_stages.guess_bundle(root, params)
+    at = layout.of(root, params)
+    lineage = provenance.lineage(root, params, dvc, dagster_run)
+    run = run_of(tracking, at, registry.PLACES)
+    more = {"dvc.hierarchy": dvc.md5("hierarchy") or "", **({"run.cityguessr": run} if run else {})}
+    return register(tracking, at, params, lineage, more)
 
 
 def register(

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NO_GIT = "no-git"
 """Stands for the commit where the workspace is not a Git repository, or has no commit yet."""
 
+COMMAND_LINE = "command-line"
+"""Stands for the Dagster run where `vidtag register` was asked instead."""
+
 
 @dataclass(frozen=True)
 class Lineage:
@@ -37,7 +40,7 @@ class Lineage:
     params: str
     """md5 of the parsed parameters: comments and order of keys do not count."""
     dagster_run: str
-    """Id of the Dagster run."""
+    """Id of the Dagster run, or `COMMAND_LINE`."""
 
     def tags(self) -> dict[str, str]:
         """The identity as MLflow tags."""

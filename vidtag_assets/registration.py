@@ -21,7 +21,7 @@ from vidtag_assets.gallery import gps_gallery
 from vidtag_assets.metadata import OWNERS, numbers, preview
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_assets.training import phase_two_model, run_of
-from vidtag_ml import config, stage, stages
+from vidtag_ml import config, layout, stage, stages
 from vidtag_ml.layout import Layout
 
 if TYPE_CHECKING:
@@ -54,13 +54,7 @@ def registered_model(
     is full. Nothing is half registered: materialize again.
     """
     params = params_file.load()
-    stages.bundle(workspace.path, params)
-    lineage = provenance.lineage(workspace.path, params, dvc, context.run.run_id)
-    at = workspace.layout(params)
-    runs = {name: run_of(tracking, at, name) for name in ("phase_one", "phase_two")}
-    version, new = register(
-        tracking, at, lineage, params, {name: run for name, run in runs.items() if run}
-    )
+    version, new = bundle_and_register(workspace.path, params, dvc, tracking, context.run.run_id)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version.tags["bundle"]),
         metadata=about_version(tracking, version, new),
@@ -113,6 +107,17 @@ def challenger_beats_champion(tracking: Tracking) -> dg.AssetCheckResult:
         description=past[-1].reason if past else None,
         metadata={"challenger": challenger or 0, "champion": champion or 0},
     )
+
+
+def bundle_and_register(
+    root: Path, params: config.Params, dvc: Dvc, tracking: Tracking, dagster_run: str
+) -> tuple["ModelVersion", bool]:
+    """The bundle of what is trained as a version, and whether that is new."""
+    stages.bundle(root, params)
+    lineage = provenance.lineage(root, params, dvc, dagster_run)
+    at = layout.of(root, params)
+    runs = {name: run_of(tracking, at, name) for name in ("phase_one", "phase_two")}
+    return register(tracking, at, lineage, params, {name: run for name, run in runs.items() if run})
 
 
 def decide(

@@ -52,6 +52,14 @@ class ModelName(StrEnum):
     GAMA = "gama"
 
 
+class Bundled(StrEnum):
+    """What `vidtag bundle` puts into one folder."""
+
+    VIDTAG = "vidtag"
+    CITYGUESSR = "cityguessr"
+    GAMA = "gama"
+
+
 class Veiled(StrEnum):
     """What `vidtag ingest --blur` makes unknowable."""
 
@@ -252,6 +260,24 @@ def _evaluate_tiles(values: "config.Params", split: Split, as_json: bool) -> Non
     print_json(summary) if as_json else print_tile_figures(summary)
 
 
+def bundle(
+    model: Annotated[Bundled, typer.Argument(help="Which one.")] = Bundled.VIDTAG,
+    params: ParamsPath = PARAMS,
+) -> None:
+    """Put a trained model and all that it needs into one folder, ready to locate videos."""
+    from vidtag_ml import gama_stages, layout, place_stages, stages
+
+    values = load(params)
+    at = layout.of(Path(), values)
+    make, out = {
+        Bundled.VIDTAG: (stages.bundle, at.bundle),
+        Bundled.CITYGUESSR: (place_stages.guess_bundle, at.guess_bundle),
+        Bundled.GAMA: (gama_stages.bundle, at.aerial_bundle),
+    }[model]
+    _make(make, str(out), values)
+    print_line(f"vidtag locate VIDEO --model {out}")
+
+
 def benchmark(
     split: Annotated[Split, typer.Option(help="Clips to evaluate on.")] = Split.TEST,
     only: Annotated[str, typer.Option(help="Rows whose group or name contains this.")] = "",
@@ -297,9 +323,8 @@ def build_app(locate: Callable[..., None], about: str) -> typer.Typer:
     app.command(rich_help_panel="Use a model")(locate)
     for step in (ingest, hierarchy, gallery, aerial, features):
         app.command(rich_help_panel="Data")(step)
-    app.command(rich_help_panel="Make a model")(train)
-    app.command(rich_help_panel="Make a model")(evaluate)
-    app.command(rich_help_panel="Make a model")(benchmark)
+    for command in (train, evaluate, bundle, benchmark):
+        app.command(rich_help_panel="Make a model")(command)
     app.command("train-encoders", rich_help_panel="Make a model")(train_encoders)
     app.add_typer(cli_weights.app, name="weights", rich_help_panel="Make a model")
     return app
@@ -356,7 +381,10 @@ def _stage(name: str, out: str, params: "config.Params") -> None:
     from vidtag_ml import gama_stages, place_stages, stages
 
     parts = (stages, place_stages, gama_stages)
-    make = next(getattr(part, name) for part in parts if hasattr(part, name))
+    _make(next(getattr(part, name) for part in parts if hasattr(part, name)), out, params)
+
+
+def _make(make: "Callable[[Path, config.Params], bool]", out: str, params: "config.Params") -> None:
     began = time.monotonic()
     with progress.showing():
         worked = make(Path(), params)

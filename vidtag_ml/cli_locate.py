@@ -143,7 +143,5 @@ def folder_only(name: str) -> Path:
         ValueError: there is no such folder.
     """
     if not Path(name).is_dir():
-        raise ValueError(
-            f"{name}: there is no such model folder; `vidtag train` and a bundle make one"
-        )
+        raise ValueError(f"{name}: there is no such model folder; `vidtag bundle` makes one")
     return Path(name)

@@ -144,7 +144,7 @@ def merge(datasets: Sequence[Path], settings: config.Clips, folder: Path) -> Non
     for entry in _in_order(datasets):
         made.add(entry, entry.file.parent.parent.name)
     if not made.of_all.accepted:
-        raise ValueError(f"{folder}: no recordings yet; `vidtag ingest PATH --dataset NAME` first")
+        raise ValueError("no recordings yet; `vidtag ingest PATH --dataset NAME` takes them in")
     made.write()
 
 
