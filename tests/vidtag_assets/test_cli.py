@@ -34,8 +34,11 @@ def registered(world):
 def test_every_command_is_there(vidtag, tmp_path):
     code, shown, _ = vidtag(tmp_path, "--help")
     assert code == 0
-    names = "ingest hierarchy gallery features train train-encoders evaluate bundle locate trace"
-    assert all(f" {name} " in shown for name in (*names.split(), "register", "promote", "rollback"))
+    names = (
+        "ingest hierarchy gallery features train train-encoders evaluate bundle locate weights "
+        "register trace promote rollback"
+    )
+    assert all(f" {name} " in shown for name in names.split())
 
 
 def test_champion_locates_as_its_bundle_does(vidtag, registered, tmp_path):
