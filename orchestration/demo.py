@@ -102,18 +102,24 @@ def materialize(defs: dg.Definitions, terminal: TextIO) -> str | None:
 
 
 def locate(root: Path) -> list[Path]:
-    """Locates the first test clip with the champion; returns the files in `out/demo/`."""
+    """Locates the first test clip with the model that answers; returns the files in `out/demo/`."""
     from vidtag_ml.predict import Predictor, write_files
 
     params = config.load(root / "params.yaml")
     at = layout.of(root, params)
     tables = clips.read(at.dataset)
     clip = tables.clips[tables.clips["split"] == "test"].iloc[0]
-    bundle = registry.bundle_path(Tracking(root=str(root)), f"{registry.NAME}@{registry.CHAMPION}")
+    bundle = registry.bundle_path(Tracking(root=str(root)), f"{registry.NAME}@{answering(root)}")
     seen = recording.of_clip(tables, clip["clip_id"], at.dataset)
     track = Predictor.load(bundle).locate(seen)
     truth, _ = clips.clip_positions(tables, clip["clip_id"], track.time_s, params.clips.max_gap_s)
     return write_files(track, root / "out" / "demo", truth_T2=truth)
+
+
+def answering(root: Path) -> str:
+    """Alias of the model that locates: the champion; the challenger while the gate wants none."""
+    named = registry.aliases(Tracking(root=str(root)))
+    return registry.CHAMPION if registry.CHAMPION in named else registry.CHALLENGER
 
 
 def summarise(root: Path, seconds: float) -> dict[str, Any]:
@@ -128,7 +134,7 @@ def summarise(root: Path, seconds: float) -> dict[str, Any]:
         "num_test_frames": first["num_frames"],
         "seconds": round(seconds, 1),
         "registered_model": registry.NAME,
-        "champion_version": registry.aliases(Tracking(root=str(root)))[registry.CHAMPION],
+        "champion_version": registry.aliases(Tracking(root=str(root))).get(registry.CHAMPION),
     }
     text = json.dumps(summary, indent=2, allow_nan=False)
     stage.write_text(root / "out" / "demo" / "summary.json", text + "\n")
@@ -145,19 +151,36 @@ def _summaries(root: Path) -> dict[str, Mapping[str, Any]]:
 def _tell(root: Path, summary: Mapping[str, Any], files: list[Path]) -> None:
     print_line("")
     print_figures(_summaries(root))
-    print_line(
-        "Test flights are new, but cross an Earth whose pixels training has seen.\n\n"
-        f"Champion: {summary['registered_model']}, version {summary['champion_version']}. "
-        "It located a test video that it had never seen:"
-    )
+    if config.load(root / "params.yaml").clips.source.startswith("flyover"):
+        print_line("Test flights are new, but cross an Earth whose pixels training has seen.\n")
+    print_line(f"{verdict(root, summary)} It located a test clip that it had never seen:")
     for path in [*files, root / "out" / "demo" / "summary.json"]:
         print_line(f"  {path.relative_to(root)}")
     print_line(
         f"\nDone in {summary['seconds']:.0f} s. Where to look next:\n"
         "  make dev       the asset graph, with this run in it, on http://127.0.0.1:3000\n"
         "  make mlflow    runs, metrics and the registry (mlflow ui) on http://127.0.0.1:5000\n"
-        "  .venv/bin/vidtag locate VIDEO    any video of your own"
+        f"  .venv/bin/vidtag locate VIDEO{asked(summary)}    any video of your own"
     )
+
+
+def verdict(root: Path, summary: Mapping[str, Any]) -> str:
+    """Which version answers, and why if it is no champion."""
+    name, champion = summary["registered_model"], summary["champion_version"]
+    if champion:
+        return f"Champion: {name}, version {champion}."
+    last = [entry for entry in registry.history(root) if entry.model == name][-1]
+    return (
+        f"There is no champion: the gate rejected {name}, version {last.version}: {last.reason}.\n"
+        f"It stays @{registry.CHALLENGER}."
+    )
+
+
+def asked(summary: Mapping[str, Any]) -> str:
+    """How `vidtag locate` is told which model, where there is no champion to ask."""
+    if summary["champion_version"]:
+        return ""
+    return f" --model {summary['registered_model']}@{registry.CHALLENGER}"
 
 
 class _Story(logging.Handler):

@@ -12,6 +12,7 @@ import yaml
 
 from orchestration import demo
 from vidtag_assets import registry
+from vidtag_assets.resources import Tracking
 from vidtag_ml import config, stages
 
 
@@ -53,6 +54,28 @@ def test_summary_holds_the_figures_of_both_models(root):
     assert all(set(figures) == set(demo.FIGURES) for figures in summary["models"].values())
     assert summary["champion_version"] == 1
     assert (summary["num_test_clips"], summary["num_test_frames"]) == (2, 16)
+
+
+@pytest.fixture
+def rejected(root, world, tmp_path):
+    """A copy of the workspace whose only version the gate has rejected."""
+    place = shutil.copytree(root, tmp_path / "workspace", symlinks=True)
+    tracking = Tracking(root=str(place))
+    for alias in {"champion", "previous"} & set(registry.aliases(tracking)):
+        tracking.client().delete_registered_model_alias("vidtag", alias)
+    entry = ("rejected", "vidtag", 1, None, None, "no significant gain")
+    registry.append(tracking, registry.Promotion(registry.now(), *entry))
+    yield place
+    world.resources["tracking"].client()
+
+
+def test_a_rejected_challenger_locates_and_the_verdict_is_told(rejected):
+    assert all(path.is_relative_to(rejected / "out" / "demo") for path in demo.locate(rejected))
+    summary = demo.summarise(rejected, 1.0)
+    assert summary["champion_version"] is None
+    told = demo.verdict(rejected, summary)
+    assert "the gate rejected vidtag, version 1: no significant gain" in told
+    assert demo.asked(summary) == " --model vidtag@challenger"
 
 
 @dg.asset
