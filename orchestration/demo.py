@@ -109,17 +109,18 @@ def locate(root: Path) -> list[Path]:
     at = layout.of(root, params)
     tables = clips.read(at.dataset)
     clip = tables.clips[tables.clips["split"] == "test"].iloc[0]
-    bundle = registry.bundle_path(Tracking(root=str(root)), f"{registry.NAME}@{answering(root)}")
+    tracking = Tracking(root=str(root))
+    bundle = registry.bundle_path(tracking, answering(tracking, registry.NAME))
     seen = recording.of_clip(tables, clip["clip_id"], at.dataset)
     track = Predictor.load(bundle).locate(seen)
     truth, _ = clips.clip_positions(tables, clip["clip_id"], track.time_s, params.clips.max_gap_s)
     return write_files(track, root / "out" / "demo", truth_T2=truth)
 
 
-def answering(root: Path) -> str:
-    """Alias of the model that locates: the champion; the challenger while the gate wants none."""
-    named = registry.aliases(Tracking(root=str(root)))
-    return registry.CHAMPION if registry.CHAMPION in named else registry.CHALLENGER
+def answering(tracking: Tracking, name: str) -> str:
+    """The model that locates: the champion, or the challenger while the gate wants none."""
+    promoted = registry.CHAMPION in registry.aliases(tracking, name)
+    return f"{name}@{registry.CHAMPION if promoted else registry.CHALLENGER}"
 
 
 def summarise(root: Path, seconds: float) -> dict[str, Any]:
@@ -152,8 +153,8 @@ def _tell(root: Path, summary: Mapping[str, Any], files: list[Path]) -> None:
     print_line("")
     print_figures(_summaries(root))
     if config.load(root / "params.yaml").clips.source.startswith("flyover"):
-        print_line("Test flights are new, but cross an Earth whose pixels training has seen.\n")
-    print_line(f"{verdict(root, summary)} It located a test clip that it had never seen:")
+        print_line("Test flights are new, but cross an Earth whose pixels training has seen.")
+    print_line(f"\n{verdict(root, summary)} It located a test clip that it had never seen:")
     for path in [*files, root / "out" / "demo" / "summary.json"]:
         print_line(f"  {path.relative_to(root)}")
     print_line(
