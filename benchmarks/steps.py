@@ -22,10 +22,11 @@ from rich.console import Console
 from torch import Tensor
 
 from vidtag_ml import config, geo
-from vidtag_ml.dataset import Batch, ClipDataModule, Frames
+from vidtag_ml.dataset import Batch, Frames
 from vidtag_ml.models import base
 from vidtag_ml.models.vidtag import VidTAG
 from vidtag_ml.training import fit
+from vidtag_ml.training.data import ClipDataModule
 from vidtag_ml.training.phase_one import PhaseOne, clip_data
 from vidtag_ml.training.phase_two import PhaseTwo, embedded
 

@@ -33,6 +33,12 @@ def bundle_of(model: str) -> Path:
     """The folder of the bundle that `NAME[@ALIAS|/VERSION]` or a path names."""
     if Path(model).is_dir() or (os.sep in model and not model.rpartition(os.sep)[2].isdecimal()):
         return folder_only(model)
+    from vidtag_assets import registry_file
+
+    _check_registry()
+    known = registry_file.bundle_path(registry_file.of(Path.cwd()), model)
+    if known is not None:
+        return known
     from vidtag_assets import registry
 
     return registry.bundle_path(_tracking(), model)
@@ -117,16 +123,21 @@ def _tracking() -> "Tracking":
     """The store of the workspace, which is the current folder.
 
     Raises:
-        ValueError: nothing was ever registered here; asking MLflow would make an empty store.
+        ValueError: nothing was ever registered here.
     """
+    _check_registry()
+    from vidtag_assets.resources import Tracking
+
+    return Tracking(root=str(Path.cwd()))
+
+
+def _check_registry() -> None:
+    """Refuses a folder in which nothing was ever registered: MLflow would make an empty store."""
     if not Path("mlflow.db").is_file():
         raise ValueError(
             f"{Path.cwd()}: no model is registered here (there is no mlflow.db); "
             "`make demo` or `vidtag register` makes one, and --model takes a folder too"
         )
-    from vidtag_assets.resources import Tracking
-
-    return Tracking(root=str(Path.cwd()))
 
 
 SHOWN = (

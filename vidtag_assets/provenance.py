@@ -131,9 +131,9 @@ def trace(tracking: Tracking, dvc: Dvc, what: str) -> list[dict[str, Any]]:
     Raises:
         ValueError: nothing bears that name or identity.
     """
-    from vidtag_assets import registry
+    from vidtag_assets import registry, registry_file
 
-    name = registry.parse(what)[0]
+    name = registry_file.parse(what)[0]
     if name in registry.NAMES:
         one = what != name
         chosen = [registry.resolve(tracking, what)] if one else registry.versions(tracking, name)

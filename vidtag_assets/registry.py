@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidtag_assets.registry_file import parse
 from vidtag_assets.resources import Dvc, Tracking
 
 if TYPE_CHECKING:
@@ -46,19 +47,6 @@ class Promotion:
     previous: int | None
     """The champion before it."""
     reason: str
-
-
-def parse(model: str) -> tuple[str, str | None, int | None]:
-    """Name, alias and version of `NAME[@ALIAS|/VERSION]`.
-
-    Raises:
-        ValueError: the text is none of these.
-    """
-    name, at, alias = model.partition("@")
-    name, slash, version = name.partition("/")
-    if not name or (at and not alias) or (at and slash) or (slash and not version.isdecimal()):
-        raise ValueError(f"{model!r} names no model: write NAME, NAME@ALIAS or NAME/VERSION")
-    return name, alias or None, int(version) if slash else None
 
 
 def versions(tracking: Tracking, name: str) -> list["ModelVersion"]:

@@ -42,12 +42,12 @@ from vidtag_ml import (
     video,
 )
 from vidtag_ml.crossview_data import World
+from vidtag_ml.crossview_embeddings import TRUE_TILES
 from vidtag_ml.crossview_samples import ClipShape
 from vidtag_ml.models.gama import GAMaNet, Screening
 from vidtag_ml.predict import Progress
 from vidtag_ml.recording import Recording, Video
 from vidtag_ml.track import Track
-from vidtag_ml.training.gama import TRUE_TILES
 
 Indices = NDArray[np.int64]
 

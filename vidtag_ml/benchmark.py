@@ -403,7 +403,10 @@ def seconds_per_frame(
         "weights": [stage.digest(path) for path in weights],
         "videos": clips["content_md5"].tolist(),
         "code": stage.code_digest(
-            "vidtag_ml.features", "vidtag_ml.video", "vidtag_ml.models.backbones"
+            "vidtag_ml.features",
+            "vidtag_ml.video",
+            "vidtag_ml.models.backbones",
+            "vidtag_ml.models.plain",
         ),
     }
     out = root / "out" / "benchmark" / "encoding" / f"{slug(' '.join(encoders))}.json"

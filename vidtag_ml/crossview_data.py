@@ -18,19 +18,17 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
-import pytorch_lightning as pl
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from vidtag_ml import aerial, config, crossview_samples, imagery, pieces, slippy, video
 from vidtag_ml.clips import Tables
 from vidtag_ml.crossview_samples import ClipShape
-from vidtag_ml.dataset import Step, StepSampler
-from vidtag_ml.labelled import in_order
+from vidtag_ml.dataset import Step
 from vidtag_ml.sources import published
 
 Indices = NDArray[np.int64]
@@ -384,14 +382,16 @@ def _middle(pixels_XHW: Tensor, settings: config.Gama) -> Tensor:
 Kind = TypeVar("Kind", Pairs, Sequences)
 
 
-class _Steps(Dataset[Batch], Generic[Kind]):
+class PairDataset(Dataset[Batch], Generic[Kind]):
     """Batches by step: this process's share of the drives of a step, each with draws of its own."""
 
     def __init__(self, samples: Kind, *, random: bool) -> None:
+        """Without `random`, clips and tiles are cut out of their middles."""
         self.samples: Kind = samples
         self.random = random
 
     def __getitem__(self, step: Step) -> Batch:
+        """The batch of a step."""
         seeds = np.random.SeedSequence(step.seed).spawn(len(step.clips_B))
         mine = range(step.rank, len(step.clips_B), step.world_size)
         drawn = [
@@ -407,33 +407,3 @@ class _Steps(Dataset[Batch], Generic[Kind]):
             crossview_samples.scale(torch.stack(side)) for side in zip(*pairs, strict=True)
         )
         return Batch(left, right, step.seed)
-
-
-class PairDataModule(pl.LightningDataModule, Generic[Kind]):
-    """Train and val batches."""
-
-    def __init__(self, train: Kind, val: Kind, *, batch_size: int, seed: int) -> None:
-        """`batch_size` counts drives; the val split is seen in full, by every process."""
-        super().__init__()
-        self.train: Kind = train
-        self.val: Kind = val
-        self.batch_size, self.seed = batch_size, seed
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimiser steps an epoch."""
-        return len(self._sampler(0, 1))
-
-    def train_dataloader(self) -> "DataLoader[Batch]":
-        """Ready batches in the order of `StepSampler`."""
-        rank, size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        steps = _Steps(self.train, random=True)
-        return DataLoader(steps, batch_size=None, sampler=self._sampler(rank, size))
-
-    def val_dataloader(self) -> "DataLoader[Batch]":
-        """Ready batches, the same in each epoch."""
-        steps = in_order(len(self.val.drives), self.batch_size)
-        return DataLoader(_Steps(self.val, random=False), batch_size=None, sampler=steps)
-
-    def _sampler(self, rank: int, world_size: int) -> StepSampler:
-        return StepSampler(len(self.train.drives), self.batch_size, self.seed, rank, world_size)

@@ -24,6 +24,8 @@ Indices = NDArray[np.int64]
 
 FILE = "gallery.safetensors"
 """Embeddings of all tiles, or of all regions, beside the model that made them."""
+TRUE_TILES = "true_tiles"
+"""Folder, in that of the screening network, of the network before it is fine-tuned."""
 _AT_ONCE = 64
 
 

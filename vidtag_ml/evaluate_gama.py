@@ -34,10 +34,10 @@ from vidtag_ml import (
 )
 from vidtag_ml.crossview import Items, Rule
 from vidtag_ml.crossview_data import Drive, World
+from vidtag_ml.crossview_embeddings import TRUE_TILES
 from vidtag_ml.evaluate import Report
 from vidtag_ml.evaluate_ways import Beyond, Followed
 from vidtag_ml.track import Track
-from vidtag_ml.training.gama import TRUE_TILES
 
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]

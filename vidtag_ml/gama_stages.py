@@ -45,6 +45,7 @@ TRAINING = (
     "vidtag_ml.models.base",
     "vidtag_ml.models.gama",
     "vidtag_ml.screening",
+    "vidtag_ml.training.data",
     "vidtag_ml.training.fit",
     "vidtag_ml.training.gama",
 )

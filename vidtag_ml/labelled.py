@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -28,7 +27,7 @@ from torch.utils.data import Sampler
 
 from vidtag_ml import pieces, video, views
 from vidtag_ml.clips import Tables
-from vidtag_ml.dataset import Frames, Indices, Step, StepSampler
+from vidtag_ml.dataset import Frames, Indices, Step
 from vidtag_ml.features import FeatureStore
 
 if TYPE_CHECKING:
@@ -250,34 +249,6 @@ class Batches:
 
     def _made(self, step: Step) -> LabelledBatch:
         return self.clips.batch(step, np.random.default_rng(step.seed) if self.random else None)
-
-
-class LabelledDataModule(pl.LightningDataModule):
-    """Train and val batches; pixels are decoded ahead."""
-
-    def __init__(self, train: Labelled, val: Labelled, *, batch_size: int, seed: int) -> None:
-        """`batch_size` counts clips; the val split is seen in full, by every process."""
-        super().__init__()
-        self.train, self.val, self.batch_size, self.seed = train, val, batch_size, seed
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimiser steps an epoch."""
-        return len(self._sampler(0, 1))
-
-    def train_dataloader(self) -> Batches:
-        """Ready batches in the order of `StepSampler`."""
-        rank, size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return Batches(self.train, self._sampler(rank, size), random=True)
-
-    def val_dataloader(self) -> Batches:
-        """Ready batches, the same in each epoch."""
-        steps = in_order(len(self.val.classes_C4), self.batch_size)
-        return Batches(self.val, steps, random=False)
-
-    def _sampler(self, rank: int, world_size: int) -> StepSampler:
-        num = len(self.train.classes_C4)
-        return StepSampler(num, self.batch_size, self.seed, rank, world_size)
 
 
 def in_order(num_clips: int, batch_size: int) -> list[Step]:

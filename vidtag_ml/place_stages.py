@@ -33,11 +33,13 @@ _PLACES = (
     "vidtag_ml.video",
     "vidtag_ml.views",
     "vidtag_ml.models.backbones",
+    "vidtag_ml.models.plain",
     "vidtag_ml.models.base",
     "vidtag_ml.models.cityguessr",
     "vidtag_ml.models.text",
     "vidtag_ml.models.videomae",
     "vidtag_ml.models.vidtag",
+    "vidtag_ml.training.data",
     "vidtag_ml.training.fit",
     "vidtag_ml.training.guess",
 )

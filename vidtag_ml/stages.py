@@ -64,11 +64,13 @@ _FEATURES = (
     "vidtag_ml.views",
     "vidtag_ml.video",
     "vidtag_ml.models.backbones",
+    "vidtag_ml.models.plain",
 )
 _TRAINING = (
     *_MODELS,
     "vidtag_ml.dataset",
     "vidtag_ml.losses",
+    "vidtag_ml.training.data",
     "vidtag_ml.training.fit",
     "vidtag_ml.training.phase_one",
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vidtag_assets import registry
+from vidtag_assets import registry, registry_file
 from vidtag_assets.gate import Verdict
 from vidtag_assets.resources import Tracking
 
@@ -39,13 +39,13 @@ def tracking(store):
     ],
 )
 def test_names_of_models(text, parts):
-    assert registry.parse(text) == parts
+    assert registry_file.parse(text) == parts
 
 
 @pytest.mark.parametrize("text", ["", "@champion", "vidtag@", "vidtag/", "vidtag/x", "a/1@b"])
 def test_what_is_no_name_is_refused(text):
     with pytest.raises(ValueError, match="names no model"):
-        registry.parse(text)
+        registry_file.parse(text)
 
 
 def test_absent_champion_is_said_plainly(tracking):

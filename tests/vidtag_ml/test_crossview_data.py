@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from vidtag_ml import clips, config, crossview_data, crossview_samples, imagery
-from vidtag_ml.crossview_data import PairDataModule, Pairs, Sequences
+from vidtag_ml.crossview_data import Pairs, Sequences
 from vidtag_ml.dataset import Step
 from vidtag_ml.sources import aerial_tiles, flyover, flyover_dataset
+from vidtag_ml.training.data import PairDataModule
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"frame_size": (12, 12), "clip_crop": (10, 10), "tile_crop": 10}
@@ -93,7 +94,7 @@ def test_rows_of_a_batch_are_first_pairs_then_their_partners(footage, drives, se
             seen.append((drive.name, fix))
             return super().pair(drive, fix, rng, random=random)
 
-    steps = crossview_data._Steps(Told(drives, footage, settings), random=True)
+    steps = crossview_data.PairDataset(Told(drives, footage, settings), random=True)
     batch = steps[Step(np.array([2, 0]), 9)]
     names = [name for name, _ in seen]
     assert names == [drives[2].name] * 2 + [drives[0].name] * 2
@@ -103,7 +104,7 @@ def test_rows_of_a_batch_are_first_pairs_then_their_partners(footage, drives, se
 
 
 def test_processes_together_see_what_one_sees(footage, drives, settings):
-    steps = crossview_data._Steps(Pairs(drives, footage, settings), random=True)
+    steps = crossview_data.PairDataset(Pairs(drives, footage, settings), random=True)
     which = np.array([1, 0])
     whole, *parts = (steps[Step(which, 3, r, w)] for r, w in ((0, 1), (0, 2), (1, 2)))
     assert torch.equal(whole.left[[0, 2]], parts[0].left)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from vidtag_ml import clips, config, crossview_data, crossview_pictures
-from vidtag_ml.crossview_data import PairDataModule, Pairs
+from vidtag_ml.crossview_data import Pairs
 from vidtag_ml.sources import aerial_tiles, flyover_dataset
+from vidtag_ml.training.data import PairDataModule
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"frame_size": (12, 12), "clip_crop": (10, 10), "tile_crop": 10}

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from vidtag_ml.clips import Tables
-from vidtag_ml.dataset import ClipDataModule, ClipDataset, Frames, StepSampler
+from vidtag_ml.dataset import ClipDataset, Frames, StepSampler
 from vidtag_ml.features import ClipFeatures
+from vidtag_ml.training.data import ClipDataModule
 
 
 def frames_of(*num_frames: int, width: int = 4) -> Frames:

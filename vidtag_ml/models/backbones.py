@@ -16,8 +16,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vidtag_ml import views
+from vidtag_ml.models import plain
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_REGNET = {
+    "timm_model_name": "regnetx_004",
+    "timm_model_pretrained": False,
+    "timm_pool": "",
+    "timm_proj": "linear",
+}
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -66,11 +73,14 @@ class FrameEncoder(nn.Module):
     mean_C11: Tensor
     std_C11: Tensor
 
-    def __init__(self, spec: EncoderSpec) -> None:
-        """Builds the architecture with random weights; never touches the network or the disk."""
+    def __init__(self, spec: EncoderSpec, network: nn.Module | None = None) -> None:
+        """Builds the architecture with random weights; never touches the network or the disk.
+
+        A `network` is another implementation of the architecture, whose weights have its names.
+        """
         super().__init__()
         self.spec = spec
-        self.network = _open_clip_tower(spec) if spec.library == "open_clip" else _timm(spec)
+        self.network = _in_its_library(spec) if network is None else network
         self.register_buffer("mean_C11", torch.tensor(spec.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std_C11", torch.tensor(spec.std).view(3, 1, 1), persistent=False)
 
@@ -103,7 +113,8 @@ def load(folder: Path, name: str) -> FrameEncoder:
                 f"{file}: no such file, so the encoder {name} has no weights; `vidtag weights` "
                 "shows which there are and how to get them"
             )
-    encoder = FrameEncoder(EncoderSpec.read(described))
+    spec = EncoderSpec.read(described)
+    encoder = FrameEncoder(spec, _twin(spec))
     return fill(encoder, load_file(weights_file), f"{weights_file}: does not fit {described}")
 
 
@@ -125,6 +136,20 @@ def fill(encoder: FrameEncoder, weights: Mapping[str, Tensor], complaint: str) -
     if wrong:
         raise ValueError(f"{complaint}: {wrong[0]} has no counterpart")
     return encoder.eval().requires_grad_(False)
+
+
+def _twin(spec: EncoderSpec) -> nn.Module | None:
+    """The same network without its library, if there is one: see `plain.py`."""
+    asked = (spec.library, spec.options)
+    if asked == ("open_clip", {"vision_cfg": {**_REGNET, "image_size": spec.image_size}}):
+        return plain.RegNetX004(spec.dim)
+    if (*asked, spec.model, spec.dim) == ("timm", {}, "resnet10t", 512):
+        return plain.ResNet10T()
+    return None
+
+
+def _in_its_library(spec: EncoderSpec) -> nn.Module:
+    return _open_clip_tower(spec) if spec.library == "open_clip" else _timm(spec)
 
 
 def _open_clip_tower(spec: EncoderSpec) -> nn.Module:

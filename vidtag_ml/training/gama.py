@@ -26,21 +26,18 @@ from vidtag_ml.crossview_data import (
     Batch,
     Drive,
     Footage,
-    PairDataModule,
     Pairs,
     Sequences,
     World,
 )
-from vidtag_ml.crossview_embeddings import embed_areas
+from vidtag_ml.crossview_embeddings import TRUE_TILES, embed_areas
 from vidtag_ml.models import base
 from vidtag_ml.models import gama as networks
 from vidtag_ml.training import fit
+from vidtag_ml.training.data import PairDataModule
 
 Indices = NDArray[np.int64]
 Embed = Callable[[Tensor], Tensor]
-
-TRUE_TILES = "true_tiles"
-"""Folder of the screening network before it is fine-tuned."""
 
 
 class Alignment(pl.LightningModule):

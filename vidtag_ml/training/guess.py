@@ -23,10 +23,11 @@ from vidtag_ml.clips import Tables
 from vidtag_ml.evaluate_places import PlaceReport
 from vidtag_ml.features import FeatureStore
 from vidtag_ml.hierarchy import LEVELS, Hierarchy
-from vidtag_ml.labelled import Labelled, LabelledBatch, LabelledDataModule
+from vidtag_ml.labelled import Labelled, LabelledBatch
 from vidtag_ml.models import text, videomae
 from vidtag_ml.models.cityguessr import CityGuessr, Sizes
 from vidtag_ml.training import fit
+from vidtag_ml.training.data import LabelledDataModule
 
 TEXT_WIDTH, ATTENTION_WIDTH, ATTENTION_HEADS = 512, 6, 2
 """As published."""

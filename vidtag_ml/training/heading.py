@@ -26,10 +26,11 @@ from vidtag_ml import (
     crossview_samples,
     imagery,
 )
-from vidtag_ml.crossview_data import Drive, PairDataModule, Pairs, World
+from vidtag_ml.crossview_data import Drive, Pairs, World
 from vidtag_ml.models import base
 from vidtag_ml.models.gama import GAMaNet
 from vidtag_ml.training import fit
+from vidtag_ml.training.data import PairDataModule
 from vidtag_ml.training.gama import Alignment
 
 

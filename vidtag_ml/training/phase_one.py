@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from vidtag_ml import config, losses, stage
 from vidtag_ml.clips import Tables
-from vidtag_ml.dataset import Batch, ClipDataModule, Frames
+from vidtag_ml.dataset import Batch, Frames
 from vidtag_ml.features import FeatureStore
 from vidtag_ml.gallery import Gallery
 from vidtag_ml.models import base
@@ -30,6 +30,7 @@ from vidtag_ml.models.geoclip import GeoCLIP
 from vidtag_ml.models.location import load_location
 from vidtag_ml.models.vidtag import VidTAG
 from vidtag_ml.training import fit
+from vidtag_ml.training.data import ClipDataModule
 
 
 class PhaseOne(pl.LightningModule):
