@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,11 @@ def test_champion_locates_without_what_it_was_trained_and_registered_with(regist
     assert "mean score" in said
     assert imported == "[]"
     assert len(list((registered / "tracks").iterdir())) == 5
+
+
+@pytest.mark.parametrize("ask", ["--help", "--version"])
+def test_help_and_version_answer_at_once(tmp_path, ask):
+    heavy = ("av", "matplotlib", "numpy", "pandas", "torch", "yaml", *FOREIGN)
+    said, imported = run(tmp_path, heavy, ask)
+    assert imported == "[]"
+    assert said.startswith(f"vidtag-geo {version('vidtag-geo')}") or "locate" in said

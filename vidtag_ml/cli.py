@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+import vidtag_ml
 from vidtag_ml import cli_locate, cli_weights, progress
 from vidtag_ml.cli_options import PARAMS, AsJson, Encoders, ParamsPath, load
 from vidtag_ml.cli_output import (
@@ -29,6 +30,15 @@ from vidtag_ml.cli_output import (
 
 if TYPE_CHECKING:
     from vidtag_ml import config
+
+
+STOPPED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+GOES_ON = (
+    "ingest", "hierarchy", "gallery", "aerial", "features", "train", "train-encoders", "evaluate",
+    "benchmark",
+)  # fmt: skip
+"""Commands that find what an earlier try finished, and go on from there."""
 
 
 class Phase(StrEnum):
@@ -311,6 +321,21 @@ def benchmark(
         print_line(str(file))
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        print_line(f"vidtag-geo {vidtag_ml.__version__}")
+        raise typer.Exit
+
+
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
 def build_app(locate: Callable[..., None], about: str) -> typer.Typer:
     """The application with the commands of this module and the given `locate`."""
     app = typer.Typer(
@@ -320,6 +345,7 @@ def build_app(locate: Callable[..., None], about: str) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback(help=about)(_root)
     app.command(rich_help_panel="Use a model")(locate)
     for step in (ingest, hierarchy, gallery, aerial, features):
         app.command(rich_help_panel="Data")(step)
@@ -337,7 +363,7 @@ app = build_app(
 
 
 def main(application: typer.Typer = app, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs a command and exits: 0 done, 1 it could not be done, 2 it was asked wrongly.
+    """Runs a command and exits: 0 done, 1 not possible, 2 asked wrongly, 130 stopped by Ctrl-C.
 
     What a user can put right is said in one line on standard error, without a traceback.
     """
@@ -346,7 +372,7 @@ def main(application: typer.Typer = app, arguments: Sequence[str] | None = None)
     except typer.exceptions.TyperException as error:
         _fail(error.format_message(), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        _fail("stopped; what is finished is kept, so the same command goes on from there", 130)
+        code = STOPPED
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
@@ -355,6 +381,8 @@ def main(application: typer.Typer = app, arguments: Sequence[str] | None = None)
         if message is None:
             raise
         _fail(message, 1)
+    if code == STOPPED:
+        _fail(_stopped(sys.argv[1:] if arguments is None else arguments), STOPPED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -369,6 +397,13 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, (ValueError, OSError)):
         return " ".join(str(error).split())
     return None
+
+
+def _stopped(arguments: Sequence[str]) -> str:
+    """What a command that was stopped leaves."""
+    if next(iter(arguments), "") in GOES_ON:
+        return "stopped; what is finished is kept, so the same command goes on from there"
+    return "stopped"
 
 
 def _fail(message: str, code: int) -> NoReturn:

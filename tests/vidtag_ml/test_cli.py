@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
 from vidtag_ml import cli
 
@@ -173,3 +174,32 @@ def test_full_disk_is_one_line():
 def test_mistakes_of_ours_keep_their_traceback():
     assert cli.explain(KeyError("x")) is None
     assert cli.explain(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+
+
+@pytest.fixture
+def stopped():
+    """An application whose commands are stopped by Ctrl-C."""
+    application = typer.Typer()
+
+    @application.command("ingest")
+    @application.command("locate")
+    def stop():
+        raise KeyboardInterrupt
+
+    return application
+
+
+@pytest.mark.parametrize(("command", "goes_on"), [("ingest", True), ("locate", False)])
+def test_ctrl_c_is_one_line_that_says_whether_a_rerun_goes_on(capsys, stopped, command, goes_on):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(stopped, [command])
+    said = capsys.readouterr().err
+    assert ended.value.code == 130
+    assert said.startswith("vidtag: stopped")
+    assert said.count("\n") == 1
+    assert ("goes on from there" in said) == goes_on
+
+
+def test_what_goes_on_after_ctrl_c_are_commands(vidtag, tmp_path):
+    shown = vidtag(tmp_path, "--help").stdout
+    assert all(f" {name} " in shown for name in cli.GOES_ON)

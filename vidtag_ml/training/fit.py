@@ -136,7 +136,12 @@ def fit(
             log_every_n_steps=1,
             use_distributed_sampler=False,
         )
-        trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
+        try:
+            trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
+        except SystemExit as ended:  # Lightning ends the process itself, as if it had failed
+            if isinstance(ended.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from ended
+            raise
     return last
 
 

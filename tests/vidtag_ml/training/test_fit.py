@@ -1,5 +1,6 @@
 """Claims about the loop: it resumes exactly, records what happened, and leaves nothing else."""
 
+import signal
 from dataclasses import replace
 
 import pandas as pd
@@ -21,10 +22,11 @@ class Mortal(PhaseOne):
     """A Phase I that is killed at the beginning of a step."""
 
     dies_at = -1
+    death = KilledError
 
     def training_step(self, batch, batch_idx):
         if self.global_step == self.dies_at:
-            raise KilledError
+            raise self.death
         return super().training_step(batch, batch_idx)
 
 
@@ -47,13 +49,13 @@ class Recorder(Logger):
 def run(sizes, phase_one, train, val, points):
     """Trains in a folder, if asked only to a step, and returns the weights."""
 
-    def run(out, dies_at=-1, changes=None, **options):
+    def run(out, dies_at=-1, changes=None, death=KilledError, **options):
         torch.manual_seed(0)
         settings = replace(phase_one, **(changes or {}))
         data = clip_data(train, val, settings)
         model = models.build("vidtag", sizes, {"clip": 10, "dino": 6})
         module = Mortal(model, settings, points.latlon_G2, data.steps_per_epoch)
-        module.dies_at = dies_at
+        module.dies_at, module.death = dies_at, death
         fit(module, data, settings, out, **{"progress": False, "save_every_s": 0.0, **options})
         return torch.cat([p.detach().flatten() for p in model.parameters()])
 
@@ -70,6 +72,14 @@ def test_stopped_at_any_step_and_resumed_equals_the_straight_run(run, tmp_path, 
     assert torch.equal(run(tmp_path / "resumed", changes=changes), straight)
     texts = [(tmp_path / name / "losses.csv").read_text() for name in ("straight", "resumed")]
     assert texts[0] == texts[1]
+
+
+def test_ctrl_c_reaches_the_caller_and_the_training_resumes(run, tmp_path):
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "resumed", 3, death=KeyboardInterrupt)
+    signal.signal(signal.SIGINT, handler)  # Lightning ignores it from then on
+    assert torch.equal(run(tmp_path / "resumed"), run(tmp_path / "straight"))
 
 
 def test_a_finished_training_goes_on_when_more_epochs_are_wanted(run, tmp_path):
