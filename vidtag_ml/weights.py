@@ -6,10 +6,12 @@ vidtag, which happens when a person asks for it. Does not belong here: architect
 encoders (training/encoders.py).
 """
 
+import contextlib
 import hashlib
 import json
+import logging
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -213,23 +215,21 @@ def store(folder: Path, name: str, spec: Spec, network: "nn.Module") -> Path:
 
 def _download(name: str, spec: "EncoderSpec") -> "nn.Module":
     try:
-        if spec.library == "open_clip":
-            import open_clip
+        with _quiet():
+            if spec.library == "open_clip":
+                import open_clip
 
-            clip = open_clip.create_model(spec.model, pretrained=PRETRAINED[name])
-            visual: nn.Module = clip.visual
-            return visual
-        import timm
+                clip = open_clip.create_model(spec.model, pretrained=PRETRAINED[name])
+                visual: nn.Module = clip.visual
+                return visual
+            import timm
 
-        network: nn.Module = timm.create_model(
-            f"{spec.model}.{PRETRAINED[name]}", pretrained=True, num_classes=0, **spec.options
-        )
+            network: nn.Module = timm.create_model(
+                f"{spec.model}.{PRETRAINED[name]}", pretrained=True, num_classes=0, **spec.options
+            )
     # Whatever their clients raise without a network is of no common class.
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(
-            f"{name}: no weights from the network, through {spec.library}: {reason}"
-        ) from error
+        raise _absent(name, error) from error
     return network
 
 
@@ -247,18 +247,37 @@ def _fetch_place(name: str, folder: Path, source: Path | None) -> Path:
 def _downloaded(name: str) -> Path:
     """Where a hub's client puts a checkpoint: for VideoMAE a folder, for a text tower a file."""
     try:
-        if name in VIDEO:
-            import huggingface_hub
+        with _quiet():
+            if name in VIDEO:
+                import huggingface_hub
 
-            files = ["config.json", "model.safetensors"]
-            return Path(huggingface_hub.snapshot_download(VIDEO[name], allow_patterns=files))
-        from open_clip import pretrained
+                files = ["config.json", "model.safetensors"]
+                return Path(huggingface_hub.snapshot_download(VIDEO[name], allow_patterns=files))
+            from open_clip import pretrained
 
-        return Path(pretrained.download_pretrained(pretrained.get_pretrained_cfg(*TEXT[name])))
+            return Path(pretrained.download_pretrained(pretrained.get_pretrained_cfg(*TEXT[name])))
     # Whatever their clients raise without a network is of no common class.
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{name}: no weights from the network: {reason}; use --from") from error
+        raise _absent(name, error) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what clients of hubs log of each attempt: the error in which all end is told."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _absent(name: str, error: BaseException) -> ValueError:
+    """What is said when nothing comes from the network: the first cause, and what to do."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    advice = f"get its checkpoint elsewhere: vidtag weights fetch {name} --from FOLDER"
+    return ValueError(f"{name}: nothing came from the network ({reason}); {advice}")
 
 
 def _fetch_geoclip(folder: Path, source: Path | None) -> Path:

@@ -1,6 +1,11 @@
 """`vidtag weights`: which are here, whether they work, where they come from."""
 
 import json
+import logging
+
+import pytest
+
+from vidtag_ml import weights
 
 
 def test_weights_are_listed_for_people_and_programs(vidtag, workspace):
@@ -26,3 +31,13 @@ def test_geoclip_is_fetched_and_verified_by_name(vidtag, workspace, tmp_path):
     assert vidtag(workspace, "weights", "verify", "geoclip", "--dir", tmp_path).returncode == 0
     nothing = ("weights", "fetch", "geoclip", "--from", tmp_path / "nowhere")
     assert "nowhere: no such folder" in vidtag(workspace, *nothing).refusal
+
+
+def test_nothing_from_the_network_is_one_line_with_cause_and_advice(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ValueError, match="nothing came from the network") as refused:
+        weights.fetch("videomae_small", tmp_path)
+    assert "vidtag weights fetch videomae_small --from FOLDER" in str(refused.value)
+    assert not caplog.records
+    assert logging.root.manager.disable == logging.NOTSET
