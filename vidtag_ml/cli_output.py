@@ -7,7 +7,7 @@ JSON goes to standard output alone and has no NaN, so that any program can read 
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def print_json(value: Any) -> None:
     print_line(json.dumps(value, indent=1, allow_nan=False))
 
 
+NAMED = 3
+"""Recordings of a reason whose names are printed."""
 FIGURES = {
     "frames <= 25 km": ("acc_25km", "{:.1%}"),
     "<= 100 km": ("acc_100km", "{:.1%}"),
@@ -157,11 +159,28 @@ def print_outcome(outcome: "Outcome") -> None:
         )
         for repair in record["repairs"]:
             print_line(f"  {repair}")
-    for record in outcome.quarantined:
-        print_line(f"{record['path']}: {record['reason']}: {record['advice']}")
+    for (reason, advice), (num, names) in _by_reason(outcome.quarantined).items():
+        if num == 1:
+            print_line(f"{names[0]}: {reason}: {advice}")
+            continue
+        print_line(f"{num} files: {reason}: {advice}")
+        more = f" and {num - len(names)} more" if num > len(names) else ""
+        print_line(f"  {', '.join(names)}{more}")
     num, repaired, left = len(outcome.accepted), outcome.num_repaired, len(outcome.quarantined)
     print_line(f"{num} accepted ({repaired} of them repaired), {left} quarantined")
     print_line("  data/quarantine/report.html says why, report.csv for programs")
+
+
+def _by_reason(
+    quarantined: Iterable[Mapping[str, str]],
+) -> dict[tuple[str, str], tuple[int, list[str]]]:
+    """How many recordings were left out for a reason with an advice, and the first names."""
+    found: dict[tuple[str, str], tuple[int, list[str]]] = {}
+    for record in quarantined:
+        num, names = found.get((record["reason"], record["advice"]), (0, []))
+        told = [*names, record["path"]] if num < NAMED else names
+        found[record["reason"], record["advice"]] = num + 1, told
+    return found
 
 
 def print_weights(found: "Sequence[Status]") -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from vidtag_ml import cli_output
+from vidtag_ml.sources.recordings import Outcome
 
 
 def test_figures_show_what_a_summary_has(capsys):
@@ -18,3 +19,16 @@ def test_json_has_no_nan(capsys):
     assert json.loads(capsys.readouterr().out) == {"median_km": None, "names": ["Z\u00fcrich"]}
     with pytest.raises(ValueError, match="JSON"):
         cli_output.print_json({"median_km": float("nan")})
+
+
+def test_equal_reasons_are_one_line_with_the_first_names(capsys):
+    record = {"reason": "no_position", "advice": "put a GPX beside it"}
+    many = [{**record, "path": f"{k}.mp4"} for k in range(17)]
+    other = {"path": "bad.mp4", "reason": "unreadable", "advice": "cut off"}
+    cli_output.print_outcome(Outcome(quarantined=[*many[:9], other, *many[9:]]))
+    assert capsys.readouterr().out.splitlines()[:4] == [
+        "17 files: no_position: put a GPX beside it",
+        "  0.mp4, 1.mp4, 2.mp4 and 14 more",
+        "bad.mp4: unreadable: cut off",
+        "0 accepted (0 of them repaired), 18 quarantined",
+    ]
