@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vidtag_ml import stage
-from vidtag_ml.sources import positions, telemetry
+from vidtag_ml.sources import photos, positions, telemetry
 from vidtag_ml.sources.finding import Candidate
 from vidtag_ml.sources.intake import Intake
 
@@ -76,7 +76,7 @@ def key_of(candidate: Candidate, how: Intake, code: str) -> Record:
     """What an entry depends on."""
     if candidate.names:
         files = [candidate.path / name for name in candidate.names]
-        files += sorted(candidate.path.glob("*.csv"))
+        files += photos.tables(candidate.path)
     else:
         files = [candidate.path, *positions.sidecars(candidate.path)]
     key = {"files": [_facts(file) for file in files], "how": asdict(how), "code": code}

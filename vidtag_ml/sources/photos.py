@@ -58,8 +58,15 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 
 def read(paths: Sequence[Path]) -> Iterator[Photo]:
-    """Photos of one folder; a position in a table beside them fills in for EXIF."""
-    places, unread = _places(paths[0].parent)
+    """Photos of one folder; a position in a table fills in for EXIF.
+
+    The table lies beside them or, if none there has the photo, one level above. There it names a
+    photo by its path from the table, or by its name if no other folder beside has one of that name.
+    """
+    folder = paths[0].parent
+    places, unread = _places(folder)
+    above, unread_above = _above(folder)
+    unread = "; ".join(filter(None, (unread, unread_above)))
     for path in paths:
         if path.suffix.lower() in UNKNOWN:
             advice = "save it as JPEG, with its EXIF; HEIC is not read"
@@ -72,9 +79,17 @@ def read(paths: Sequence[Path]) -> Iterator[Photo]:
             continue
         photo = Photo(path, seen, "exif")
         if not photo.placed:
-            lat, lon = places.get(path.name, places.get(path.stem, (np.nan, np.nan)))
-            photo = Photo(path, replace(seen, lat=lat, lon=lon), "table")
-        yield photo if photo.placed else replace(photo, fix_source="", error=unread)
+            place, told = places.get(path.name, places.get(path.stem)), ""
+            if place is None:
+                place, told = _chosen(above.get(path.name, []), path)
+            lat, lon = place or (np.nan, np.nan)
+            photo = Photo(path, replace(seen, lat=lat, lon=lon), "table", told)
+        yield photo if photo.placed else replace(photo, fix_source="", error=photo.error or unread)
+
+
+def tables(folder: Path) -> list[Path]:
+    """What may place the photos of a folder: CSV files beside them, then those one level above."""
+    return [f for place in (folder, folder.resolve().parent) for f in sorted(place.glob("*.csv"))]
 
 
 def sequences(photos: Sequence[Photo]) -> list[list[Photo]]:
@@ -192,9 +207,48 @@ def _closed(chain: list[Photo]) -> list[list[Photo]]:
     return [[photo] for photo in inner if photo.placed]
 
 
-def _places(folder: Path) -> tuple[Mapping[str, tuple[float, float]], str]:
+@dataclass(frozen=True)
+class _Row:
+    """What a table one level above says of a photo."""
+
+    file: str
+    place: table.Place
+    exact: bool
+    """Whether it names the photo's folder, too."""
+
+
+def _above(folder: Path) -> tuple[Mapping[str, list[_Row]], str]:
+    """Rows of all tables one level above, by file name, and why some could not be read."""
+    inside, rows, unread = folder.resolve(), dict[str, list[_Row]](), []
+    for path in sorted(inside.parent.glob("*.csv")):
+        try:
+            for name, place in table.read_named(path):
+                if name.parent.parts in ((), (inside.name,)):
+                    row = _Row(path.name, place, exact=bool(name.parent.parts))
+                    rows.setdefault(name.name, []).append(row)
+        except ValueError as error:
+            unread.append(str(error))
+    return rows, "; ".join(unread)
+
+
+def _chosen(rows: Sequence[_Row], photo: Path) -> tuple[table.Place | None, str]:
+    """The one place that rows one level above give a photo, and what is to be told of it."""
+    chosen = [row for row in rows if row.exact] or list(rows)
+    if not chosen:
+        return None, ""
+    inside, names = photo.parent.resolve(), ", ".join(sorted({row.file for row in chosen}))
+    if len({row.place for row in chosen}) > 1:
+        return None, f"{names} above has several positions for {photo.name}"
+    others = [f.name for f in inside.parent.iterdir() if f != inside and (f / photo.name).exists()]
+    if others and not chosen[0].exact:
+        told = f"{names} above says {photo.name}, which {others[0]} has as well"
+        return None, f"{told}: write {inside.name}/{photo.name}"
+    return chosen[0].place, f"positions from {names}, one level above"
+
+
+def _places(folder: Path) -> tuple[Mapping[str, table.Place], str]:
     """Positions by file name, from all tables of a folder, and why some could not be read."""
-    places: dict[str, tuple[float, float]] = {}
+    places: dict[str, table.Place] = {}
     unread = []
     for path in sorted(folder.glob("*.csv")):
         try:

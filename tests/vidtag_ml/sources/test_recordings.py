@@ -307,6 +307,61 @@ def test_a_table_beside_photos_places_them(tmp_path, take, made):
     assert reasons(outcome) == {"x.jpg": "no_position"}
 
 
+@pytest.fixture
+def album(tmp_path, made):
+    """A folder with photos without positions in `a` and `b`, and a way to write tables."""
+    for seed, name in enumerate(("a/1.jpg", "a/2.jpg", "b/1.jpg", "b/[3].jpg")):
+        (tmp_path / "album" / name).parent.mkdir(parents=True, exist_ok=True)
+        made.jpeg_with_position(tmp_path / "album" / name, None, None, seed=seed)
+
+    def write(table, rows):
+        text = "".join(f"{name},{lat},17\n" for name, lat in rows)
+        (tmp_path / "album" / table).write_text(f"file,lat,lon\n{text}")
+        return tmp_path / "album"
+
+    return write
+
+
+def placed(outcome):
+    """Latitude of each clip, which is a photo here."""
+    return {"/".join(Path(t["path"]).parts[-2:]): t["lat_min"] for t in outcome.accepted}
+
+
+def test_a_table_one_level_above_photos_places_them_by_name_or_path(album, take):
+    rows = [("2.jpg", 1), ("a/1.jpg", 2), ("b\\1.jpg", 3), ("[3].jpg", 4)]
+    outcome = take(album("all.csv", rows))
+    assert placed(outcome) == {"a/1.jpg": 2, "a/2.jpg": 1, "b/1.jpg": 3, "b/[3].jpg": 4}
+    told = {repair for record in outcome.accepted for repair in record["repairs"]}
+    assert "positions from all.csv, one level above" in told
+
+
+def test_a_table_beside_photos_wins_over_one_above(album, take):
+    album("a/own.csv", [("2.jpg", 5)])
+    outcome = take(album("all.csv", [("2.jpg", 1), ("a/2.jpg", 2)]))
+    assert placed(outcome) == {"a/2.jpg": 5}
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([("1.jpg", 1)], "all.csv above says 1.jpg, which b has as well: write a/1.jpg"),
+        ([("a/1.jpg", 1), ("a/1.jpg", 2)], "all.csv above has several positions for 1.jpg"),
+    ],
+)
+def test_a_table_above_that_leaves_a_doubt_places_nothing_and_is_told(album, take, rows, told):
+    outcome = take(album("all.csv", rows))
+    assert not outcome.accepted
+    advice = {r["path"]: r["advice"] for r in outcome.quarantined}
+    assert any(path.endswith("a/1.jpg") and told in said for path, said in advice.items())
+
+
+def test_a_table_that_came_later_above_photos_is_seen(album, take):
+    folder = album("other.csv", [])
+    assert not take(folder).accepted
+    album("all.csv", [("a/2.jpg", 1)])
+    assert placed(take(folder)) == {"a/2.jpg": 1}
+
+
 def test_a_table_that_cannot_be_read_stops_no_photo_and_is_told(tmp_path, take, made):
     photos(tmp_path / "w", made)
     made.jpeg_with_position(tmp_path / "w" / "x.jpg", None, None, camera="Other One")

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from vidtag_ml.sources.telemetry import points, text
 
 Floats = NDArray[np.float64]
+Place = tuple[float, float]
+"""Latitude and longitude in degrees."""
 Columns = Mapping[str, Sequence[str]]
 """Texts by the name of their column, in lower case."""
 
@@ -62,7 +64,7 @@ def read_geojson(path: Path) -> pd.DataFrame:
     return _positions(path, {name: [row.get(name, "") for row in rows] for name in names})
 
 
-def read_places(path: Path) -> dict[str, tuple[float, float]]:
+def read_places(path: Path) -> dict[str, Place]:
     """Positions of a CSV file by the names of photos, each with and without its suffix.
 
     Empty if the file has no column of names or of positions.
@@ -70,14 +72,23 @@ def read_places(path: Path) -> dict[str, tuple[float, float]]:
     Raises:
         ValueError: the file is no table; names it.
     """
+    placed = read_named(path)
+    return {n.stem: place for n, place in placed} | {n.name: place for n, place in placed}
+
+
+def read_named(path: Path) -> list[tuple[PureWindowsPath, Place]]:
+    """Names of photos as a CSV file writes them, perhaps with folders, each with its position.
+
+    Raises:
+        ValueError: the file is no table; names it.
+    """
     columns = _columns(path)
     names, lat, lon = (_find(columns, those) for those in (_FILES, _NAMES["lat"], _NAMES["lon"]))
     if names is None or lat is None or lon is None:
-        return {}
+        return []
     latlon = zip(*_unswapped(_numbers(lat), _numbers(lon)), strict=True)
     named = zip(map(PureWindowsPath, names), latlon, strict=True)
-    placed = [(n, (float(a), float(o))) for n, (a, o) in named if not np.isnan([a, o]).any()]
-    return {n.stem: place for n, place in placed} | {n.name: place for n, place in placed}
+    return [(n, (float(a), float(o))) for n, (a, o) in named if not np.isnan([a, o]).any()]
 
 
 def _columns(path: Path) -> Columns:
