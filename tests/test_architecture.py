@@ -49,18 +49,43 @@ def test_commands_of_dvc_are_commands_of_ours(stage):
     assert known.make_context(command, options, resilient_parsing=False).params is not None
 
 
-def test_readme_names_commands_and_targets_that_exist():
+README = (ROOT / "README.md").read_text()
+LINES = re.findall(r"^ {4}((?:make|vidtag|dvc|\.) .*)", README, re.MULTILINE)
+PRINTED = [shlex.split(part) for line in LINES for part in line.split(" #")[0].split("; ")]
+"""Commands to be typed, as words."""
+
+
+def commands():
     from typer.main import get_command
 
     from vidtag_assets.cli import app
 
-    readme = (ROOT / "README.md").read_text()
-    code = "\n".join(re.findall(r"^ {4}.*|`[^`]+`", readme, re.MULTILINE))
-    named = {n for names in re.findall(r"vidtag ([a-z|-]+)", code) for n in names.split("|")}
-    assert {"locate", "trace"} <= named <= set(get_command(app).commands)
+    return get_command(app).commands
+
+
+def test_readme_has_a_shell_find_the_commands_before_it_uses_them():
+    programs = [words[0] for words in PRINTED]
+    assert programs.index("make") < programs.index(".") < programs.index("vidtag")
+    assert [".", ".venv/bin/activate"] in PRINTED
+
+
+@pytest.mark.parametrize("words", [w for w in PRINTED if w[0] == "vidtag"], ids=" ".join)
+def test_commands_in_readme_are_taken_as_they_are_printed(words):
+    name, *arguments = words[1:]
+    if name != "--help":
+        assert commands()[name].make_context(name, arguments).params
+
+
+def test_readme_names_commands_options_and_targets_that_exist():
+    code = "\n".join([*LINES, *re.findall(r"`[^`]+`", README)])
+    for name, rest in re.findall(r"vidtag ([a-z][a-z-]*)([^`#\n]*)", code):
+        known = {option for each in commands()[name].params for option in each.opts}
+        assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= known, name
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"demo", "test"} <= set(re.findall(r"make ([a-z]+)", code)) <= targets
-    assert len(readme.splitlines()) <= 130
+    options = {o for command in commands().values() for p in command.params for o in p.opts}
+    assert set(re.findall(r"`(--[a-z-]+)", README)) <= options
+    assert len(README.splitlines()) <= 130
 
 
 @pytest.mark.parametrize("stage", DVC)
