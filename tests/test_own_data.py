@@ -49,8 +49,9 @@ def walk(path, number):
     video.write(path, np.stack([pattern[:, 8 * k : 8 * k + 128] for k in range(12)]), 1.0, 18)
     latlon = np.stack([40 + number + np.arange(12) / 111_195, np.full(12, 8.0)], -1)
     time_s = np.arange(12.0)
-    walked = track.Track(path.stem, time_s, latlon, latlon, time_s / 12)
-    track.write_gpx(walked, path.with_suffix(".gpx"), NOON + dt.timedelta(days=number))
+    began = NOON + dt.timedelta(days=number)
+    walked = track.Track(path.stem, time_s, latlon, latlon, time_s / 12, began)
+    track.write_gpx(walked, path.with_suffix(".gpx"))
 
 
 def photograph(folder, number):
