@@ -110,7 +110,8 @@ def locate(root: Path) -> list[Path]:
     tables = clips.read(at.dataset)
     clip = tables.clips[tables.clips["split"] == "test"].iloc[0]
     tracking = Tracking(root=str(root))
-    bundle = registry.bundle_path(tracking, answering(tracking, registry.NAME))
+    model = answering(tracking, registry.name_of(registry.NAME, params))
+    bundle = registry.bundle_path(tracking, model)
     seen = recording.of_clip(tables, clip["clip_id"], at.dataset)
     track = Predictor.load(bundle).locate(seen)
     truth, _ = clips.clip_positions(tables, clip["clip_id"], track.time_s, params.clips.max_gap_s)
@@ -127,6 +128,7 @@ def summarise(root: Path, seconds: float) -> dict[str, Any]:
     """The figures of both models on the test clips, also written to `out/demo/summary.json`."""
     reports = _summaries(root)
     first = reports["vidtag"]
+    name = registry.name_of(registry.NAME, config.load(root / "params.yaml"))
     summary = {
         "models": {name: {f: report[f] for f in FIGURES} for name, report in reports.items()},
         "oracle_median_km": first["oracle_median_km"],
@@ -134,8 +136,8 @@ def summarise(root: Path, seconds: float) -> dict[str, Any]:
         "num_test_clips": first["num_clips"],
         "num_test_frames": first["num_frames"],
         "seconds": round(seconds, 1),
-        "registered_model": registry.NAME,
-        "champion_version": registry.aliases(Tracking(root=str(root))).get(registry.CHAMPION),
+        "registered_model": name,
+        "champion_version": registry.aliases(Tracking(root=str(root)), name).get(registry.CHAMPION),
     }
     text = json.dumps(summary, indent=2, allow_nan=False)
     stage.write_text(root / "out" / "demo" / "summary.json", text + "\n")
@@ -178,10 +180,11 @@ def verdict(root: Path, summary: Mapping[str, Any]) -> str:
 
 
 def asked(summary: Mapping[str, Any]) -> str:
-    """How `vidtag locate` is told which model, where there is no champion to ask."""
+    """How `vidtag locate` is told which model, where it is not the one that it would take."""
+    name = summary["registered_model"]
     if summary["champion_version"]:
-        return ""
-    return f" --model {summary['registered_model']}@{registry.CHALLENGER}"
+        return "" if name == registry.NAME else f" --model {name}"
+    return f" --model {name}@{registry.CHALLENGER}"
 
 
 class _Story(logging.Handler):

@@ -4,7 +4,7 @@ import dagster as dg
 
 from orchestration.jobs import retrain, validate_data
 from vidtag_assets import registry
-from vidtag_assets.resources import Dvc, Tracking
+from vidtag_assets.resources import Dvc, ParamsFile, Tracking
 
 
 @dg.schedule(
@@ -13,9 +13,12 @@ from vidtag_assets.resources import Dvc, Tracking
     execution_timezone="UTC",
     description="Retrains on Mondays at 3:00 UTC, but only on data that no current model has seen.",
 )
-def weekly_retraining(dvc: Dvc, tracking: Tracking) -> dg.RunRequest | dg.SkipReason:
+def weekly_retraining(
+    params_file: ParamsFile, dvc: Dvc, tracking: Tracking
+) -> dg.RunRequest | dg.SkipReason:
     """A run, or the reason why there is nothing to learn."""
-    reason = registry.nothing_new(tracking, dvc)
+    name = registry.name_of(registry.NAME, params_file.load())
+    reason = registry.nothing_new(tracking, dvc, name)
     return dg.SkipReason(reason) if reason else dg.RunRequest()
 
 

@@ -65,6 +65,7 @@ def params() -> config.Params:
             full.cityguessr, **sizes, width=16, layers=1, heads=2, ffn=32
         ),
         evaluation=dataclasses.replace(full.evaluation, num_candidates=4, bootstrap_draws=20),
+        registry=dataclasses.replace(full.registry, least_clips=2),
     )
 
 

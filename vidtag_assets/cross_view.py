@@ -252,7 +252,8 @@ def registered_gama(
     """GAMa's bundle as a version in MLflow's registry, and the gate's verdict on it.
 
     It becomes `@challenger`, and `@champion` if more clips of the same val videos get the right
-    tile than with the champion, beyond chance; the first champion must beat a tile at random.
+    tile than with the champion, beyond chance; it must always beat a tile at random, on enough
+    videos.
     `vidtag locate VIDEO --model gama` uses the champion.
 
     **When it fails:** DVC has no md5 of clips or aerial_gallery (materialize them first), or the
@@ -309,14 +310,17 @@ def decide(
     """The gate's decision about the challenger, carried out and logged."""
     from vidtag_assets import gate
 
-    draws = params.evaluation.bootstrap_draws
+    asked = {
+        "least_clips": params.registry.least_clips,
+        "draws": params.evaluation.bootstrap_draws,
+    }
 
     def judge(challenger: "ModelVersion", champion: int | None) -> "Verdict":
         ours = registry.report(tracking, challenger, "val")
         theirs = _champion_report(tracking, at, params, ours, champion) if champion else None
-        return gate.judge_tiles(ours, theirs, f"champion {champion}", draws=draws)
+        return gate.judge_tiles(ours, theirs, f"champion {champion}", **asked)
 
-    return registry.settle(tracking, registry.AERIAL, judge)
+    return registry.settle(tracking, registry.name_of(registry.AERIAL, params), judge)
 
 
 def _champion_report(
@@ -332,7 +336,7 @@ def _champion_report(
     from vidtag_ml import aerial_locate, evaluate_gama
     from vidtag_ml.aerial_locate import Matcher
 
-    name = f"{registry.AERIAL}/{champion}"
+    name = f"{registry.name_of(registry.AERIAL, params)}/{champion}"
     theirs = registry.report(tracking, registry.resolve(tracking, name), "val")
     bundle = registry.bundle_path(tracking, name)
     matcher = Matcher.load(bundle)

@@ -1,6 +1,6 @@
 """CityGuessr's place in the registry: asset registered_cityguessr, a check below it.
 
-Belongs here: what is registered under `cityguessr`, and when it becomes champion. Does not belong
+Belongs here: what is registered of CityGuessr, and when it becomes champion. Does not belong
 here: its training and evaluation (training.py, evaluation.py), VidTAG's registration
 and what is the same in all registrations (registration.py), what deciding means (gate.py).
 """
@@ -45,8 +45,8 @@ def registered_cityguessr(
     """CityGuessr's bundle as a version in MLflow's registry, and the gate's verdict on it.
 
     It becomes `@challenger`, and `@champion` if it is right at more levels than the champion on the
-    same val clips, beyond chance, and on no continent worse; the first champion must beat the most
-    frequent classes. `vidtag locate VIDEO --model cityguessr` uses the champion.
+    same val clips, beyond chance, and on no continent worse; it must always beat the most frequent
+    classes, on enough val clips. `vidtag locate VIDEO --model cityguessr` uses the champion.
 
     **When it fails:** dvc.lock lacks an md5 (materialize clips, hierarchy and gps_gallery first),
     or the disk is full. Nothing is half registered: materialize again.
@@ -74,11 +74,13 @@ def class_ids_are_stable(
     from vidtag_ml import hierarchy as places
     from vidtag_ml.models import base
 
-    if registry.CHAMPION not in registry.aliases(tracking, registry.PLACES):
+    params = params_file.load()
+    name = registry.name_of(registry.PLACES, params)
+    if registry.CHAMPION not in registry.aliases(tracking, name):
         return dg.AssetCheckResult(passed=True, description="there is no earlier version")
-    bundle = registry.bundle_path(tracking, f"{registry.PLACES}@{registry.CHAMPION}")
+    bundle = registry.bundle_path(tracking, f"{name}@{registry.CHAMPION}")
     old = places.Hierarchy.of_rows(base.read(bundle / "model").sizes.places)
-    table = places.read(workspace.layout(params_file.load()).hierarchy)
+    table = places.read(workspace.layout(params).hierarchy)
     moved = places.moved(old, places.Hierarchy.of(table))
     return dg.AssetCheckResult(
         passed=moved.empty,
@@ -142,14 +144,17 @@ def decide(
     """The gate's decision about the challenger, carried out and logged."""
     from vidtag_assets import gate
 
-    draws = params.evaluation.bootstrap_draws
+    asked = {
+        "least_clips": params.registry.least_clips,
+        "draws": params.evaluation.bootstrap_draws,
+    }
 
     def judge(challenger: "ModelVersion", champion: int | None) -> "Verdict":
         ours = registry.place_report(tracking, challenger, "val")
         theirs = _champion_report(tracking, at, params, ours, champion) if champion else None
-        return gate.judge_places(ours, theirs, f"champion {champion}", draws=draws)
+        return gate.judge_places(ours, theirs, f"champion {champion}", **asked)
 
-    return registry.settle(tracking, registry.PLACES, judge)
+    return registry.settle(tracking, registry.name_of(registry.PLACES, params), judge)
 
 
 def _champion_report(
@@ -165,7 +170,7 @@ def _champion_report(
     from vidtag_ml.models import cityguessr
     from vidtag_ml.training import guess
 
-    name = f"{registry.PLACES}/{champion}"
+    name = f"{registry.name_of(registry.PLACES, params)}/{champion}"
     theirs = registry.place_report(tracking, registry.resolve(tracking, name), "val")
     bundle = registry.bundle_path(tracking, name)
     same_clips = set(ours.per_clip["clip_id"]) == set(theirs.per_clip["clip_id"])

@@ -133,16 +133,19 @@ def trace(tracking: Tracking, dvc: Dvc, what: str) -> list[dict[str, Any]]:
     """
     from vidtag_assets import registry, registry_file
 
-    name = registry_file.parse(what)[0]
-    if name in registry.NAMES:
-        one = what != name
-        chosen = [registry.resolve(tracking, what)] if one else registry.versions(tracking, name)
+    name, names = registry_file.parse(what)[0], registry.names(tracking)
+    if what != name:
+        chosen = [registry.resolve(tracking, what)]
+    elif name in names:
+        chosen = registry.versions(tracking, name)
     else:
-        known = [v for model in registry.NAMES for v in registry.versions(tracking, model)]
+        known = [v for model in names for v in registry.versions(tracking, model)]
         chosen = [v for v in known if any(i.startswith(what) for i in _identities(v))]
     if not chosen:
-        raise ValueError(f"no model is called {what!r} or was made from it")
-    aliases = {model: registry.aliases(tracking, model) for model in registry.NAMES}
+        raise ValueError(
+            f"no model is called {what!r} or was made from it; {registry.listed(tracking)}"
+        )
+    aliases = {model: registry.aliases(tracking, model) for model in names}
     return [_described(tracking, dvc, v, aliases[str(v.name)]) for v in chosen]
 
 

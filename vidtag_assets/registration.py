@@ -74,6 +74,7 @@ def champion_model(
 
     The challenger must have significantly smaller errors than the champion on the same val clips
     and gallery, and be significantly worse on no continent; the first champion must beat GeoCLIP.
+    Each must beat the centre of the train fixes and a train fix at random, on enough val clips.
     A rejection is a verdict: this asset stays green, keeps the old version and says why.
 
     **When it fails:** there is no challenger (materialize registered_model). To take a promotion
@@ -95,12 +96,13 @@ def champion_model(
 
 
 @dg.asset_check(asset=champion_model)
-def challenger_beats_champion(tracking: Tracking) -> dg.AssetCheckResult:
+def challenger_beats_champion(params_file: ParamsFile, tracking: Tracking) -> dg.AssetCheckResult:
     """The challenger is the champion; if the gate rejected it, this warns and says why."""
-    named = registry.aliases(tracking)
+    name = registry.name_of(registry.NAME, params_file.load())
+    named = registry.aliases(tracking, name)
     challenger, champion = named.get(registry.CHALLENGER), named.get(registry.CHAMPION)
     log = registry.history(Path(tracking.root))
-    past = [e for e in log if (e.model, e.version) == (registry.NAME, challenger)]
+    past = [e for e in log if (e.model, e.version) == (name, challenger)]
     return dg.AssetCheckResult(
         passed=challenger is not None and challenger == champion,
         severity=dg.AssetCheckSeverity.WARN,
@@ -126,7 +128,7 @@ def decide(
     """The gate's decision about the challenger, carried out and logged."""
     return registry.settle(
         tracking,
-        registry.NAME,
+        registry.name_of(registry.NAME, params),
         lambda challenger, champion: _judge(tracking, at, params, challenger, champion),
     )
 
@@ -139,16 +141,22 @@ def _judge(
     champion: int | None,
 ) -> "Verdict":
     from vidtag_assets import gate
+    from vidtag_ml import blind, clips
     from vidtag_ml.evaluate import Report
 
-    draws = params.evaluation.bootstrap_draws
     ours = registry.report(tracking, challenger, "val")
     if champion is None:
-        theirs = Report.read(at.evaluation("geoclip", "val"))
-        return gate.judge(ours, theirs, "GeoCLIP", draws=draws, by_continent=False)
-    theirs = _champion_report(tracking, at, params, ours, champion)
-    name = f"champion {champion}"
-    return gate.judge(ours, theirs, name, draws=draws, by_continent=True)
+        theirs, name = Report.read(at.evaluation("geoclip", "val")), "GeoCLIP"
+    else:
+        theirs = _champion_report(tracking, at, params, ours, champion)
+        name = f"champion {champion}"
+    train = clips.read(at.dataset).fixes_in("train")[["lat", "lon"]].dropna().to_numpy(float)
+    return gate.judge(
+        ours, theirs, name, blind.medians_km(ours, train),
+        least_clips=params.registry.least_clips,
+        draws=params.evaluation.bootstrap_draws,
+        by_continent=champion is not None,
+    )  # fmt: skip
 
 
 def _champion_report(
@@ -165,7 +173,7 @@ def _champion_report(
     from vidtag_ml.models import base
     from vidtag_ml.predict import Predictor
 
-    name = f"{registry.NAME}/{champion}"
+    name = f"{registry.name_of(registry.NAME, params)}/{champion}"
     theirs = registry.report(tracking, registry.resolve(tracking, name), "val")
     bundle = registry.bundle_path(tracking, name)
     if not gate.incomparable(ours, theirs) or not _same_encoders(bundle, at.bundle):
@@ -208,7 +216,7 @@ def register(
 
 def enter(
     tracking: Tracking,
-    name: str,
+    kind: str,
     at: Layout,
     params: config.Params,
     lineage: provenance.Lineage,
@@ -224,7 +232,7 @@ def enter(
 
     Args:
         tracking: MLflow's store.
-        name: of the model.
+        kind: of the model; it is registered under the kind's name in the domain of the params.
         at: where its data and its evaluation on each split lie.
         params: what it was made with.
         lineage: what it was made from.
@@ -237,7 +245,7 @@ def enter(
         ValueError: data or gallery have no DVC identity.
     """
     provenance.require(lineage)
-    digest = stage.digest(bundle)
+    digest, name = stage.digest(bundle), registry.name_of(kind, params)
     tags = {**lineage.tags(), "bundle": digest, **more}
 
     def log() -> "ModelVersion":
@@ -256,12 +264,13 @@ def enter(
                 data = provenance.dataset(*gallery, tags["dvc.gallery"])
                 mlflow.log_input(data, context="gallery")
             for split in stages.SPLITS:
-                folder = at.evaluation(name, split)
+                folder = at.evaluation(kind, split)
                 data = provenance.dataset(f"{at.source}-{split}", at.dataset, tags["dvc.clips"])
                 mlflow.log_input(data, context=split)
                 figures = numbers(read(folder).summary, f"{split}_")
                 mlflow.log_metrics(figures, model_id=info.model_id, dataset=data)
                 mlflow.log_artifacts(str(folder), f"evaluation/{split}")
+        registry.declare(tracking, name, kind)
         return mlflow.register_model(info.model_uri, name, tags=tags)
 
     return registry.challenge(tracking, name, digest, log)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from vidtag_assets.registry_file import parse
 from vidtag_assets.resources import Dvc, Tracking
+from vidtag_ml import config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     from vidtag_ml.evaluate_places import PlaceReport
 
 NAME, PLACES, AERIAL = "vidtag", "cityguessr", "gama"
-NAMES = (NAME, PLACES, AERIAL)
-"""The registered models: what gives tracks, places, and tracks by aerial imagery."""
+KINDS = (NAME, PLACES, AERIAL)
+"""Kinds of models: what gives tracks, places, and tracks by aerial imagery. On Flyover Earth they
+are registered under these names, elsewhere under names that begin with them."""
+KIND = "vidtag.kind"
+"""Tag of a registered model: its kind. Those called as their kind were registered without it."""
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 ROLLED_BACK = "rolled_back"
 """Tag of a version that a person took back; the gate does not promote it again."""
@@ -49,6 +53,32 @@ class Promotion:
     reason: str
 
 
+def name_of(kind: str, params: config.Params) -> str:
+    """The name under which a kind of model is registered: one a domain.
+
+    Champions answer for the ground that they were judged on, so that each domain has its own.
+    """
+    domain, source = params.registry.domain, params.clips.source
+    return kind if domain is None and source.startswith("flyover") else f"{kind}-{domain or source}"
+
+
+def names(tracking: Tracking) -> list[str]:
+    """Names of all models that were registered here, by kind and name."""
+    found = tracking.client().search_registered_models()
+    kind_of = {str(model.name): model.tags.get(KIND, model.name) for model in found}
+    ours = [name for name, kind in kind_of.items() if kind in KINDS]
+    return sorted(ours, key=lambda name: (KINDS.index(kind_of[name]), name))
+
+
+def declare(tracking: Tracking, name: str, kind: str) -> None:
+    """Makes a registered model known as one of a kind, before its first version."""
+    client = tracking.client()
+    if client.search_registered_models(f"name = '{name}'"):
+        client.set_registered_model_tag(name, KIND, kind)
+    else:
+        client.create_registered_model(name, tags={KIND: kind})
+
+
 def versions(tracking: Tracking, name: str) -> list["ModelVersion"]:
     """All versions of a model, newest first; none if it was never registered."""
     found = tracking.client().search_model_versions(f"name = '{name}'")
@@ -70,18 +100,25 @@ def resolve(tracking: Tracking, model: str) -> "ModelVersion":
     name, alias, number = parse(model)
     known = {int(v.version): v for v in versions(tracking, name)}
     if not known:
-        raise ValueError(
-            f"no model {name!r} is registered yet: `make demo` trains and registers it"
-        )
+        raise ValueError(f"no model {name!r} is registered yet: {listed(tracking)}")
     if number is None:
         named = aliases(tracking, name)
         number = named.get(alias or CHAMPION)
         if number is None:
-            listed = ", ".join(f"@{a} is {v}" for a, v in sorted(named.items())) or "no alias"
-            raise ValueError(f"{name} has no {alias or CHAMPION} yet ({listed})")
+            known_as = ", ".join(f"@{a} is {v}" for a, v in sorted(named.items())) or "no alias"
+            raise ValueError(
+                f"{name} has no {alias or CHAMPION} yet ({known_as}); {listed(tracking)}"
+            )
     if number not in known:
         raise ValueError(f"{name} has no version {number}; the newest is {max(known)}")
     return known[number]
+
+
+def listed(tracking: Tracking) -> str:
+    """Which models there are, and whether they have a champion, as part of a sentence."""
+    known = {name: aliases(tracking, name) for name in names(tracking)}
+    told = [name + (f"@{CHAMPION}" if CHAMPION in known[name] else "") for name in known]
+    return f"registered here: {', '.join(told)}" if told else "`make demo` registers one"
 
 
 def bundle_path(tracking: Tracking, model: str) -> Path:
@@ -252,17 +289,17 @@ def now() -> str:
     return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
 
-def nothing_new(tracking: Tracking, dvc: Dvc) -> str | None:
+def nothing_new(tracking: Tracking, dvc: Dvc, name: str) -> str | None:
     """Why retraining would learn nothing: champion or challenger are made from today's data.
 
     Compares data versions, never times. None if there is no model yet or its data has changed.
     """
     today = {"dvc.clips": dvc.md5("clips"), "dvc.gallery": dvc.md5("gallery")}
-    named = aliases(tracking)
+    named = aliases(tracking, name)
     for alias in (CHAMPION, CHALLENGER):
         if alias not in named:
             continue
-        tags = resolve(tracking, f"{NAME}@{alias}").tags
-        if all(tags.get(name) == md5 for name, md5 in today.items()):
+        tags = resolve(tracking, f"{name}@{alias}").tags
+        if all(tags.get(key) == md5 for key, md5 in today.items()):
             return f"{alias} {named[alias]} is made from the same clips and gallery: {today}"
     return None

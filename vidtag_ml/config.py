@@ -6,6 +6,7 @@ values computed from others.
 """
 
 import dataclasses
+import re
 import types
 import typing
 from dataclasses import dataclass
@@ -496,6 +497,26 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Registry:
+    """Under which names models are registered, and when the gate may promote one."""
+
+    domain: str | None
+    """Models are registered as vidtag-DOMAIN, cityguessr-DOMAIN and gama-DOMAIN, and champions are
+    compared within a domain; null = `clips.source`, but the plain names on Flyover Earth."""
+    least_clips: int
+    """Val clips, of GAMa videos, that a challenger needs: fewer decide by chance (decision 25)."""
+
+    def __post_init__(self) -> None:
+        """Refuses what MLflow could not name, and a verdict on a single clip."""
+        if self.domain is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", self.domain):
+            raise ValueError(
+                f"registry.domain is {self.domain!r}; use letters, digits, _ and -, or null"
+            )
+        if self.least_clips < 2:
+            raise ValueError(f"registry.least_clips is {self.least_clips}; it must be at least 2")
+
+
+@dataclass(frozen=True)
 class Params:
     """All sections of a params file."""
 
@@ -514,6 +535,7 @@ class Params:
     heading: Heading
     fusion: Fusion
     evaluation: Evaluation
+    registry: Registry
 
 
 PRESETS = Path(__file__).parent / "presets"

@@ -16,7 +16,7 @@ def tick(world, **replaced):
     with dg.build_schedule_context(
         instance=world.instance,
         scheduled_execution_time=when,
-        resources={name: resources[name] for name in ("dvc", "tracking")},
+        resources={name: resources[name] for name in ("params_file", "dvc", "tracking")},
     ) as context:
         return weekly_retraining(context)
 
@@ -37,7 +37,7 @@ def test_new_data_fires(world, tmp_path):
     (tmp_path / "data" / "flyover").mkdir(parents=True)
     other.commit("clips")
     assert isinstance(tick(world, dvc=other), dg.RunRequest)
-    assert registry.nothing_new(world.resources["tracking"], world.resources["dvc"])
+    assert registry.nothing_new(world.resources["tracking"], world.resources["dvc"], "vidtag")
 
 
 def test_schedules_are_off_until_someone_wants_them():

@@ -22,8 +22,16 @@ def report(errors_km, gallery="g", shift=0.0):
     return Report({"gallery_md5": gallery, "split": "val"}, per_clip, frames)
 
 
-def judge(challenger, rival, by_continent=True):
-    return gate.judge(challenger, rival, "champion 1", draws=200, by_continent=by_continent)
+def far(km=5000.0):
+    """Errors of a blind answer that is as wrong everywhere."""
+    return pd.DataFrame({"the centre": km}, index=report(ERRORS).per_clip["clip_id"])
+
+
+def judge(challenger, rival, by_continent=True, blind=None, least_clips=20):
+    return gate.judge(
+        challenger, rival, "champion 1", far() if blind is None else blind,
+        least_clips=least_clips, draws=200, by_continent=by_continent,
+    )  # fmt: skip
 
 
 ERRORS = np.linspace(50, 150, NUM)
@@ -83,6 +91,35 @@ def test_order_of_clips_does_not_matter():
     assert judge(shuffled, report(ERRORS)) == judge(report(ERRORS * 0.5), report(ERRORS))
 
 
+def test_a_rival_worse_than_a_blind_answer_crowns_nobody():
+    verdict = judge(report(ERRORS * 0.37), report(ERRORS), blind=far(30.0))
+    assert not verdict.promoted
+    assert "the centre: no significant gain" in verdict.reasons[0]
+    assert "0.37 [0.37, 0.37] times that of champion 1" in verdict.reasons[1]
+
+
+@pytest.mark.parametrize(("least", "promoted"), [(NUM, True), (NUM + 1, False)])
+def test_too_few_clips_promote_nothing(least, promoted):
+    verdict = judge(report(ERRORS * 0.1), report(ERRORS), least_clips=least)
+    assert verdict.promoted == promoted
+    said = "judged on 40 val clips" if promoted else "40 val clips are too few for a verdict"
+    assert any(said in reason for reason in verdict.reasons[:: 1 if promoted else NUM])
+
+
+def test_blind_answers_are_compared_clip_by_clip_in_any_order():
+    near_one = far(1.0).iloc[::-1]
+    near_one.iloc[:] = (ERRORS * 2)[::-1, None]
+    verdict = judge(report(ERRORS), report(ERRORS * 3), blind=near_one)
+    assert "0.50 [0.50, 0.50] times that of the centre" in verdict.reasons[1]
+
+
+def test_continents_that_are_too_small_to_judge_are_named():
+    verdict = judge(report(ERRORS * 0.5), report(ERRORS))
+    assert verdict.reasons[2] == "not judged on their own, fewer than 10 clips: Europe (5)"
+    first = judge(report(ERRORS * 0.5), report(ERRORS), by_continent=False)
+    assert not any("not judged" in reason for reason in first.reasons)
+
+
 def test_perfect_clips_do_not_divide_by_zero():
     assert judge(report(np.zeros(NUM)), report(ERRORS)).promoted
 
@@ -100,8 +137,8 @@ def place_report(right_N, prior=0.1, prior_of_continent=0.1):
     return PlaceReport({**figures, **intervals(per_clip, 200)}, per_clip, pd.DataFrame())
 
 
-def judge_places(challenger, rival):
-    return gate.judge_places(challenger, rival, "champion 1", draws=200)
+def judge_places(challenger, rival, least_clips=20):
+    return gate.judge_places(challenger, rival, "champion 1", least_clips=least_clips, draws=200)
 
 
 HALF = np.arange(NUM) % 2
@@ -119,7 +156,7 @@ def test_first_champion_of_places_is_better_than_the_most_frequent_classes():
 def test_first_champion_of_places_is_better_at_every_level(priors, level):
     verdict = judge_places(place_report(HALF, **priors), None)
     assert not verdict.promoted
-    assert verdict.reasons == (f"{level} is no better than its most frequent class",)
+    assert verdict.reasons[0] == f"{level} is no better than its most frequent class"
 
 
 def test_a_level_of_one_class_does_not_forbid_the_first_champion():
@@ -154,6 +191,24 @@ def test_a_continent_that_got_worse_forbids_promotion():
     assert judge_places(few, place_report(np.r_[np.zeros(35), np.ones(5)])).promoted
 
 
+def test_every_champion_of_places_beats_the_most_frequent_classes():
+    verdict = judge_places(place_report(HALF, prior=0.6), place_report(np.zeros(NUM)))
+    assert not verdict.promoted
+    assert verdict.reasons[0] == "city is no better than its most frequent class"
+
+
+def test_too_few_clips_of_places_promote_nothing():
+    for rival in (None, place_report(HALF)):
+        verdict = judge_places(place_report(np.ones(NUM)), rival, least_clips=41)
+        assert not verdict.promoted
+        assert verdict.reasons[0].startswith("40 val clips are too few")
+
+
+def test_continents_with_few_places_are_named():
+    verdict = judge_places(place_report(np.ones(NUM)), place_report(HALF))
+    assert "not judged on their own, fewer than 10 clips: Europe (5)" in verdict.reasons
+
+
 def test_places_of_another_split_cannot_be_compared():
     verdict = judge_places(place_report(np.ones(NUM)), place_report(HALF[:30]))
     assert not verdict.promoted
@@ -177,8 +232,8 @@ def tile_report(right_V, own=True, size=100, gallery="g"):
     return Report(about, frames, frames)
 
 
-def judge_tiles(challenger, rival):
-    return gate.judge_tiles(challenger, rival, "champion 1", draws=200)
+def judge_tiles(challenger, rival, least_clips=20):
+    return gate.judge_tiles(challenger, rival, "champion 1", least_clips=least_clips, draws=200)
 
 
 @pytest.mark.parametrize(("report", "promoted"), [
@@ -199,6 +254,15 @@ def test_more_clips_with_the_right_tile_are_promoted(right, promoted):
     verdict = judge_tiles(tile_report(right), tile_report(HALF))
     assert verdict.promoted == promoted
     assert verdict.reasons[0].endswith("against champion 1" if promoted else "no significant gain")
+
+
+def test_every_champion_among_tiles_beats_chance_on_enough_videos():
+    lucky = judge_tiles(tile_report(HALF, size=2), tile_report(np.zeros(NUM)))
+    assert not lucky.promoted
+    assert lucky.reasons[0].endswith("50.00% by chance")
+    few = judge_tiles(tile_report(np.ones(NUM)), tile_report(HALF), least_clips=41)
+    assert not few.promoted
+    assert few.reasons[0].startswith("40 val videos are too few")
 
 
 def test_tiles_of_another_gallery_cannot_be_compared():

@@ -10,6 +10,7 @@ import pytest
 from vidtag_assets import guessing, provenance, registry
 from vidtag_assets.resources import ParamsFile, Tracking, Workspace
 from vidtag_ml import hierarchy, layout, stage
+from vidtag_ml.evaluate_places import PlaceReport, intervals
 from vidtag_ml.guess import Guesser
 from vidtag_ml.hierarchy import LEVELS
 
@@ -30,11 +31,13 @@ def copied(world, tmp_path, params):
 
 
 def change_report(at, right, continent="Asia"):
-    """All val clips get as many rows that are right at every level, or at none."""
-    path = at.evaluation("cityguessr", "val") / "per_clip.parquet"
-    table = pd.read_parquet(path)
-    table = table.assign(**{f"acc_{level}": float(right) for level in LEVELS})
-    table.assign(continent=continent).to_parquet(path, index=False)
+    """All val clips get rows that are right at every level, or at none."""
+    folder = at.evaluation("cityguessr", "val")
+    report = PlaceReport.read(folder)
+    shares = {f"acc_{level}": float(right) for level in LEVELS}
+    table = report.per_clip.assign(**shares, continent=continent)
+    figures = {**report.summary, **shares, **intervals(table, 20)}
+    dataclasses.replace(report, summary=figures, per_clip=table).write(folder)
 
 
 def register_another(copied, params, right):

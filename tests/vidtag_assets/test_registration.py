@@ -6,6 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
+from tests.conftest import FakeDvc
 from vidtag_assets import gate, provenance, registration, registry
 from vidtag_assets.resources import Tracking
 from vidtag_ml import layout, stages
@@ -94,6 +95,33 @@ def test_champion_is_judged_anew_on_another_gallery(copied, params):
     entry, verdict = registration.decide(tracking, at, other)
     assert verdict.ratio == pytest.approx(1.0)  # the same weights on the same gallery
     assert "champion 1" in entry.reason
+
+
+def test_a_domain_has_a_champion_of_its_own_and_is_traced_by_its_name(copied, params):
+    tracking, at, _ = copied
+    trip = dataclasses.replace(params, registry=dataclasses.replace(params.registry, domain="trip"))
+    version, new = register_another(copied, trip, 0.01)
+    assert (version.name, int(version.version), new) == ("vidtag-trip", 1, True)
+    entry, _ = registration.decide(tracking, at, trip)
+    assert (entry.model, entry.champion) == ("vidtag-trip", 1)
+    assert "GeoCLIP" in entry.reason
+    assert registry.aliases(tracking)["champion"] == 1
+    dvc = FakeDvc(root=str(at.root))
+    (found,) = provenance.trace(tracking, dvc, version.tags["bundle"])
+    assert (found["model"], found["aliases"]) == ("vidtag-trip", ["challenger", "champion"])
+    assert provenance.trace(tracking, dvc, "vidtag-trip/1") == [found]
+
+
+def test_too_few_val_clips_crown_no_first_champion_either(copied, params):
+    tracking, at, _ = copied
+    asked = dataclasses.replace(params.registry, domain="trip", least_clips=20)
+    strict = dataclasses.replace(params, registry=asked)
+    register_another(copied, strict, 0.01)
+    entry, verdict = registration.decide(tracking, at, strict)
+    assert (entry.action, entry.champion, verdict.promoted) == ("rejected", None, False)
+    assert entry.reason.startswith("2 val clips are too few for a verdict")
+    with pytest.raises(ValueError, match="vidtag-trip has no champion yet"):
+        registry.resolve(tracking, "vidtag-trip")
 
 
 def test_bundle_of_a_name_is_the_registered_one(copied):

@@ -1,5 +1,6 @@
 """Names, aliases, promotion and rollback against MLflow's real registry, with empty models."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -57,6 +58,48 @@ def test_absent_champion_is_said_plainly(tracking):
         registry.resolve(tracking, "other")
 
 
+@pytest.mark.parametrize(
+    ("source", "domain", "name"),
+    [
+        ("flyover", None, "vidtag"),
+        ("flyover_gama", None, "vidtag"),
+        ("msls", None, "vidtag-msls"),
+        ("recordings", "trip_2", "vidtag-trip_2"),
+        ("flyover", "trip", "vidtag-trip"),
+    ],
+)
+def test_each_domain_has_a_registered_name(params, source, domain, name):
+    changed = dataclasses.replace(
+        params,
+        clips=dataclasses.replace(params.clips, source=source),
+        registry=dataclasses.replace(params.registry, domain=domain),
+    )
+    assert registry.name_of("vidtag", changed) == name
+
+
+def test_models_are_known_by_their_tag_or_as_they_were_called_before_it(tracking):
+    client = tracking.client()
+    for name, kind in (("gama-trip", "gama"), ("vidtag-trip", "vidtag")):
+        registry.declare(tracking, name, kind)
+    client.create_registered_model("a stranger")
+    assert registry.names(tracking) == ["vidtag", "vidtag-trip", "gama-trip"]
+    registry.declare(tracking, "vidtag", "vidtag")
+    assert registry.names(tracking) == ["vidtag", "vidtag-trip", "gama-trip"]
+    for name in ("gama-trip", "vidtag-trip", "a stranger"):
+        client.delete_registered_model(name)
+
+
+def test_absent_models_are_answered_with_those_that_there_are(tracking):
+    registry.declare(tracking, "vidtag-trip", "vidtag")
+    tracking.client().create_model_version("vidtag-trip", "/nowhere/5")
+    registry.promote(tracking, "vidtag-trip", 1, "first")
+    for absent in ("vidtag", "gama"):
+        with pytest.raises(ValueError, match="registered here: vidtag, vidtag-trip@champion"):
+            registry.resolve(tracking, absent)
+    registry.promote(tracking, "vidtag-trip", 1, "again")
+    tracking.client().delete_registered_model("vidtag-trip")
+
+
 def test_promotion_moves_aliases_and_is_logged(tracking):
     registry.promote(tracking, "vidtag", 1, "first")
     registry.promote(tracking, "vidtag", 2, "better")
@@ -106,10 +149,11 @@ def test_retraining_waits_for_new_data(tracking, tmp_path):
         def md5(self, stage):
             return self.clips if stage == "clips" else "g"
 
-    assert registry.nothing_new(tracking, Seen("c1")) is None
+    assert registry.nothing_new(tracking, Seen("c1"), "vidtag") is None
     registry.promote(tracking, "vidtag", 1, "first")
-    assert "champion 1" in registry.nothing_new(tracking, Seen("c1"))
-    assert registry.nothing_new(tracking, Seen("c2")) is None
+    assert "champion 1" in registry.nothing_new(tracking, Seen("c1"), "vidtag")
+    assert registry.nothing_new(tracking, Seen("c2"), "vidtag") is None
+    assert registry.nothing_new(tracking, Seen("c1"), "vidtag-msls") is None
 
 
 def never():
