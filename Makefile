@@ -31,6 +31,7 @@ dev: setup ## open the asset graph: Dagster's UI on http://127.0.0.1:3000
 	dagster dev
 
 mlflow: setup ## open runs, metrics and the model registry on http://127.0.0.1:5000
+	@python -m vidtag_assets.home
 	mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 clean: ## remove both environments and the caches of tools (not data, out or mlflow.db)

@@ -13,6 +13,7 @@ from vidtag_assets import (
     features,
     gallery,
     guessing,
+    home,
     recordings,
     registration,
     runs,
@@ -31,6 +32,7 @@ def build_definitions(**resources: Any) -> dg.Definitions:
     GAMa's assets and job are there only if the params, as they are when this is loaded, give videos
     and imagery of the same ground (`cross_view.fits`): nothing is shown that could not be made.
     """
+    home.check_dagster(ROOT)
     own = {
         "workspace": Workspace(root=str(ROOT)),
         "params_file": ParamsFile(path=str(ROOT / "params.yaml")),

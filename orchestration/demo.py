@@ -20,7 +20,7 @@ from dotenv import load_dotenv
 
 from orchestration import jobs
 from orchestration.definitions import ROOT, defs
-from vidtag_assets import registry, runs
+from vidtag_assets import home, registry, runs
 from vidtag_assets.resources import Tracking
 from vidtag_ml import clips, config, layout, progress, recording, stage, stages
 from vidtag_ml.cli_output import print_figures, print_line
@@ -45,6 +45,10 @@ def main(root: Path = ROOT, defs: dg.Definitions = defs) -> None:
     If it is stopped (Ctrl-C, SIGTERM, a closed terminal) it exits with 130.
     """
     load_dotenv(root / ".env")
+    try:
+        home.check_dagster(root)
+    except ValueError as error:
+        sys.exit(f"vidtag: {error}")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     try:
         _demonstrate(root, defs)

@@ -6,11 +6,13 @@ imported before a command needs it.
 """
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from vidtag_assets import home
 from vidtag_ml import cli as ml
 from vidtag_ml import progress
 from vidtag_ml.cli_locate import folder_only, locate_with
@@ -36,6 +38,7 @@ def bundle_of(model: str) -> Path:
     from vidtag_assets import registry_file
 
     _check_registry()
+    home.follow(Path.cwd())
     known = registry_file.bundle_path(registry_file.of(Path.cwd()), model)
     if known is not None:
         return known
@@ -108,14 +111,19 @@ def rollback(
 
 app = ml.build_app(
     locate_with(bundle_of, CHAMPION, NAMES),
-    "GPS-tagged videos in, a traceable, promoted model out; any video in, a GPS track out.",
+    "GPS-tagged videos in, a traceable, promoted model out; any video in, a GPS track out. "
+    "The workspace is the current folder.",
 )
 for command in (register, trace, promote, rollback):
     app.command(rich_help_panel="Registry")(command)
 
 
 def main() -> NoReturn:
-    """Runs `vidtag`."""
+    """Runs `vidtag`, if it is the one of the workspace that it is called in."""
+    said = home.foreign(Path(sys.argv[0]), Path.cwd())
+    if said:
+        sys.stderr.write(f"vidtag: {said}\n")
+        sys.exit(2)
     ml.main(app)
 
 

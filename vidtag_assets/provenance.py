@@ -104,7 +104,10 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def dataset(name: str, source: Path, digest: str) -> "MetaDataset":
-    """An MLflow dataset whose digest is the DVC md5, at most 36 characters."""
+    """An MLflow dataset whose digest is the DVC md5, at most 36 characters.
+
+    Its source is a path in the workspace, which holds wherever that lies.
+    """
     from mlflow.data.meta_dataset import MetaDataset
     from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-defined]
 

@@ -261,11 +261,15 @@ def enter(
                 tags=tags,
             )
             if gallery is not None:
-                data = provenance.dataset(*gallery, tags["dvc.gallery"])
+                searched, folder = gallery
+                data = provenance.dataset(
+                    searched, folder.relative_to(at.root), tags["dvc.gallery"]
+                )
                 mlflow.log_input(data, context="gallery")
             for split in stages.SPLITS:
                 folder = at.evaluation(kind, split)
-                data = provenance.dataset(f"{at.source}-{split}", at.dataset, tags["dvc.clips"])
+                source = at.dataset.relative_to(at.root)
+                data = provenance.dataset(f"{at.source}-{split}", source, tags["dvc.clips"])
                 mlflow.log_input(data, context=split)
                 figures = numbers(read(folder).summary, f"{split}_")
                 mlflow.log_metrics(figures, model_id=info.model_id, dataset=data)

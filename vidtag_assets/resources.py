@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import yaml
 
+from vidtag_assets import home
 from vidtag_ml import config, layout
 from vidtag_ml.layout import Layout
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from pytorch_lightning.loggers import MLFlowLogger
-
-EXPERIMENT = "vidtag"
 
 
 class Workspace(dg.ConfigurableResource):
@@ -147,7 +146,11 @@ class Tracking(dg.ConfigurableResource):
         return f"sqlite:///{Path(self.root).resolve() / 'mlflow.db'}"
 
     def client(self) -> "MlflowClient":
-        """MLflow's client for this store, which becomes the process's default one."""
+        """MLflow's client for this store, which becomes the process's default one.
+
+        A store that was moved or copied with its workspace first learns where it is.
+        """
+        home.follow(Path(self.root))
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         import mlflow
@@ -159,11 +162,11 @@ class Tracking(dg.ConfigurableResource):
     def experiment_id(self) -> str:
         """Id of the experiment, made on first use with its artifacts in the workspace."""
         client = self.client()
-        found = client.get_experiment_by_name(EXPERIMENT)
+        found = client.get_experiment_by_name(home.EXPERIMENT)
         if found is not None:
             return str(found.experiment_id)
-        artifacts = (Path(self.root).resolve() / "mlartifacts").as_uri()
-        return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts))
+        artifacts = (Path(self.root).resolve() / home.ARTIFACTS).as_uri()
+        return str(client.create_experiment(home.EXPERIMENT, artifact_location=artifacts))
 
     def find(self, **tags: str) -> "Run | None":
         """The newest run that bears all these tags."""
@@ -188,7 +191,7 @@ class Tracking(dg.ConfigurableResource):
         from pytorch_lightning.loggers import MLFlowLogger
 
         self.experiment_id()
-        return MLFlowLogger(EXPERIMENT, run_name=name, tracking_uri=self.uri)
+        return MLFlowLogger(home.EXPERIMENT, run_name=name, tracking_uri=self.uri)
 
     def url(self, run_id: str) -> str:
         """Page of a run in the UI."""

@@ -186,10 +186,11 @@ def _log(
         values = {key: config.as_dict(section) for key, section in sections.items()}
         mlflow.log_params(provenance.flat(values))
         if lineage.clips:
-            data = provenance.dataset(f"{at.source}-train", at.dataset, lineage.clips)
+            source = at.dataset.relative_to(at.root)
+            data = provenance.dataset(f"{at.source}-train", source, lineage.clips)
             mlflow.log_input(data, context="train")
         if lineage.gallery:
-            data = provenance.dataset("gallery", gallery, lineage.gallery)
+            data = provenance.dataset("gallery", gallery.relative_to(at.root), lineage.gallery)
             mlflow.log_input(data, context="gallery")
         mlflow.log_artifact(str(folder / LOSSES))
         return str(run.info.run_id)
