@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import sys
 import time
 import uuid
@@ -208,6 +209,9 @@ class _Story(logging.Handler):
             return
         self.listener.notice(event)
         kind, step = event.event_type_value, event.step_key or ""
+        # What Dagster begins after this event, to copy output, would answer Ctrl-C with tracebacks.
+        how = signal.SIG_BLOCK if kind == "RESOURCE_INIT_SUCCESS" else signal.SIG_UNBLOCK
+        signal.pthread_sigmask(how, {signal.SIGINT})
         if kind == "STEP_START":
             self.began[step] = time.monotonic()
         elif kind == "ASSET_MATERIALIZATION":
