@@ -134,8 +134,9 @@ def _print_track(row: Mapping[str, Any]) -> None:
         print_line(f"  began {row['start_time']}, says {row['start_time_from']}")
     if "median_error_km" in row:
         known = sum(position is not None for position in row["measured"])
+        who = "location tag" if row["gps"]["source"] == "location_tag" else "own GPS"
         print_line(
-            f"  its own GPS says: median error {row['median_error_km']:,.1f} km "
+            f"  its {who} says: median error {row['median_error_km']:,.1f} km "
             f"({row['gps']['source']}, at {known} of {len(row['track'])} frames)"
         )
 
