@@ -15,7 +15,6 @@ import sqlite3
 import sys
 import tomllib
 import urllib.parse
-import urllib.request
 from pathlib import Path
 
 EXPERIMENT = "vidtag"
@@ -70,7 +69,7 @@ def _was(db: sqlite3.Connection, here: Path) -> Path | None:
     recorded = "SELECT artifact_location FROM experiments WHERE name = ?"
     address = (db.execute(recorded, (EXPERIMENT,)).fetchone() or ("",))[0]
     split = urllib.parse.urlsplit(address)
-    place = Path(urllib.request.url2pathname(split.path))
+    place = Path(urllib.parse.unquote(split.path))
     if split.scheme != "file" or place.name != ARTIFACTS or place.parent == here:
         return None
     return place.parent
