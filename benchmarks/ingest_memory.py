@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from vidtag_ml import clips, config, stage
+from vidtag_ml import clips, code_key, config
 from vidtag_ml.sources import intake, journal, quarantine, recordings
 from vidtag_ml.sources.finding import Candidate
 
@@ -34,7 +34,7 @@ SETTINGS = config.Clips("recordings", None, 7, 8, 1, 1, 1, 16, 2.0, 0.0)
 
 def make(root: Path, num: int) -> None:
     """Writes recordings to `root/videos` and their journal to `root/data/trip`."""
-    rng, code = np.random.default_rng(0), stage.code_digest(*journal.CODE)
+    rng, code = np.random.default_rng(0), code_key.of("inspect")
     (root / "videos").mkdir(parents=True)
     for k in range(num):
         one = Candidate(root / "videos" / f"walk-{k:06d}.mp4")

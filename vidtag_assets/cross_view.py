@@ -23,9 +23,8 @@ from vidtag_assets.dataset import clips
 from vidtag_assets.metadata import OWNERS, picture, preview
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_assets.training import run_of, training_asset
-from vidtag_ml import config, gama_stages, layout, stages
+from vidtag_ml import code_key, config, gama_stages, layout, stages
 from vidtag_ml.layout import Layout
-from vidtag_ml.stage import code_digest
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -59,7 +58,7 @@ def fits(params: config.Params) -> bool:
     deps=[clips],
     group_name="gallery",
     kinds={"dvc", "parquet"},
-    code_version=code_digest("vidtag_ml.aerial", "vidtag_ml.sources.aerial_tiles"),
+    code_version=code_key.version("aerial_gallery"),
     owners=OWNERS,
     pool="dvc",
 )
@@ -137,7 +136,6 @@ gama_model = training_asset(
     "gama",
     _scale_and_train,
     [aerial_gallery],
-    ("vidtag_ml.training.gama", "vidtag_ml.models.gama", "vidtag_ml.crossview_data"),
     """GAMa-Net: clips of ground video and the aerial tiles under them meet in one space.
 
     Frames and tiles are scaled to the sizes that it sees first (`out/aerial_pixels/`), then all
@@ -147,12 +145,12 @@ gama_model = training_asset(
     weights to start from are missing. Materialize again: it goes on from its newest checkpoint.
     """,
     GALLERY,
+    before=["aerial_pixels"],
 )
 screening_model = training_asset(
     "screening",
     gama_stages.screening,
     [gama_model],
-    ("vidtag_ml.training.gama", "vidtag_ml.models.gama", "vidtag_ml.screening"),
     """The screening network: which regions the tiles found along a video belong to.
 
     **When it fails:** as GAMa-Net; materialize again and it goes on from its checkpoint.
@@ -163,7 +161,6 @@ heading_model = training_asset(
     "heading",
     gama_stages.heading,
     [gama_model],
-    ("vidtag_ml.training.heading", "vidtag_ml.aerial_track"),
     """GAMa-Net for turned tiles: it compares what a track's direction has made comparable.
 
     **When it fails:** as GAMa-Net; materialize again and it goes on from its checkpoint.
@@ -176,12 +173,7 @@ heading_model = training_asset(
     deps=[gama_model, screening_model, heading_model],
     group_name="evaluation",
     kinds={"torch", "parquet"},
-    code_version=code_digest(
-        "vidtag_ml.evaluate_gama",
-        "vidtag_ml.evaluate_ways",
-        "vidtag_ml.crossview",
-        "vidtag_ml.screening",
-    ),
+    code_version=code_key.version("evaluate_gama"),
     owners=OWNERS,
     pool="gpu",
 )

@@ -4,6 +4,7 @@ Belongs here: assets clips and hierarchy. Does not belong here: where clips come
 (vidtag_ml.sources), what a table must look like (expectations.py).
 """
 
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +15,9 @@ from vidtag_assets import expectations
 from vidtag_assets.metadata import OWNERS, picture, preview
 from vidtag_assets.recordings import own_recordings
 from vidtag_assets.resources import Dvc, ParamsFile, Workspace
-from vidtag_ml import stages
-from vidtag_ml.stage import code_digest
+from vidtag_ml import code_key, config, stages
 
+INGESTS = [f"ingest_{source}" for source in typing.get_args(config.Source)]
 CHEAP = (
     dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
 ).with_label("eager, behind blocking checks")
@@ -26,11 +27,7 @@ CHEAP = (
 @dg.asset(
     group_name="dataset",
     kinds={"dvc", "parquet"},
-    code_version=code_digest(
-        *(f"vidtag_ml.sources.{name}" for name in ("flyover", "flyover_dataset", "published")),
-        *(f"vidtag_ml.sources.{name}" for name in ("msls", "bdd100k", "cityguessr68k", "images")),
-        *(f"vidtag_ml.sources.{name}" for name in ("comma2k19", "recordings", "groups")),
-    ),
+    code_version=code_key.version(*INGESTS),
     owners=OWNERS,
     pool="dvc",
 )
@@ -111,7 +108,7 @@ def clips_are_plausible(workspace: Workspace, params_file: ParamsFile) -> dg.Ass
     deps=[clips],
     group_name="dataset",
     kinds={"dvc", "csv"},
-    code_version=code_digest("vidtag_ml.hierarchy"),
+    code_version=code_key.version("hierarchy"),
     owners=OWNERS,
     pool="dvc",
     automation_condition=CHEAP,

@@ -15,9 +15,8 @@ from vidtag_assets.dataset import CHEAP
 from vidtag_assets.metadata import OWNERS, numbers, picture, preview
 from vidtag_assets.resources import ParamsFile, Workspace
 from vidtag_assets.training import cityguessr_model, geoclip_model, phase_two_model
-from vidtag_ml import place_stages, stage, stages
+from vidtag_ml import code_key, place_stages, stage, stages
 from vidtag_ml.layout import Layout
-from vidtag_ml.stage import code_digest
 
 if TYPE_CHECKING:
     from vidtag_ml.evaluate import Report
@@ -38,14 +37,7 @@ def evaluation_asset(name: str, model: dg.AssetsDefinition) -> dg.AssetsDefiniti
         deps=[model],
         group_name="evaluation",
         kinds={"torch", "parquet"},
-        code_version=code_digest(
-            "vidtag_ml.evaluate",
-            "vidtag_ml.metrics",
-            "vidtag_ml.frechet",
-            "vidtag_ml.decoding",
-            "vidtag_ml.locate",
-            "vidtag_ml.retrieval",
-        ),
+        code_version=code_key.version(f"evaluate_{name}"),
         owners=OWNERS,
         pool="gpu",
         description=(
@@ -90,7 +82,7 @@ def evaluation_asset(name: str, model: dg.AssetsDefinition) -> dg.AssetsDefiniti
     deps=[cityguessr_model],
     group_name="evaluation",
     kinds={"torch", "parquet"},
-    code_version=code_digest("vidtag_ml.evaluate_places", "vidtag_ml.places"),
+    code_version=code_key.version("evaluate_cityguessr"),
     owners=OWNERS,
     pool="gpu",
 )

@@ -9,15 +9,14 @@ import dagster as dg
 from vidtag_assets.dataset import clips
 from vidtag_assets.metadata import OWNERS
 from vidtag_assets.resources import ParamsFile, Workspace
-from vidtag_ml import stage, stages
-from vidtag_ml.stage import code_digest
+from vidtag_ml import code_key, stage, stages
 
 
 @dg.asset(
     deps=[clips],
     group_name="features",
     kinds={"torch", "safetensors"},
-    code_version=code_digest("vidtag_ml.features", "vidtag_ml.pieces", "vidtag_ml.views"),
+    code_version=code_key.version("features"),
     owners=OWNERS,
     pool="gpu",
 )

@@ -9,8 +9,7 @@ import numpy as np
 from vidtag_assets.dataset import clips
 from vidtag_assets.metadata import OWNERS, picture
 from vidtag_assets.resources import Dvc, ParamsFile, Workspace
-from vidtag_ml import config, stages
-from vidtag_ml.stage import code_digest
+from vidtag_ml import code_key, config, stages
 
 REACH = 1.0
 """Half of the fixes may be at most this many spacings away from the gallery; a lattice has 0.4."""
@@ -20,7 +19,7 @@ REACH = 1.0
     deps=[clips],
     group_name="gallery",
     kinds={"dvc", "parquet"},
-    code_version=code_digest("vidtag_ml.gallery", "vidtag_ml.land", "vidtag_ml.geo"),
+    code_version=code_key.version("gallery"),
     owners=OWNERS,
     pool="dvc",
 )

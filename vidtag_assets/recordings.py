@@ -13,8 +13,7 @@ import pandas as pd
 
 from vidtag_assets.metadata import OWNERS, picture, preview
 from vidtag_assets.resources import ParamsFile, Workspace
-from vidtag_ml import stage, stages
-from vidtag_ml.sources import journal, published
+from vidtag_ml import code_key, stage, stages
 
 DATASETS = dg.DynamicPartitionsDefinition(name="dataset")
 """One partition a dataset of own recordings; the sensor inbox adds them."""
@@ -31,6 +30,8 @@ def inbox(root: Path) -> Path:
 
 def settled(root: Path) -> dict[str, str]:
     """Folders of the inbox in which nothing is being copied: name and a digest of what is there."""
+    from vidtag_ml.sources import published
+
     found = {}
     for folder in sorted(inbox(root).glob("[!.]*")):
         if folder.is_dir():
@@ -45,7 +46,7 @@ def settled(root: Path) -> dict[str, str]:
     partitions_def=DATASETS,
     group_name="ingest",
     kinds={"parquet"},
-    code_version=stage.code_digest("vidtag_ml.sources.recordings", *journal.CODE),
+    code_version=code_key.version("own_recordings"),
     owners=OWNERS,
     pool="ingest",
 )

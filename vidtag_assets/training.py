@@ -17,9 +17,8 @@ from vidtag_assets.features import frame_features
 from vidtag_assets.gallery import gps_gallery
 from vidtag_assets.metadata import OWNERS, picture
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
-from vidtag_ml import config, place_stages, stage, stages
+from vidtag_ml import code_key, config, place_stages, stage, stages
 from vidtag_ml.layout import Layout
-from vidtag_ml.stage import code_digest
 
 Stage = Callable[..., bool]
 """A stage that takes workspace, params and a logger, and says whether it had to work."""
@@ -31,9 +30,9 @@ def training_asset(
     name: str,
     make: Stage,
     deps: Sequence[dg.AssetsDefinition],
-    code: Sequence[str],
     description: str,
     gallery: str = "gallery",
+    before: Sequence[str] = (),
 ) -> dg.AssetsDefinition:
     """The asset `<name>_model`: a trained model, and its run in MLflow.
 
@@ -41,9 +40,9 @@ def training_asset(
         name: of the stage and of its section in the params.
         make: the stage.
         deps: what it is trained on.
-        code: modules that, where they change, make it out of date.
         description: read in the UI: what it is, and what to do when it fails.
         gallery: what the model is searched in, as DVC calls it.
+        before: stages that `make` runs before that of the name.
     """
 
     @dg.asset(
@@ -51,7 +50,7 @@ def training_asset(
         deps=deps,
         group_name="training",
         kinds={"torch", "mlflow"},
-        code_version=code_digest(*code),
+        code_version=code_key.version(*before, name),
         owners=OWNERS,
         pool="gpu",
         description=inspect.cleandoc(description),
@@ -73,7 +72,6 @@ phase_one_model = training_asset(
     "phase_one",
     stages.phase_one,
     [frame_features, gps_gallery],
-    ("vidtag_ml.training.phase_one", "vidtag_ml.losses", "vidtag_ml.dataset"),
     """VidTAG after Phase I: frames, seen together, and coordinates meet in one space.
 
     **When it fails:** out of memory (a smaller `phase_one.batch_size`), or features are missing.
@@ -84,7 +82,6 @@ phase_two_model = training_asset(
     "phase_two",
     stages.phase_two,
     [phase_one_model],
-    ("vidtag_ml.training.phase_two", "vidtag_ml.losses", "vidtag_ml.dataset"),
     """VidTAG after Phase II: its refiner straightens noisy tracks. This is the model that is used.
 
     **When it fails:** as in Phase I; materialize again and it goes on from its checkpoint.
@@ -94,7 +91,6 @@ geoclip_model = training_asset(
     "geoclip",
     stages.geoclip,
     [frame_features, gps_gallery],
-    ("vidtag_ml.training.phase_one", "vidtag_ml.losses", "vidtag_ml.dataset"),
     """GeoCLIP fine-tuned on the same frames: the baseline that sees one picture at a time.
 
     **When it fails:** as in Phase I; materialize again and it goes on from its checkpoint.
@@ -104,7 +100,6 @@ cityguessr_model = training_asset(
     "cityguessr",
     place_stages.cityguessr,
     [clips, hierarchy, frame_features],
-    ("vidtag_ml.training.guess", "vidtag_ml.models.cityguessr", "vidtag_ml.labelled"),
     """CityGuessr: which city, state, country and continent a video is from.
 
     **When it fails:** weights to start from, features or scene labels are missing; the message

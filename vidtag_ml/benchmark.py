@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vidtag_ml import config, layout, stage, stages
+from vidtag_ml import code_key, config, layout, stage, stages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -288,7 +288,7 @@ def measure(root: Path, row: Row, split: str) -> Path:
     key = {
         **stages.report_key(at, row.params, row.made_by, split),
         "searched": row.gallery,
-        "code": stage.code_digest("vidtag_ml.benchmark"),
+        **code_key.of("benchmark_row"),
     }
 
     def build(aside: Path) -> None:
@@ -402,12 +402,7 @@ def seconds_per_frame(
         "features": config.as_dict(settings),
         "weights": [stage.digest(path) for path in weights],
         "videos": clips["content_md5"].tolist(),
-        "code": stage.code_digest(
-            "vidtag_ml.features",
-            "vidtag_ml.video",
-            "vidtag_ml.models.backbones",
-            "vidtag_ml.models.plain",
-        ),
+        **code_key.of("benchmark_encoding"),
     }
     out = root / "out" / "benchmark" / "encoding" / f"{slug(' '.join(encoders))}.json"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vidtag_ml import benchmark, config, layout, place_stages, stage, stages
+from vidtag_ml import benchmark, code_key, config, layout, place_stages, stage, stages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +120,7 @@ def measure(root: Path, row: PlaceRow, split: str) -> Path:
     key = {
         "tables": stages.tables_digest(at.dataset),
         "row": [row.answered_by, row.params.cityguessr.inference],
-        "code": stage.code_digest("vidtag_ml.benchmark_places", "vidtag_ml.evaluate_places"),
+        **code_key.of("benchmark_places"),
     }
     tracks = None
     if row.answered_by == "cityguessr":

@@ -4,11 +4,10 @@ Belongs here: keys, and one short function a stage. Does not belong here: what a
 module), where its output lies (layout.py), the mechanics of skipping (stage.py).
 """
 
-import importlib.metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidtag_ml import config, layout, stage, stages
+from vidtag_ml import code_key, config, layout, stage, stages
 from vidtag_ml.layout import Layout
 
 if TYPE_CHECKING:
@@ -25,41 +24,7 @@ DAY = "train_day.list"
 
 _JUDGED_BY = ("near_km", "top1_km", "kept", "pixels")
 """Settings of GAMa that no training depends on."""
-_TABLES = ("vidtag_ml.clips", "vidtag_ml.geo", "vidtag_ml.slippy")
-_GALLERY = ("vidtag_ml.aerial", "vidtag_ml.sources.aerial_tiles", "vidtag_ml.sources.bdd100k")
-_PIXELS = (
-    "vidtag_ml.crossview_data",
-    "vidtag_ml.imagery",
-    "vidtag_ml.sources.flyover",
-    "vidtag_ml.video",
-)
-_INDEX = ("vidtag_ml.crossview_pictures", "vidtag_ml.video")
-TRAINING = (
-    "vidtag_ml.aerial",
-    "vidtag_ml.crossview_data",
-    "vidtag_ml.crossview_embeddings",
-    "vidtag_ml.crossview_samples",
-    "vidtag_ml.dataset",
-    "vidtag_ml.imagery",
-    "vidtag_ml.losses",
-    "vidtag_ml.models.base",
-    "vidtag_ml.models.gama",
-    "vidtag_ml.screening",
-    "vidtag_ml.training.data",
-    "vidtag_ml.training.fit",
-    "vidtag_ml.training.gama",
-)
 _REPORTED = ("gama", "screening", "heading", "fusion")
-_REPORTING = (
-    "vidtag_ml.aerial_track",
-    "vidtag_ml.crossview",
-    "vidtag_ml.decoding",
-    "vidtag_ml.evaluate_gama",
-    "vidtag_ml.evaluate_ways",
-    "vidtag_ml.frechet",
-    "vidtag_ml.locate",
-    "vidtag_ml.metrics",
-)
 
 
 def aerial_gallery(root: Path, params: config.Params) -> bool:
@@ -69,7 +34,7 @@ def aerial_gallery(root: Path, params: config.Params) -> bool:
         "aerial": config.as_dict(params.aerial),
         "tables": stages.tables_digest(at.dataset),
         "imagery": _fingerprint(folder),
-        "code": stage.code_digest(*_GALLERY, *_TABLES),
+        **code_key.of("aerial_gallery"),
     }
 
     def build(aside: Path) -> None:
@@ -90,9 +55,9 @@ def aerial_pixels(root: Path, params: config.Params) -> bool:
         **_data_key(at),
         "frame_size": list(settings.frame_size),
         "frames_per_second": settings.frames_per_second,
+        "pixels": settings.pixels,
         "imagery": _fingerprint(folder),
-        "packages": {name: importlib.metadata.version(name) for name in ("av", "pillow")},
-        "code": stage.code_digest(*(_INDEX if read else _PIXELS), *_TABLES),
+        **code_key.of("aerial_pixels"),
     }
 
     def build(aside: Path) -> None:
@@ -121,7 +86,7 @@ def gama(
 
         train_gama(params.gama, world(at, params), aside, logger)
 
-    return stage.make(at.model("gama"), _gama_key(at, params), build)
+    return stage.make(at.model("gama"), _gama_key(at, params) | code_key.of("gama"), build)
 
 
 def screening(
@@ -139,6 +104,7 @@ def screening(
         "screening": config.as_dict(settings),
         "small_start": _start(folder, settings.small_start),
         "large_start": _start(folder, settings.large_start),
+        **code_key.of("screening"),
     }
 
     def build(aside: Path) -> None:
@@ -156,7 +122,7 @@ def heading(root: Path, params: config.Params, logger: "Logger | None" = None) -
         **_gama_key(at, params),
         "gama": stages.model_digest(at.model("gama"), "vidtag train gama"),
         "heading": {k: v for k, v in config.as_dict(settings).items() if k != "num_candidates"},
-        "own_code": stage.code_digest("vidtag_ml.training.heading", "vidtag_ml.aerial_track"),
+        **code_key.of("heading"),
     }
 
     def build(aside: Path) -> None:
@@ -177,6 +143,7 @@ def evaluate_gama(root: Path, params: config.Params, split: str = "test") -> boo
         "heading": stages.model_digest(at.model("heading"), "vidtag train heading"),
         "vidtag": _fused_digest(at, params),
         "params": {n: config.as_dict(getattr(params, n)) for n in _REPORTED},
+        **code_key.of("evaluate_gama"),
     }
 
     def build(aside: Path) -> None:
@@ -198,7 +165,11 @@ def evaluate_flat(
 ) -> bool:
     """Makes `out/evaluation/gama_flat/<split>/`: what GAMa-Net does without regions."""
     at = layout.of(root, params, variant)
-    key = {**_report_key(at, params, split), "params": config.as_dict(params.gama)}
+    key = {
+        **_report_key(at, params, split),
+        "params": config.as_dict(params.gama),
+        **code_key.of("evaluate_flat"),
+    }
 
     def build(aside: Path) -> None:
         from vidtag_ml import evaluate_gama
@@ -218,6 +189,7 @@ def evaluate_regions(
         **_report_key(own, params, split),
         "screening": stages.model_digest(at.model("screening"), "vidtag train screening"),
         "params": {n: config.as_dict(getattr(params, n)) for n in ("gama", "screening")},
+        **code_key.of("evaluate_regions"),
     }
 
     def build(aside: Path) -> None:
@@ -255,7 +227,7 @@ def bundle(root: Path, params: config.Params) -> bool:
         **made_from,
         **{name: config.as_dict(getattr(params, name)) for name in aerial_locate.SECTIONS},
         "imagery": None if images is None else str(images),
-        "code": stage.code_digest("vidtag_ml.aerial_locate", "vidtag_ml.aerial_track", *TRAINING),
+        **code_key.of("aerial_bundle"),
     }
 
     def build(aside: Path) -> None:
@@ -361,7 +333,6 @@ def _report_key(at: Layout, params: config.Params, split: str) -> dict[str, Any]
         "accuracy_km": list(params.evaluation.accuracy_km),
         "max_speed_kmh": params.evaluation.max_speed_kmh,
         "split": split,
-        "code": stage.code_digest(*_REPORTING, *TRAINING, *_TABLES),
     }
 
 
@@ -385,7 +356,6 @@ def _gama_key(at: Layout, params: config.Params) -> dict[str, Any]:
         "day": None if day is None else stage.digest(day),
         "ground_start": _start(folder, settings.ground_start),
         "aerial_start": _start(folder, settings.aerial_start),
-        "code": stage.code_digest(*TRAINING, *_TABLES),
     }
 
 

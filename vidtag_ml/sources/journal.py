@@ -7,28 +7,18 @@ recording (intake.py), the tables made of all entries (recordings.py).
 import hashlib
 import json
 import os
-import pkgutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from vidtag_ml import stage
-from vidtag_ml.sources import photos, positions, telemetry
+from vidtag_ml.sources import photos, positions
 from vidtag_ml.sources.finding import Candidate
 from vidtag_ml.sources.intake import Intake
 
 FOLDER = "journal"
 """In a dataset's folder. It marks datasets of own recordings."""
-CODE = (
-    *(
-        f"vidtag_ml.{m}"
-        for m in ("clips", "geo", "pieces", "privacy", "rewriting", "track", "video")
-    ),
-    *(f"vidtag_ml.sources.{m}" for m in ("intake", "photos", "positions", "sanity")),
-    *(f"vidtag_ml.sources.telemetry.{m.name}" for m in pkgutil.iter_modules(telemetry.__path__)),
-)
-"""Modules that decide what becomes of a recording."""
 FINAL = ("no_position", "clock")
 """Reasons that stay until the recording changes; others may go away by themselves."""
 
@@ -72,8 +62,8 @@ def file_of(folder: Path, candidate: Candidate) -> Path:
     return folder / f"{candidate.name}.json"
 
 
-def key_of(candidate: Candidate, how: Intake, code: str) -> Record:
-    """What an entry depends on."""
+def key_of(candidate: Candidate, how: Intake, code: Record) -> Record:
+    """What an entry depends on; `code` is what decides what becomes of a recording."""
     if candidate.names:
         files = [candidate.path / name for name in candidate.names]
         files += photos.tables(candidate.path)

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from vidtag_ml import clips, config, stage
+from vidtag_ml import clips, code_key, config, stage
 from vidtag_ml.sources import finding, groups, growing, intake, journal, published
 from vidtag_ml.sources.finding import Candidate
 from vidtag_ml.sources.intake import Intake, Record
@@ -39,8 +39,6 @@ Report = Callable[[int, int], None]
 
 GROUP_ROWS = {"clips": 4096, "fixes": 65536, "frames": 65536}
 """Rows of the tables' row groups, of which one is held at a time."""
-MERGED_BY = tuple(f"vidtag_ml.sources.{m}" for m in ("groups", "growing", "published"))
-"""Modules that, beside this one, make the tables of journals."""
 _AT_ONCE = 256
 """Clips whose places are looked up together."""
 
@@ -114,7 +112,7 @@ def ingest(
     """
     folder = dataset / journal.FOLDER
     candidates = finding.find(asked)
-    code, began_ns = stage.code_digest(*journal.CODE), time.time_ns()
+    code, began_ns = code_key.of("inspect"), time.time_ns()
     jobs = Shelf[Job]()
     for candidate in candidates:
         file, key = journal.file_of(folder, candidate), journal.key_of(candidate, how, code)
