@@ -1,6 +1,6 @@
 # vidtag: `make help` lists what there is. Every target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo places test check bench dev mlflow clean
+.PHONY: help setup demo places test check keys bench dev mlflow clean
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
@@ -23,6 +23,9 @@ check: setup ## lint, format and types
 
 test: check ## check, then the whole test suite
 	pytest
+
+keys: setup ## after a change of code: note in vidtag_ml/code.json which stages it makes out of date
+	python -m vidtag_ml.code_key
 
 bench: setup ## train and measure every model and ablation on Flyover: one table in out/benchmark
 	vidtag benchmark

@@ -1,6 +1,7 @@
 """What holds the parts together: one direction of imports, commands that exist, strict params."""
 
 import ast
+import json
 import re
 import shlex
 from pathlib import Path
@@ -9,7 +10,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from vidtag_ml import config
+from vidtag_ml import code_key, config, layout, stages
 
 ROOT = Path(__file__).parents[1]
 TOOLS = {"dagster", "mlflow", "dvc", "great_expectations"}
@@ -89,11 +90,33 @@ def test_readme_names_commands_options_and_targets_that_exist():
 
 
 @pytest.mark.parametrize("stage", DVC)
-def test_dependencies_of_dvc_exist_or_are_made(stage):
+def test_dependencies_of_dvc_are_data_that_it_makes(stage):
     outs = {out for each in DVC.values() for out in each["outs"]}
-    for dep in DVC[stage].get("deps", []):
-        assert dep in outs or (ROOT / dep).exists(), dep
-    assert set(DVC[stage].get("params", [])) <= set(config.Params.__dataclass_fields__)
+    assert set(DVC[stage].get("deps", [])) <= outs
+
+
+def test_dvc_and_stages_depend_on_the_same(params, workspace):
+    """Sections of the params, code and data are those that the stage's own record holds."""
+    at = layout.of(workspace, params)
+    made = {"clips": stages.ingest, "hierarchy": stages.hierarchy, "gallery": stages.gallery}
+    codes = {"clips": "ingest_flyover", "hierarchy": "hierarchy", "gallery": "gallery"}
+    for name, out in zip(DVC, (at.dataset, at.hierarchy, at.gallery), strict=True):
+        assert made[name](workspace, params)
+        key = json.loads(out.with_name(f"{out.name}.record.json").read_text())["key"]
+        *sections, code = DVC[name]["params"]
+        sections_of_key = {s for s, v in config.as_dict(params).items() if key.get(s) == v}
+        assert set(sections) == sections_of_key
+        assert {"code": key["code"], "packages": key["packages"]} == code_key.of(codes[name])
+        (named,) = code["vidtag_ml/code.json"]
+        assert named.replace("${clips.source}", "flyover") == codes[name]
+
+
+@pytest.mark.parametrize("stage", DVC)
+def test_the_lock_of_dvc_tells_of_this_code(stage):
+    """If this fails: `make demo`, which makes the data anew, and commit dvc.lock."""
+    lock = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"][stage]
+    known = json.loads(code_key.FILE.read_text())
+    assert lock["params"]["vidtag_ml/code.json"].items() <= known.items()
 
 
 @pytest.mark.parametrize("path", PARAMS, ids=lambda p: p.name)
