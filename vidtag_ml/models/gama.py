@@ -104,9 +104,7 @@ class ResidualNetwork(nn.Module, ABC):
         for stage in range(4):
             after, stride, shortcut = width * 2**stage, 1 if stage == 0 else 2, None
             if stage:
-                shortcut = nn.Sequential(
-                    convolution(before, after, 1, stride=stride, bias=False), norm(after)
-                )
+                shortcut = _Shortcut(convolution(before, after, 1, bias=False), norm(after))
             first = block(before, after, stride=stride, downsample=shortcut)
             rest = (block(after, after) for _ in range(blocks - 1))
             self.add_module(f"layer{stage + 1}", nn.Sequential(first, *rest))
@@ -117,6 +115,23 @@ class ResidualNetwork(nn.Module, ABC):
         # Features of a pixel side by side: 1.4 times as fast on one core at the sizes of Flyover.
         volumes = convolution is nn.Conv3d
         self.to(memory_format=torch.channels_last_3d if volumes else torch.channels_last)
+
+
+class _Shortcut(nn.Sequential):
+    """A 1 x 1 convolution of stride 2 and a norm, where a stage halves its map.
+
+    Pixels are chosen first and convolved with stride 1, which is the same. oneDNN's weight gradient
+    of a strided 1 x 1 convolution in float32 writes past its workspace if features lie side by side
+    and are fewer than a register holds: 16 with AVX-512, 8 with AVX2. It crashes, hangs, or is
+    wrong in silence (github.com/uxlfoundation/oneDNN/issues/6035).
+    """
+
+    def forward(self, map_BX: Tensor) -> Tensor:
+        """The map (B, C, ...) of half the length, height and width."""
+        steps = (1, 1, *[2] * (map_BX.ndim - 2))
+        chosen_BX = map_BX[tuple(slice(None, None, step) for step in steps)]
+        halved_BX: Tensor = super().forward(chosen_BX)  # type: ignore[no-untyped-call]
+        return halved_BX
 
 
 class ImageNetwork(ResidualNetwork):

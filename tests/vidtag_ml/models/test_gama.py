@@ -1,6 +1,11 @@
 """Claims about GAMa's networks: their sizes, maps, and what each side of them sees."""
 
 import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,8 +14,10 @@ from torchvision.models import resnet18
 from torchvision.models.video import r3d_18
 
 from vidtag_ml import config, losses
-from vidtag_ml.models import base, gama
+from vidtag_ml.models import backbones, base, gama
+from vidtag_ml.training import encoders
 
+WORKER = Path(__file__).with_name("gradients_worker.py")
 PUBLISHED = gama.Sizes(
     width=64, blocks=2, ground="video", stem="reference", dropout=0.3, tx="aerial", tx_layers=2,
     tx_heads=4, tx_dropout=0.1, positions="none",
@@ -232,6 +239,32 @@ def test_a_batch_can_be_learnt_by_heart(loss):
         optimiser.step()
         values.append(value.item())
     assert values[-1] < values[0] / 3
+
+
+@pytest.mark.parametrize("isa", ["AVX2", "DEFAULT"])
+def test_gradients_with_and_without_onednn_agree_on_a_cpu_with_and_without_avx_512(isa):
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": isa}
+    ran = subprocess.run([sys.executable, WORKER], capture_output=True, env=environment, text=True)
+    assert ran.returncode == 0, ran.stderr
+    differences = json.loads(ran.stdout)
+    assert {name: value for name, value in differences.items() if not value < 1e-4} == {}
+    assert len(differences) == 9
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: made(SMALL),
+        lambda: made(SMALL, ground="image", tx="none"),
+        lambda: gama.Screening(SCREENING),
+        *(lambda spec=spec: backbones.FrameEncoder(spec) for spec in encoders.SPECS.values()),
+    ],
+)
+def test_no_network_has_the_layer_that_onednn_differentiates_wrongly(build):
+    with torch.device("meta"):
+        layers = [layer for layer in build().modules() if isinstance(layer, torch.nn.Conv2d)]
+    points = [layer for layer in layers if layer.kernel_size == (1, 1) and max(layer.stride) > 1]
+    assert [layer for layer in points if layer.in_channels < 16] == []
 
 
 @pytest.mark.parametrize(
