@@ -1,17 +1,18 @@
 """Configuration: `params.yaml` as frozen dataclasses, parsed strictly.
 
-Belongs here: one class a section, a unit in each name, a sentence under each field. Values live in
-`params.yaml`, not here, so that one file says everything a run depends on. Does not belong here:
-values computed from others.
+Belongs here: one class a section, a unit in each name, a range in each number's type, a sentence
+under each field. Values live in `params.yaml`, not here, so that one file says everything a run
+depends on. Does not belong here: values computed from others.
 """
 
 import dataclasses
+import math
 import re
 import types
 import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 
@@ -28,6 +29,45 @@ Source = Literal[
 
 
 @dataclass(frozen=True)
+class Range:
+    """Where a number must lie.
+
+    >>> 0 in Range(above=0, most=1), 1 in Range(above=0, most=1), str(Range(above=0, most=1))
+    (False, True, 'above 0 and at most 1')
+    """
+
+    least: float = -math.inf
+    """The smallest number that will do."""
+    above: float = -math.inf
+    """Larger numbers do."""
+    most: float = math.inf
+    """The largest number that will do."""
+    below: float = math.inf
+    """Smaller numbers do."""
+
+    def __contains__(self, value: float) -> bool:
+        """Whether the number lies there."""
+        return self.least <= value <= self.most and self.above < value < self.below
+
+    def __str__(self) -> str:
+        """The ends that there are, in words."""
+        ends = {"at least": self.least, "above": self.above}
+        ends |= {"at most": self.most, "below": self.below}
+        return " and ".join(f"{words} {end:g}" for words, end in ends.items() if math.isfinite(end))
+
+
+Count = Annotated[int, Range(least=1)]
+Whole = Annotated[int, Range(least=0)]
+Zoom = Annotated[int, Range(least=0, most=30)]
+Positive = Annotated[float, Range(above=0)]
+Amount = Annotated[float, Range(least=0)]
+Degrees = Annotated[float, Range(least=0, most=180)]
+Share = Annotated[float, Range(least=0, most=1)]
+Portion = Annotated[float, Range(above=0, most=1)]
+Dropout = Annotated[float, Range(least=0, below=1)]
+
+
+@dataclass(frozen=True)
 class Clips:
     """Which recordings there are, and how they are split."""
 
@@ -35,22 +75,29 @@ class Clips:
     """Where clips come from; recordings: what `vidtag ingest PATH` took in, all of it."""
     folder: str | None
     """Where recordings lie, relative to the workspace or absolute; null = they are generated."""
-    seed: int
+    seed: Whole
     """Seed of flights and weather; also of the split."""
-    num_train: int
+    num_train: Whole
     """Clips in the train split; of recordings the share of groups, in proportion to the others."""
-    num_val: int
+    num_val: Whole
     """Clips in the val split, on which promotion is decided; of recordings as above."""
-    num_test: int
+    num_test: Whole
     """Clips in the test split, which is only reported; of recordings as above."""
-    min_frames: int
+    min_frames: Count
     """Frames in the shortest clip; recordings with fewer are no train clips."""
-    max_frames: int
+    max_frames: Count
     """Frames in the longest clip; recordings are not cut."""
-    max_gap_s: float
+    max_gap_s: Amount
     """Positions are not interpolated across longer gaps between fixes."""
-    min_split_km: float
+    min_split_km: Amount
     """Own recordings with fixes nearer to each other than this share a split; 0 = any may part."""
+
+    def __post_init__(self) -> None:
+        """Refuses lengths in the wrong order."""
+        if self.min_frames > self.max_frames:
+            raise ValueError(
+                f"min_frames is {self.min_frames}; it must be at most max_frames: {self.max_frames}"
+            )
 
 
 @dataclass(frozen=True)
@@ -62,11 +109,11 @@ class Gallery:
     cities: the centres of the dataset's cities; file: as released with GeoCLIP."""
     file: str | None
     """file: a CSV with columns LAT and LON, relative to the workspace."""
-    spacing_km: float
+    spacing_km: Positive
     """Distance between neighbouring points."""
-    coast_km: float
+    coast_km: Amount
     """lattice: points at sea are kept up to this distance from land."""
-    padding_deg: float
+    padding_deg: Degrees
     """grid: each region's box is widened by this on every side."""
 
 
@@ -78,12 +125,12 @@ class Features:
     """Encoder names, in the order in which their features are concatenated (CLIP's role first)."""
     encoders_dir: str
     """Folder with NAME.json and NAME.safetensors, relative to the workspace."""
-    frames_per_second: float
+    frames_per_second: Positive
     """Frames sampled from a video, by presentation time."""
     views: Literal["whole", "centre", "ten"]
     """whole: the frame, squeezed to a square; centre: its middle square; ten: five squares and
     their mirror images, whose similarities are averaged."""
-    batch_size: int
+    batch_size: Count
     """Pictures a forward pass."""
 
 
@@ -91,11 +138,11 @@ class Features:
 class Location:
     """The GPS encoder: Equal Earth projection and random Fourier features, as in GeoCLIP."""
 
-    sigmas: tuple[float, ...]
+    sigmas: tuple[Positive, ...]
     """Standard deviation of the Fourier frequencies, one branch each."""
-    num_frequencies: int
+    num_frequencies: Count
     """Frequencies a branch; its features are their cosines and sines."""
-    hidden: int
+    hidden: Count
     """Width of the branches' hidden layers."""
 
 
@@ -103,35 +150,35 @@ class Location:
 class Model:
     """Sizes of VidTAG; GeoCLIP shares `embed_dim` and `location`."""
 
-    embed_dim: int
+    embed_dim: Count
     """Width of the space in which frames and coordinates meet."""
-    temporal_layers: int
+    temporal_layers: Whole
     """TempGeo: Transformer encoder layers."""
-    temporal_heads: int
+    temporal_heads: Count
     """TempGeo: attention heads."""
-    temporal_ffn: int
+    temporal_ffn: Count
     """TempGeo: feed-forward width."""
-    head_widths: tuple[int, ...]
+    head_widths: tuple[Count, ...]
     """Hidden widths of the Mish head between TempGeo and the common space."""
     temporal_norm: bool
     """TempGeo: whether a layer norm ends it."""
     positions: Literal["sinusoidal", "learned", "none"]
     """TempGeo: position encoding; sinusoidal is evaluated at continuous frame times."""
-    num_positions: int
+    num_positions: Count
     """Entries of a learned table of positions; later frames share the last one."""
-    dropout: float
+    dropout: Dropout
     """Dropout in all Transformers."""
     location: Location
     """The GPS encoder."""
-    refiner_encoder_layers: int
+    refiner_encoder_layers: Whole
     """GeoRefiner: layers over the frame embeddings."""
-    refiner_decoder_layers: int
+    refiner_decoder_layers: Whole
     """GeoRefiner: layers over the GPS embeddings."""
-    refiner_heads: int
+    refiner_heads: Count
     """GeoRefiner: attention heads."""
-    refiner_ffn: int
+    refiner_ffn: Count
     """GeoRefiner: feed-forward width."""
-    refiner_width: int | None
+    refiner_width: Count | None
     """GeoRefiner: width, with projections in and out; null = `embed_dim`, without."""
     refiner_positions: Literal["sinusoidal", "learned", "none"]
     """GeoRefiner: position encoding."""
@@ -141,26 +188,26 @@ class Model:
 class Training:
     """What every training has."""
 
-    seed: int
+    seed: Whole
     """Seed of initial weights, batches, frame choice and whatever else is drawn."""
-    epochs: int
+    epochs: Count
     """Passes over the train clips."""
-    batch_size: int
+    batch_size: Count
     """Clips a step."""
-    frames_per_clip: int
+    frames_per_clip: Count
     """Frames drawn from each clip, one from each of as many equal cells."""
-    learning_rate: float
+    learning_rate: Positive
     """Peak learning rate of Adam."""
-    decay: float
+    decay: Portion
     """Factor on the learning rate after each epoch."""
-    warmup_steps: int
+    warmup_steps: Whole
     """Steps of linear warm-up."""
-    weight_decay: float
+    weight_decay: Amount
     """Of Adam."""
     precision: Literal["float32", "bfloat16"]
     """Of matrix products; projection and Fourier phases of coordinates stay in float32. A CPU that
     cannot multiply bfloat16 computes in float32."""
-    clip_gradients: float | None
+    clip_gradients: Positive | None
     """Largest gradient norm; null = no clipping."""
 
 
@@ -177,25 +224,27 @@ class PhaseOne(Training):
     """What is aligned: each frame with its coordinate, or clips' means with each other."""
     direction: Literal["frames_to_gps", "symmetric"]
     """Which softmaxes the loss averages."""
-    soft_targets_km: float | None
+    soft_targets_km: Positive | None
     """Targets proportional to exp(-distance / this); null = one-hot, as published."""
-    num_random_negatives: int
+    num_random_negatives: Whole
     """Extra coordinates drawn from the gallery in each step."""
-    queue_size: int
+    queue_size: Whole
     """Coordinates of earlier steps that serve as further negatives."""
-    queue_mask_km: float
+    queue_mask_km: Amount
     """Entries of the queue nearer than this to a frame are no negatives of it."""
-    gps_noise_m: float
+    gps_noise_m: Amount
     """Standard deviation of the noise on a batch's coordinates."""
-    queue_noise_m: float
+    queue_noise_m: Amount
     """Standard deviation of the noise on the queue's coordinates."""
 
 
 @dataclass(frozen=True)
 class GeoCLIP(PhaseOne):
-    """The image baseline; with `epochs: 0` it is used as it starts: zero-shot."""
+    """The image baseline."""
 
-    sigmas: tuple[float, ...]
+    epochs: Whole
+    """Passes over the train clips; 0 = it is used as it starts: zero-shot."""
+    sigmas: tuple[Positive, ...]
     """In the place of `model.location.sigmas`."""
     image_start: str | None
     """Image perceptron in features.encoders_dir to start from; null = random weights."""
@@ -205,7 +254,7 @@ class GeoCLIP(PhaseOne):
 class Classifier(Training):
     """The classifiers of the paper's tables: cells of train coordinates, one encoder, no time."""
 
-    cell_km: float
+    cell_km: Positive
     """Cells are as many as squares of this side that hold a train frame."""
 
 
@@ -220,17 +269,17 @@ class CityGuessr(Training):
     """Weights in features.encoders_dir that VideoMAE starts from; null = random weights."""
     encoders: tuple[str, ...]
     """frames: encoders whose features are read, of those in `features.encoders`."""
-    width: int
+    width: Count
     """frames: width of the Transformer."""
-    layers: int
+    layers: Whole
     """frames: its layers; 0 = the mean over frames is all that is seen."""
-    heads: int
+    heads: Count
     """frames: its attention heads."""
-    ffn: int
+    ffn: Count
     """frames: its feed-forward width."""
-    dropout: float
+    dropout: Dropout
     """frames: dropout in the Transformer."""
-    frame_stride: int
+    frame_stride: Count
     """videomae: every so many-th frame from the start is taken, if the video is long enough."""
     pixels: Literal["imagenet", "unit"]
     """videomae: pixels are normalised by ImageNet's statistics, or scaled to [0, 1] only."""
@@ -243,21 +292,21 @@ class CityGuessr(Training):
     features.encoders_dir."""
     text_levels: Literal["all", "city"]
     """Levels whose names make the text target."""
-    scene_weight: float
+    scene_weight: Amount
     """Weight of the scene loss."""
-    text_weight: float
+    text_weight: Amount
     """Weight of the mean text loss; 12 is the published sum over a batch of 12."""
     optimizer: Literal["adam", "adamw"]
     """adam: L2 weight decay and one rate for all; adamw: decoupled, VideoMAE at its own rate."""
     schedule: Literal["decay", "cosine"]
     """After warm-up: `decay` after each epoch, or a cosine to nothing at the end."""
-    backbone_learning_rate: float
+    backbone_learning_rate: Positive
     """adamw: peak learning rate of a backbone that starts from trained weights."""
     selection: Literal["last", "best"]
     """The weights that are kept: of the last epoch, or of the one with the best val city top-1."""
     inference: Literal["codependent", "independent", "product", "tree"]
     """How four levels' logits become an answer (cityguessr.md section 6; tree is ours)."""
-    least_probability: float
+    least_probability: Share
     """An answer goes down to the last level whose calibrated probability is at least this."""
 
 
@@ -272,13 +321,13 @@ class Aerial:
     """Where the imagery lies, relative to the workspace or absolute; flyover: null."""
     kind: Literal["centred", "uncentred"]
     """centred: one tile around each fix; uncentred: the tiles of a grid."""
-    zoom: int
+    zoom: Zoom
     """Of the grid; a centred tile is as large as a tile of the grid."""
-    ground_km: float | None
+    ground_km: Positive | None
     """geotiff: width of a tile on the ground, in place of zoom; null = zoom decides."""
-    tile_pixels: int
+    tile_pixels: Count
     """Side of a tile's picture when it is embedded."""
-    region_tiles: int
+    region_tiles: Count
     """Tiles along a side of a region."""
 
 
@@ -290,26 +339,26 @@ class Gama(Training):
     is the factor on the learning rate at each of the `milestones`.
     """
 
-    milestones: tuple[int, ...]
+    milestones: tuple[Count, ...]
     """Epochs after which the learning rate falls."""
-    width: int
+    width: Count
     """Channels of the networks' first stage; each later stage doubles them."""
-    blocks: int
+    blocks: Count
     """Residual blocks a stage."""
     ground: Literal["video", "image"]
     """video: a 3-D network over the clip; image: a 2-D network over its centre frame, the baseline
     Image-CB."""
     stem: Literal["reference", "fast"]
     """Of 2-D networks: stride 1 and no max-pool as released, or torchvision's own."""
-    dropout: float
+    dropout: Dropout
     """After every residual block of the 3-D network."""
     tx: Literal["aerial", "video", "dual", "none"]
     """Which side's map a Transformer reads; elsewhere it is averaged."""
-    tx_layers: int
+    tx_layers: Whole
     """Layers of the Transformer."""
-    tx_heads: int
+    tx_heads: Count
     """Its attention heads."""
-    tx_dropout: float
+    tx_dropout: Dropout
     """Its dropout."""
     positions: Literal["none", "sinusoidal"]
     """Its position encoding; the paper has one, the released code none."""
@@ -317,18 +366,18 @@ class Gama(Training):
     """Weights in features.encoders_dir that the ground network starts from; null = random ones."""
     aerial_start: str | None
     """Weights in features.encoders_dir that the aerial network starts from; null = random ones."""
-    frames_per_second: float
+    frames_per_second: Positive
     """Frames of the videos that are read, of which clips are made."""
-    stride: int
+    stride: Count
     """Each so-manyth frame of a clip's span is taken."""
-    frame_size: tuple[int, int]
+    frame_size: tuple[Count, Count]
     """Rows and columns to which frames are scaled."""
     pixels: Literal["cached", "read"]
     """cached: all frames and tiles are scaled once, into arrays; read: files are read whenever
     training needs them, as no disk holds the published scale twice."""
-    clip_crop: tuple[int, int]
+    clip_crop: tuple[Count, Count]
     """Rows and columns that are seen of them."""
-    tile_crop: int
+    tile_crop: Count
     """Rows and columns that are seen of a tile or region of aerial.tile_pixels."""
     augment: bool
     """Random crops, turns and mirror images in training; else the middle is seen."""
@@ -339,15 +388,15 @@ class Gama(Training):
     such a list."""
     loss: Literal["nt_xent", "triplet"]
     """NT-Xent, or the margin loss of the baseline Triplet-B."""
-    temperature: float
+    temperature: Positive
     """nt_xent: what similarities are divided by."""
-    margin: float
+    margin: Amount
     """triplet: how much nearer than all others the right partner is to be."""
     center_test_clip: bool
     """Evaluation: a fix is in the middle of its clip, not at its beginning."""
-    near_km: float
+    near_km: Positive
     """Evaluation, centred tiles: answers this near are right; published is 0.05 mile."""
-    top1_km: dict[str, float]
+    top1_km: dict[str, Positive]
     """Evaluation: distances of first answers, by the name that they have in top1_at_NAME."""
     kept: Literal["top10", "top1pct", "top10pct"]
     """Regions in whose tiles the hierarchical search looks again."""
@@ -361,30 +410,30 @@ class Screening(Training):
     are GAMa-Net's, too.
     """
 
-    frames_per_clip: int
+    frames_per_clip: Count
     """Tiles of a sequence; published are 32 and 8."""
-    milestones: tuple[int, ...]
+    milestones: tuple[Count, ...]
     """Epochs after which the learning rate falls."""
-    width: int
+    width: Count
     """Channels of the networks' first stage; each later stage doubles them."""
-    blocks: int
+    blocks: Count
     """Residual blocks a stage."""
     sequence: Literal["2d", "3d"]
     """2d: features of tiles are averaged; 3d: a 3-D network reads the tiles as frames."""
     stem: Literal["reference", "fast"]
     """Of 2-D networks, as in `Gama`."""
-    dropout: float
+    dropout: Dropout
     """After every residual block of the 3-D network."""
     small_start: str | None
     """Weights in features.encoders_dir that the network of tiles starts from; null = random."""
     large_start: str | None
     """Weights in features.encoders_dir that the network of regions starts from; null = random."""
-    fine_tune_epochs: int
+    fine_tune_epochs: Whole
     """Passes over the train videos by the tiles that GAMa-Net finds for them, after `epochs` by the
     true ones; 0 = none."""
-    fine_tune_batch_size: int
+    fine_tune_batch_size: Count
     """Videos a step of these."""
-    fine_tune_milestones: tuple[int, ...]
+    fine_tune_milestones: tuple[Count, ...]
     """Epochs of these after which the learning rate falls."""
 
 
@@ -396,17 +445,17 @@ class Heading:
     first training.
     """
 
-    seed: int
+    seed: Whole
     """As of every training."""
-    epochs: int
+    epochs: Whole
     """Passes over the train videos; 0 = GAMa-Net itself looks at turned tiles."""
-    learning_rate: float
+    learning_rate: Positive
     """Peak learning rate of Adam."""
-    milestones: tuple[int, ...]
+    milestones: tuple[Count, ...]
     """Epochs after which the learning rate falls by `gama.decay`."""
-    jitter_deg: float
+    jitter_deg: Degrees
     """Standard deviation of what is added to the true heading in training."""
-    num_candidates: int
+    num_candidates: Whole
     """Tiles of each clip that are turned; 0 = none."""
 
 
@@ -416,7 +465,7 @@ class Fusion:
 
     bundle: str | None
     """Folder of a VidTAG bundle, relative to the workspace or absolute; null = GAMa alone."""
-    mass: float
+    mass: Portion
     """Share of VidTAG's posterior in which tiles are looked for."""
 
 
@@ -424,20 +473,26 @@ class Fusion:
 class Noise:
     """Corruption of true tracks in Phase II (vidtag.md section 3.6)."""
 
-    collapse_probability: float
+    collapse_probability: Share
     """Share of sequences that become one of their points."""
     collapse_after: bool
     """Collapse falls on what jitter and shift have moved, instead of in their place."""
     drift: bool
     """The shift grows along the sequence, from nothing at its start."""
-    clean_probability: float
+    clean_probability: Share
     """Share of sequences that are left as they are."""
-    jitter_deg: tuple[float, float]
+    jitter_deg: tuple[Degrees, Degrees]
     """Range of the magnitude of the per-frame offset."""
-    shift_deg: float
+    shift_deg: Degrees
     """Largest magnitude of the offset of a whole sequence."""
-    predicted_probability: float
+    predicted_probability: Share
     """Share of sequences whose queries are Phase I's own predictions instead of corrupted truth."""
+
+    def __post_init__(self) -> None:
+        """Refuses a range in the wrong order."""
+        low, high = self.jitter_deg
+        if low > high:
+            raise ValueError(f"jitter_deg is [{low:g}, {high:g}]; the first must be the smaller")
 
 
 @dataclass(frozen=True)
@@ -446,11 +501,11 @@ class PhaseTwo(Training):
 
     loss: Literal["identity", "retrieval"]
     """identity: squared error to the identity, as published; retrieval: Phase I's loss again."""
-    off_diagonal_weight: float
+    off_diagonal_weight: Amount
     """Weight of the off-diagonal terms of the identity loss."""
-    diagonal_weight: float
+    diagonal_weight: Amount
     """Weight of the diagonal terms of the identity loss."""
-    same_place_km: float
+    same_place_km: Amount
     """Off-diagonal pairs closer than this are left out; 0 keeps all, as printed."""
     video_unit: Literal["mean", "concatenation"]
     """What stands for a video in the loss: the mean of its frames' embeddings, or all of them."""
@@ -465,13 +520,13 @@ class Search:
     method: Literal["exact", "coarse_to_fine", "faiss_flat", "faiss_ivf"]
     """exact: all of the gallery; coarse_to_fine: then finer points around the best, without end;
     faiss_...: the gallery through FAISS, with or without inverted lists."""
-    finest_km: float
+    finest_km: Positive
     """coarse_to_fine: spacing is halved until it is at most this."""
-    beam: int
+    beam: Count
     """coarse_to_fine: points a frame that are followed to the next level."""
-    num_lists: int
+    num_lists: Count
     """faiss_ivf: lists that the gallery is divided into."""
-    num_probes: int
+    num_probes: Count
     """faiss_ivf: lists that are looked through."""
 
 
@@ -486,13 +541,13 @@ class Evaluation:
     start, so that no more frames are seen at once than in training."""
     decoding: Literal["initial", "refined", "viterbi", "refined_viterbi"]
     """What `locate` and the gate use: Phase I's best, GeoRefiner's, or Viterbi over candidates."""
-    num_candidates: int
+    num_candidates: Count
     """Gallery points a frame that Viterbi chooses from."""
-    max_speed_kmh: dict[str, float]
+    max_speed_kmh: dict[str, Positive]
     """Speed prior of each mode."""
-    accuracy_km: tuple[float, ...]
+    accuracy_km: tuple[Positive, ...]
     """Thresholds of the accuracies."""
-    bootstrap_draws: int
+    bootstrap_draws: Count
     """Draws over clips for the intervals."""
 
 
@@ -549,7 +604,8 @@ def load(path: Path) -> Params:
     key `preset` names changes to that base which come first: those in `PRESETS`.
 
     Raises:
-        ValueError: a key is unknown or missing, or a value has the wrong type; names the key.
+        ValueError: a key is unknown or missing, or a value has the wrong type or lies outside its
+            range; names the key.
         FileNotFoundError: there is no such file.
     """
     parsed = _parse(Params, _resolved(path), "", str(path))
@@ -605,7 +661,8 @@ def parse(section: type[Any], values: Any, name: str) -> Any:
     """An instance of the dataclass `section` from plain values; `name` stands in errors.
 
     Raises:
-        ValueError: a key is unknown or missing, or a value has the wrong type; names the key.
+        ValueError: a key is unknown or missing, or a value has the wrong type or lies outside its
+            range; names the key.
     """
     return _parse(section, values, "", name)
 
@@ -614,7 +671,7 @@ def _parse(wanted: Any, value: Any, key: str, where: str) -> Any:
     origin, choices = typing.get_origin(wanted), typing.get_args(wanted)
     if dataclasses.is_dataclass(wanted):
         return _parse_section(wanted, value, key, where)
-    if origin is types.UnionType:
+    if origin in (types.UnionType, typing.Union):
         return None if value is None else _parse(choices[0], value, key, where)
     if origin is Literal:
         if value not in choices:
@@ -622,11 +679,35 @@ def _parse(wanted: Any, value: Any, key: str, where: str) -> Any:
         return value
     if origin in (tuple, dict):
         return _parse_many(wanted, value, key, where)
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+    if origin is Annotated:
+        return _parse_within(choices[0], choices[1], value, key, where)
+    return _parse_scalar(wanted, value, key, where)
+
+
+def _parse_within(wanted: Any, limits: Range, value: Any, key: str, where: str) -> Any:
+    number = _parse_scalar(wanted, value, key, where)
+    if number not in limits:
+        raise ValueError(f"{where}: {key} is {value!r}; it must be {limits}")
+    return number
+
+
+def _parse_scalar(wanted: Any, value: Any, key: str, where: str) -> Any:
+    found = _as_float(value) if wanted is float else value
+    if not isinstance(found, wanted) or (isinstance(found, bool) and wanted is not bool):
         raise ValueError(f"{where}: {key} is {value!r}; it must be of type {wanted.__name__}")
-    return value
+    if isinstance(found, float) and not math.isfinite(found):
+        raise ValueError(f"{where}: {key} is {value!r}; it must be a finite number")
+    return found
+
+
+def _as_float(value: Any) -> Any:
+    """Whole numbers are floats, too, and so is 1e-3, which YAML 1.1 reads as text."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return value
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return value
 
 
 def _parse_many(wanted: Any, value: Any, key: str, where: str) -> Any:
@@ -637,7 +718,8 @@ def _parse_many(wanted: Any, value: Any, key: str, where: str) -> Any:
         return {str(k): _parse(choices[1], v, f"{key}.{k}", where) for k, v in value.items()}
     fixed = None if choices[-1] is Ellipsis else len(choices)
     if not isinstance(value, list) or (fixed and len(value) != fixed):
-        raise ValueError(f"{where}: {key} is {value!r}; it must be a list")
+        count = f" of {fixed}" if fixed else ""
+        raise ValueError(f"{where}: {key} is {value!r}; it must be a list{count}")
     return tuple(_parse(choices[0], item, key, where) for item in value)
 
 
@@ -645,7 +727,7 @@ def _parse_section(section: Any, value: Any, key: str, where: str) -> Any:
     name = key or "the file"
     if not isinstance(value, dict):
         raise ValueError(f"{where}: {name} must be a mapping of keys to values")
-    hints = typing.get_type_hints(section)
+    hints = typing.get_type_hints(section, include_extras=True)
     prefix = f"{key}." if key else ""
     unknown = [k for k in value if k not in hints]
     if unknown:
@@ -653,4 +735,8 @@ def _parse_section(section: Any, value: Any, key: str, where: str) -> Any:
     missing = [k for k in hints if k not in value]
     if missing:
         raise ValueError(f"{where}: missing key {prefix}{missing[0]}")
-    return section(**{k: _parse(hints[k], v, f"{prefix}{k}", where) for k, v in value.items()})
+    parsed = {k: _parse(hints[k], v, f"{prefix}{k}", where) for k, v in value.items()}
+    try:
+        return section(**parsed)
+    except ValueError as error:
+        raise ValueError(f"{where}: {prefix}{error}") from error

@@ -3,6 +3,8 @@
 import ast
 import dataclasses
 import json
+import re
+import typing
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,7 @@ def _is_class(node):
         ("clips", {"seed": True}, r"clips\.seed is True; it must be of type int"),
         ("clips", {"seed": 1.5}, r"clips\.seed is 1\.5"),
         ("clips", {"source": "moon"}, r"clips\.source is 'moon'; it must be one of flyover"),
+        ("gama", {"clip_crop": [40]}, r"gama\.clip_crop is \[40\]; it must be a list of 2"),
         ("features", {"encoders": "one"}, r"features\.encoders is 'one'; it must be a list"),
         ("evaluation", {"accuracy_km": [1, "far"]}, r"evaluation\.accuracy_km is 'far'"),
         ("evaluation", {"max_speed_kmh": [1]}, r"max_speed_kmh is \[1\]; it must be a mapping"),
@@ -69,6 +72,90 @@ def _is_class(node):
 def test_mistakes_are_named_with_key_and_file(tmp_path, section, values, message):
     with pytest.raises(ValueError, match=r"params\.yaml: .*" + message):
         config.load(_changed(tmp_path, section, **values))
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("phase_one", {"epochs": -3}, "phase_one.epochs is -3; it must be at least 1"),
+        ("phase_one", {"epochs": 0}, "phase_one.epochs is 0; it must be at least 1"),
+        ("geoclip", {"epochs": -1}, "geoclip.epochs is -1; it must be at least 0"),
+        ("phase_one", {"batch_size": 0}, "phase_one.batch_size is 0; it must be at least 1"),
+        ("gama", {"frames_per_clip": 0}, "gama.frames_per_clip is 0; it must be at least 1"),
+        ("phase_two", {"seed": -1}, "phase_two.seed is -1; it must be at least 0"),
+        ("classifier", {"learning_rate": 0}, "learning_rate is 0; it must be above 0"),
+        ("classifier", {"learning_rate": "-1e-3"}, "is '-1e-3'; it must be above 0"),
+        ("classifier", {"cell_km": float("nan")}, "cell_km is nan; it must be a finite number"),
+        ("clips", {"max_gap_s": float("inf")}, "max_gap_s is inf; it must be a finite number"),
+        ("gama", {"decay": 1.5}, "gama.decay is 1.5; it must be above 0 and at most 1"),
+        ("model", {"dropout": 1.0}, "model.dropout is 1.0; it must be at least 0 and below 1"),
+        (
+            "heading",
+            {"jitter_deg": 181},
+            "jitter_deg is 181; it must be at least 0 and at most 180",
+        ),
+        ("gallery", {"padding_deg": -0.1}, "gallery.padding_deg is -0.1; it must be at least 0"),
+        ("phase_one", {"clip_gradients": 0.0}, "clip_gradients is 0.0; it must be above 0"),
+        ("gama", {"milestones": [60, 0]}, "gama.milestones is 0; it must be at least 1"),
+        ("evaluation", {"accuracy_km": [-25]}, "accuracy_km is -25; it must be above 0"),
+        ("evaluation", {"max_speed_kmh": {"car": 0}}, "max_speed_kmh.car is 0; it must be above 0"),
+        ("clips", {"min_frames": 21}, "clips.min_frames is 21; it must be at most max_frames: 20"),
+    ],
+)
+def test_numbers_out_of_range_are_named_with_key_value_and_file(tmp_path, section, values, message):
+    path = _changed(tmp_path, section, **values)
+    with pytest.raises(ValueError, match=re.escape(message)) as refused:
+        config.load(path)
+    assert str(refused.value).startswith(f"{path}: {section}.")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"shift_deg": -5}, "phase_two.noise.shift_deg is -5; it must be at least 0"),
+        (
+            {"clean_probability": 1.1},
+            "clean_probability is 1.1; it must be at least 0 and at",
+        ),
+        ({"jitter_deg": [2.0, 0.1]}, "noise.jitter_deg is [2, 0.1]; the first must be the smaller"),
+    ],
+)
+def test_numbers_of_a_section_in_a_section_are_judged_too(tmp_path, values, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        config.load(_overlay(tmp_path, phase_two={"noise": values}))
+
+
+def test_a_section_from_a_bundle_is_judged_too():
+    search = {"method": "exact", "finest_km": 0, "beam": 32, "num_lists": 8, "num_probes": 8}
+    with pytest.raises(ValueError, match=r"^bundle\.json: finest_km is 0; it must be above 0$"):
+        config.parse(config.Search, search, "bundle.json")
+
+
+def _numbers(wanted, key):
+    """The numbers that a type holds, each with its key and, if it has one, its range."""
+    if dataclasses.is_dataclass(wanted):
+        for name, hint in typing.get_type_hints(wanted, include_extras=True).items():
+            yield from _numbers(hint, f"{key}.{name}")
+    elif typing.get_origin(wanted) is typing.Annotated:
+        yield key, typing.get_args(wanted)[1]
+    elif wanted in (int, float):
+        yield key, None
+    elif typing.get_origin(wanted) is not typing.Literal:
+        for part in typing.get_args(wanted):
+            yield from _numbers(part, key)
+
+
+def test_every_number_has_a_range():
+    found = list(_numbers(config.Params, ""))
+    assert [key for key, limits in found if not isinstance(limits, config.Range)] == []
+    assert len(found) > 150
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "0.001", "1.0e-3"])
+def test_a_number_is_read_however_it_is_written(tmp_path, text):
+    path = _changed(tmp_path, "phase_one", learning_rate=7.25)
+    path.write_text(path.read_text().replace("7.25", text))
+    assert config.load(path).phase_one.learning_rate == 0.001
 
 
 def test_whole_numbers_are_taken_where_floats_are_meant(tmp_path):
