@@ -558,17 +558,15 @@ class Registry:
     domain: str | None
     """Models are registered as vidtag-DOMAIN, cityguessr-DOMAIN and gama-DOMAIN, and champions are
     compared within a domain; null = `clips.source`, but the plain names on Flyover Earth."""
-    least_clips: int
+    least_clips: Annotated[int, Range(least=2)]
     """Val clips, of GAMa videos, that a challenger needs: fewer decide by chance (decision 25)."""
 
     def __post_init__(self) -> None:
-        """Refuses what MLflow could not name, and a verdict on a single clip."""
+        """Refuses what MLflow could not name."""
         if self.domain is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", self.domain):
             raise ValueError(
                 f"registry.domain is {self.domain!r}; use letters, digits, _ and -, or null"
             )
-        if self.least_clips < 2:
-            raise ValueError(f"registry.least_clips is {self.least_clips}; it must be at least 2")
 
 
 @dataclass(frozen=True)

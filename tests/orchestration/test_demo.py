@@ -42,6 +42,8 @@ def test_photos_of_ones_own_are_located_with_the_champion(root, params, photogra
     (place / "params.yaml").write_text(yaml.safe_dump(config.as_dict(own), sort_keys=False))
     stages.recordings(place, own, [str(folder)], "trip", None, 0.0)
     stages.ingest(place, own)
+    name = registry.name_of("vidtag", own)
+    Tracking(root=str(place)).client().rename_registered_model("vidtag", name)
     files = demo.locate(place)
     assert len((place / "out" / "demo" / "track.csv").read_text().splitlines()) == 9
     assert all(path.parent == place / "out" / "demo" for path in files)
