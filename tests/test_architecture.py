@@ -52,7 +52,7 @@ def test_commands_of_dvc_are_commands_of_ours(stage):
 
 README = (ROOT / "README.md").read_text()
 LINES = re.findall(r"^ {4}((?:make|vidtag|dvc|\.) .*)", README, re.MULTILINE)
-PRINTED = [shlex.split(part) for line in LINES for part in line.split(" #")[0].split("; ")]
+PRINTED = [shlex.split(part) for line in LINES for part in re.split("; | && ", line.split(" #")[0])]
 """Commands to be typed, as words."""
 
 
@@ -79,7 +79,7 @@ def test_commands_in_readme_are_taken_as_they_are_printed(words):
 
 def test_readme_names_commands_options_and_targets_that_exist():
     code = "\n".join([*LINES, *re.findall(r"`[^`]+`", README)])
-    for name, rest in re.findall(r"vidtag ([a-z][a-z-]*)([^`#\n]*)", code):
+    for name, rest in re.findall(r"vidtag ([a-z][a-z-]*)([^`#&\n]*)", code):
         known = {option for each in commands()[name].params for option in each.opts}
         assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= known, name
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

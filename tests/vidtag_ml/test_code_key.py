@@ -36,7 +36,7 @@ CHANGES = {
     ("sources/sanity.py", "judge"): OWN,
     ("sources/msls.py", "write"): {"ingest_msls"},
     ("plots.py", "tracks_sheet"): set(),
-    ("cli_output.py", "print_located"): set(),
+    ("cli_output.py", "_print_track"): set(),
 }  # fmt: skip
 """One number changed in a definition -> the stages that are stale, all of them."""
 
