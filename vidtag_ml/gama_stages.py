@@ -137,14 +137,7 @@ def heading(root: Path, params: config.Params, logger: "Logger | None" = None) -
 def evaluate_gama(root: Path, params: config.Params, split: str = "test") -> bool:
     """Makes `out/evaluation/gama/<split>/`: figures, answers and tracks of GAMa."""
     at = layout.of(root, params)
-    key = {
-        **_report_key(at, params, split),
-        "screening": stages.model_digest(at.model("screening"), "vidtag train screening"),
-        "heading": stages.model_digest(at.model("heading"), "vidtag train heading"),
-        "vidtag": _fused_digest(at, params),
-        "params": {n: config.as_dict(getattr(params, n)) for n in _REPORTED},
-        **code_key.of("evaluate_gama"),
-    }
+    key = evaluation_key(at, params, split) | code_key.of("evaluate_gama")
 
     def build(aside: Path) -> None:
         from vidtag_ml import crossview_embeddings, evaluate_gama, predict
@@ -158,6 +151,17 @@ def evaluate_gama(root: Path, params: config.Params, split: str = "test") -> boo
         report.write(aside)
 
     return stage.make(at.evaluation("gama", split), key, build)
+
+
+def evaluation_key(at: Layout, params: config.Params, split: str) -> dict[str, Any]:
+    """What the report on GAMa depends on, but for code."""
+    return {
+        **_report_key(at, params, split),
+        "screening": stages.model_digest(at.model("screening"), "vidtag train screening"),
+        "heading": stages.model_digest(at.model("heading"), "vidtag train heading"),
+        "vidtag": _fused_digest(at, params),
+        "params": {n: config.as_dict(getattr(params, n)) for n in _REPORTED},
+    }
 
 
 def evaluate_flat(
@@ -324,10 +328,20 @@ def _data_key(at: Layout) -> dict[str, Any]:
     }
 
 
+def _seen_key(at: Layout, params: config.Params) -> dict[str, Any]:
+    """What networks see; the imagery itself where pixels are read from it each time."""
+    read = params.gama.pixels == "read"
+    return {
+        **_data_key(at),
+        "pixels": stages.input_digest(at.aerial_pixels, "vidtag aerial"),
+        "imagery": _fingerprint(_imagery(at.root, params)) if read else None,
+    }
+
+
 def _report_key(at: Layout, params: config.Params, split: str) -> dict[str, Any]:
     stages.check_split(split)
     return {
-        **_data_key(at),
+        **_seen_key(at, params),
         "gama": stages.model_digest(at.model("gama"), "vidtag train gama"),
         "draws": params.evaluation.bootstrap_draws,
         "accuracy_km": list(params.evaluation.accuracy_km),
@@ -343,15 +357,14 @@ def _fused(at: Layout, params: config.Params) -> Path | None:
 
 def _fused_digest(at: Layout, params: config.Params) -> str | None:
     folder = _fused(at, params)
-    return None if folder is None else stages.input_digest(folder / "bundle.json", "make demo")
+    return None if folder is None else stages.input_digest(folder, "vidtag bundle")
 
 
 def _gama_key(at: Layout, params: config.Params) -> dict[str, Any]:
     settings, folder = params.gama, at.root / params.features.encoders_dir
     day = _day_list(at.root, params)
     return {
-        **_data_key(at),
-        "pixels": stages.input_digest(at.aerial_pixels, "vidtag aerial"),
+        **_seen_key(at, params),
         "params": {k: v for k, v in config.as_dict(settings).items() if k not in _JUDGED_BY},
         "day": None if day is None else stage.digest(day),
         "ground_start": _start(folder, settings.ground_start),

@@ -69,12 +69,7 @@ def guess_bundle(root: Path, params: config.Params) -> bool:
         "dataset": at.source,
         "tables": stages.tables_digest(at.dataset),
         "model": stages.model_digest(at.model("cityguessr"), _COMMAND),
-        "encoders": {
-            name: stages.input_digest(
-                folder / f"{name}.safetensors", f"vidtag weights fetch {name}"
-            )
-            for name in encoders
-        },
+        "encoders": stages.encoders_digest(folder, encoders),
     }
     key = {
         **made_from,

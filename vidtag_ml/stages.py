@@ -181,13 +181,7 @@ def gallery(root: Path, params: config.Params) -> bool:
 def features(root: Path, params: config.Params) -> bool:
     """Makes `out/features/`: the frozen encoders' outputs for all frames of all clips."""
     at, folder = layout.of(root, params), root / params.features.encoders_dir
-    encoders = {
-        name: [
-            input_digest(folder / f"{name}.{kind}", f"vidtag weights fetch {name}")
-            for kind in ("json", "safetensors")
-        ]
-        for name in params.features.encoders
-    }
+    encoders = encoders_digest(folder, params.features.encoders)
     settings = {
         "frames_per_second": params.features.frames_per_second,
         "views": params.features.views,
@@ -338,10 +332,7 @@ def bundle(root: Path, params: config.Params) -> bool:
         "tables": tables_digest(at.dataset),
         "gallery": input_digest(at.gallery, "vidtag gallery"),
         "model": model_digest(at.model("vidtag"), _COMMANDS["vidtag"]),
-        "encoders": {
-            name: input_digest(folder / f"{name}.safetensors", f"vidtag weights fetch {name}")
-            for name in params.features.encoders
-        },
+        "encoders": encoders_digest(folder, params.features.encoders),
     }
     key = {
         **made_from,
@@ -395,6 +386,17 @@ def tables_digest(dataset: Path) -> dict[str, str]:
 def model_digest(folder: Path, command: str) -> dict[str, str]:
     """Digests of what `base.save` wrote: the losses beside it do not matter to later stages."""
     return {n: input_digest(folder / n, command) for n in ("model.json", "model.safetensors")}
+
+
+def encoders_digest(folder: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    """Digests of the card and the weights of frame encoders, by name."""
+    return {
+        name: [
+            input_digest(folder / f"{name}.{kind}", f"vidtag weights fetch {name}")
+            for kind in ("json", "safetensors")
+        ]
+        for name in names
+    }
 
 
 def _data_key(at: Layout) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from vidtag_ml import code_key, config, layout, stages
+from vidtag_ml import code_key, config, layout, place_stages, stages
 
 TRAINED = ("phase_one", "phase_two", "geoclip", "cityguessr")
 
@@ -52,6 +52,13 @@ def test_changed_bytes_are_noticed(copy):
     with (copy / "data" / "gallery" / "gallery.parquet").open("ab") as file:
         file.write(b"x")
     assert stages.gallery(copy, load(copy))
+
+
+def test_an_encoders_card_is_part_of_bundles(copy):
+    card = copy / "data" / "encoders" / "flyover_clip.json"
+    card.write_text(card.read_text() + "\n")
+    assert stages.bundle(copy, load(copy))
+    assert place_stages.guess_bundle(copy, load(copy))
 
 
 def test_changed_parameter_reaches_only_what_depends_on_it(copy):
