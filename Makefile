@@ -25,7 +25,7 @@ test: check ## check, then the whole test suite
 	pytest -n auto --maxprocesses 4 --dist loadfile
 
 keys: setup ## after a change of code: note in vidtag_ml/code.json which stages it makes out of date
-	python -m vidtag_ml.code_key
+	python -m vidtag_ml.workflow.code_key
 
 bench: setup ## train and measure every model and ablation on Flyover: one table in out/benchmark
 	vidtag benchmark

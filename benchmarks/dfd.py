@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from rich.console import Console
 
-from vidtag_ml import metrics
+from vidtag_ml.metrics import tracks as track_metrics
 
 NUM_PAIRS, NUM_POINTS = 10_000, 64
 OPERATIONS = {"km": 3 + 3 + 2 + 2 + 1, "deg": 2 + 3 + 2 + 1 + 2 + 1}
@@ -27,7 +27,7 @@ def main() -> None:
     truths = start[:, None] + rng.normal(0, 0.01, (NUM_PAIRS, NUM_POINTS, 2)).cumsum(1)
     predictions = truths + rng.normal(0, 0.1, truths.shape)
     rate = _operations_per_second()
-    for unit, measure in (("km", metrics.dfds_km), ("deg", metrics.dfds_deg)):
+    for unit, measure in (("km", track_metrics.dfds_km), ("deg", track_metrics.dfds_deg)):
         operations = OPERATIONS[unit] * NUM_PAIRS * NUM_POINTS**2
         limit_s = operations / rate
         taken_s = _seconds(functools.partial(measure, predictions, truths))

@@ -5,7 +5,8 @@ encoders alone, on batches of the same size that are already resized and normali
 in one process. Run as `python -m benchmarks.features`; reads the workspace's Flyover clips, or
 renders some if there are none.
 
-Belongs here: this one measurement. Does not belong here: what is measured (vidtag_ml/features.py).
+Belongs here: this one measurement. Does not belong here: what is measured
+(vidtag_ml/features/extraction.py).
 """
 
 import functools
@@ -21,10 +22,13 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from vidtag_ml import clips, config, features, video
-from vidtag_ml.clips import Tables
-from vidtag_ml.models.backbones import FrameEncoder
-from vidtag_ml.sources import flyover_dataset
+from vidtag_ml import config
+from vidtag_ml.dataset import tables as clip_tables
+from vidtag_ml.dataset.tables import Tables
+from vidtag_ml.encoders.frames import FrameEncoder
+from vidtag_ml.features import extraction
+from vidtag_ml.ingest.flyover import dataset as flyover_dataset
+from vidtag_ml.media import video
 
 NUM_CLIPS = 200
 ROUNDS = 3
@@ -39,7 +43,7 @@ def dataset(folder: Path, settings: config.Clips, scratch: Path) -> tuple[Tables
         folder = scratch / "flyover"
         counts = {"num_train": NUM_CLIPS - 20, "num_val": 10, "num_test": 10}
         flyover_dataset.write(replace(settings, **counts), folder)
-    tables = clips.read(folder)
+    tables = clip_tables.read(folder)
     return replace(tables, clips=tables.clips.head(NUM_CLIPS)), folder
 
 
@@ -82,7 +86,7 @@ def extraction_s(
     """Seconds of a whole extraction into an empty store."""
     with tempfile.TemporaryDirectory() as store:
         start = time.perf_counter()
-        features.extract(tables, folder, encoders, settings, Path(store))
+        extraction.extract(tables, folder, encoders, settings, Path(store))
         return time.perf_counter() - start
 
 
@@ -92,7 +96,7 @@ def main() -> int:
     settings = replace(params.features, views="whole")
     with tempfile.TemporaryDirectory() as scratch:
         tables, folder = dataset(Path("data/flyover"), params.clips, Path(scratch))
-        encoders = features.load_encoders(settings, Path(settings.encoders_dir))
+        encoders = extraction.load_encoders(settings, Path(settings.encoders_dir))
         batches = ready_batches(tables, folder, encoders, settings)
         num = sum(len(part) for part in next(iter(batches.values())))
         rounds = []

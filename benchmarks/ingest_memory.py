@@ -7,7 +7,7 @@ and merges the dataset. What decoders hold is not in it: it does not grow with t
 Run as `python -m benchmarks.ingest_memory [RECORDINGS]`; fails above a bar.
 
 Belongs here: this measurement, and the journals for it. Does not belong here: the rules of ingest
-(vidtag_ml/sources).
+(vidtag_ml/ingest).
 """
 
 import multiprocessing
@@ -20,15 +20,19 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from vidtag_ml import clips, code_key, config
-from vidtag_ml.sources import intake, journal, quarantine, recordings
-from vidtag_ml.sources.finding import Candidate
+from vidtag_ml import config
+from vidtag_ml.dataset import tables
+from vidtag_ml.ingest.own import inspection, journal
+from vidtag_ml.ingest.own import report as rejected_report
+from vidtag_ml.ingest.own import tables as own_tables
+from vidtag_ml.ingest.own.discovery import Candidate
+from vidtag_ml.workflow import code_key
 
 NUM_RECORDINGS, NUM_FIXES, NUM_PICTURES = 20_000, 60, 16
 FEWER = 4
 """The smaller size is this part of the larger; both fill the row groups that are held."""
 MOST_KB = 1.5
-HOW = intake.Intake(None, 0.0, 1.0, 2.0, {"walk": 10.0})
+HOW = inspection.Intake(None, 0.0, 1.0, 2.0, {"walk": 10.0})
 SETTINGS = config.Clips("recordings", None, 7, 8, 1, 1, 1, 16, 2.0, 0.0)
 
 
@@ -44,11 +48,13 @@ def make(root: Path, num: int) -> None:
         journal.write(file, journal.key_of(one, HOW, code), one.path, [found], added_ns=0)
 
 
-def _left_out(path: Path) -> intake.Record:
-    return intake.left_out(path, "no_position", "put its track beside it: a GPX of the same name")
+def _left_out(path: Path) -> inspection.Record:
+    return inspection.left_out(
+        path, "no_position", "put its track beside it: a GPX of the same name"
+    )
 
 
-def _taken_in(path: Path, number: int, rng: np.random.Generator) -> intake.Record:
+def _taken_in(path: Path, number: int, rng: np.random.Generator) -> inspection.Record:
     """A walk of a minute; each begins far from all others."""
     lat, lon = np.divmod(number, 1000)
     row = {
@@ -72,7 +78,7 @@ def _taken_in(path: Path, number: int, rng: np.random.Generator) -> intake.Recor
     fixes["lon"] = [lon / 3.0 - 160.0] * NUM_FIXES
     return {
         "clip": row,
-        "fixes": {name: fixes[name] for name in clips.FIX_COLUMNS if name != "clip_id"},
+        "fixes": {name: fixes[name] for name in tables.FIX_COLUMNS if name != "clip_id"},
         "began_utc_s": 1e9 + 3600.0 * number,
         "sources": [str(path)],
         "files": [str(path)],
@@ -95,11 +101,11 @@ def _taken_in(path: Path, number: int, rng: np.random.Generator) -> intake.Recor
 def take_in(root: Path) -> None:
     """What `vidtag ingest` does, and the merge of datasets."""
     dataset = root / "data" / "trip"
-    outcome, whole = recordings.ingest([str(root / "videos")], dataset, HOW, SETTINGS)
-    quarantine.write(root / "data" / "quarantine", "trip", whole.quarantined)
+    outcome, whole = own_tables.ingest([str(root / "videos")], dataset, HOW, SETTINGS)
+    rejected_report.write(root / "data" / "quarantine", "trip", whole.quarantined)
     with (root / "told.json").open("w") as told:
         told.writelines(f"{line}\n" for line in outcome.json_lines())
-    recordings.merge([dataset], SETTINGS, root / "data" / "recordings")
+    own_tables.merge([dataset], SETTINGS, root / "data" / "recordings")
 
 
 def _measure(root: Path, told: "multiprocessing.Queue[tuple[float, float]]") -> None:

@@ -4,7 +4,8 @@ The reference multiplies 16 queries with a million embeddings of width 512 in me
 takes the 32 best. The large search is in a process of its own, over a float16 file that is mapped.
 Run as `python -m benchmarks.retrieval [POINTS]`; takes 1 kB of disk a point while it runs.
 
-Belongs here: these measurements. Does not belong here: what is measured (vidtag_ml/retrieval.py).
+Belongs here: these measurements. Does not belong here: what is measured
+(vidtag_ml/retrieval/index.py).
 """
 
 import multiprocessing
@@ -19,9 +20,12 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from vidtag_ml import config, embeddings, geo, retrieval
-from vidtag_ml.models.base import AlignedModel
-from vidtag_ml.models.geoclip import GeoCLIP
+from vidtag_ml import config
+from vidtag_ml.earth import sphere
+from vidtag_ml.models.geoclip.network import GeoCLIP
+from vidtag_ml.models.gps_retrieval import embedding as gallery_embedding
+from vidtag_ml.models.gps_retrieval.network import AlignedModel
+from vidtag_ml.retrieval import search
 
 WIDTH, BATCH, K = 512, 16, 32
 IN_MEMORY, MAPPED = 1_000_000, 10_000_000
@@ -51,7 +55,7 @@ def exact_ratio() -> float:
         return (queries_NE @ gallery_GE.T).topk(K, 1).indices
 
     def ours() -> torch.Tensor:
-        return retrieval.search(queries_NE, gallery_GE, K)[1]
+        return search.search(queries_NE, gallery_GE, K)[1]
 
     assert torch.equal(plain(), ours())
     rounds = [(_seconds(plain), _seconds(ours)) for _ in range(ROUNDS)]
@@ -75,7 +79,7 @@ def mapped(num_points: int, folder: Path) -> None:
     """Searches a mapped gallery; prints time and the most anonymous memory."""
     path, peak_gb, done = folder / "embeddings.safetensors", [0.0], threading.Event()
     start = time.perf_counter()
-    gallery_GE = embeddings.write(small_model(), geo.equal_area_lattice(num_points), path)
+    gallery_GE = gallery_embedding.write(small_model(), sphere.equal_area_lattice(num_points), path)
     written_s = time.perf_counter() - start
 
     def watch() -> None:
@@ -85,7 +89,7 @@ def mapped(num_points: int, folder: Path) -> None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     queries_NE = torch.randn(BATCH, WIDTH, generator=torch.Generator().manual_seed(0))
-    taken_s = _seconds(lambda: retrieval.search(queries_NE, gallery_GE, K))
+    taken_s = _seconds(lambda: search.search(queries_NE, gallery_GE, K))
     done.set()
     watcher.join()
     _say(

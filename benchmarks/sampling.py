@@ -5,7 +5,8 @@ a seek to the key frame before each frame that needs one. Videos of 60 s with a 
 and every 250 frames are written first; all ways take turns in one process, open the file anew, and
 must return the same pictures. Run as `python -m benchmarks.sampling`.
 
-Belongs here: this one measurement. Does not belong here: what is measured (vidtag_ml/video.py).
+Belongs here: this one measurement. Does not belong here: what is measured
+(vidtag_ml/media/video.py).
 """
 
 import functools
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from vidtag_ml import video
+from vidtag_ml.media import video
 
 WIDTH, HEIGHT, FPS, SECONDS = 1280, 720, 30, 60
 KEY_EVERY_FRAMES = (60, 250)

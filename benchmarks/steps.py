@@ -4,7 +4,7 @@ Both see the same clips of random features, Phase I and then Phase II, in turns 
 bare loop has its batches ready and does nothing but loss, gradients and optimiser. Run as
 `python -m benchmarks.steps`.
 
-Belongs here: this one measurement. Does not belong here: what is measured (vidtag_ml/training).
+Belongs here: this one measurement. Does not belong here: what is measured (vidtag_ml/models).
 """
 
 import statistics
@@ -21,14 +21,15 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from vidtag_ml import config, geo
-from vidtag_ml.dataset import Batch, Frames
-from vidtag_ml.models import base
-from vidtag_ml.models.vidtag import VidTAG
-from vidtag_ml.training import fit
-from vidtag_ml.training.data import ClipDataModule
-from vidtag_ml.training.phase_one import PhaseOne, clip_data
-from vidtag_ml.training.phase_two import PhaseTwo, embedded
+from vidtag_ml import config
+from vidtag_ml.earth import sphere
+from vidtag_ml.features.batches import Batch, Frames
+from vidtag_ml.features.data_module import ClipDataModule
+from vidtag_ml.models import fit
+from vidtag_ml.models.gps_retrieval.contrastive import PhaseOne, clip_data
+from vidtag_ml.models.vidtag.network import VidTAG
+from vidtag_ml.models.vidtag.phase_two import PhaseTwo, embedded
+from vidtag_ml.retrieval import embeddings
 
 NUM_CLIPS, NUM_FRAMES = 768, 18
 WIDTHS = {"clip": 256, "dino": 512}
@@ -93,12 +94,12 @@ def main() -> int:
     """Prints seconds a step and ratio of both phases; 1 if one is above the bar."""
     params = config.load(Path("params.yaml"))
     one, two = replace(params.phase_one, epochs=1), replace(params.phase_two, epochs=1)
-    model, points_G2 = VidTAG(params.model, WIDTHS), geo.equal_area_lattice(50_000)
+    model, points_G2 = VidTAG(params.model, WIDTHS), sphere.equal_area_lattice(50_000)
     train, val = clips(NUM_CLIPS), clips(8)
     data = clip_data(train, val, one)
     module = PhaseOne(model, one, points_G2, data.steps_per_epoch)
     ratios = [_compare("Phase I", module, data, one, lambda b: module.training_step(b, 0))]
-    gallery_GE = base.embed_gallery(model.eval(), points_G2)
+    gallery_GE = embeddings.embed_gallery(model.eval(), points_G2)
     data = clip_data(
         embedded(model, train, gallery_GE, 64), embedded(model, val, gallery_GE, 64), two
     )

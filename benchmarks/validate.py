@@ -4,7 +4,7 @@ Twice, in a process of its own each: tables in which all is well, and the worst,
 breaks several rules. The process reads the tables, judges them and writes the data docs, as the
 checks do one after another. Run as `python -m benchmarks.validate [CLIPS]`; fails above a bar.
 
-Belongs here: these measurements. Does not belong here: the rules (vidtag_ml/clips.py,
+Belongs here: these measurements. Does not belong here: the rules (vidtag_ml/dataset/tables.py,
 vidtag_assets/expectations.py).
 """
 
@@ -20,7 +20,8 @@ import pandas as pd
 from rich.console import Console
 
 from vidtag_assets import expectations
-from vidtag_ml import clips
+from vidtag_ml.dataset import rules
+from vidtag_ml.dataset import tables as clip_tables
 
 NUM_CLIPS, FIXES_PER_CLIP = 100_000, 16
 MAX_SPEED_KMH = {"walk": 10.0}
@@ -28,7 +29,7 @@ MIN_SPLIT_KM = 1.0
 MOST_SECONDS, MOST_GB = 60.0, 1.0
 
 
-def good_tables(num_clips: int) -> clips.Tables:
+def good_tables(num_clips: int) -> clip_tables.Tables:
     """Walks with a fix a second, one at each point of a lattice, 17 km apart if 100,000."""
     clip_ids = np.array([f"walk-{k:06d}" for k in range(num_clips)], object)
     side = int(np.ceil(np.sqrt(num_clips)))
@@ -68,14 +69,14 @@ def good_tables(num_clips: int) -> clips.Tables:
             "status": "measured",
         }
     )
-    return clips.Tables(clip, fix)
+    return clip_tables.Tables(clip, fix)
 
 
-def bad_tables(num_clips: int) -> clips.Tables:
+def bad_tables(num_clips: int) -> clip_tables.Tables:
     """The same, with columns that no rule lets pass: off Earth, at one time, of no known kind."""
     good = good_tables(num_clips)
     poor = {"dop": 99.0, "accuracy_m": -1.0, "altitude_m": -1e4, "fix_type": "4d"}
-    return clips.Tables(
+    return clip_tables.Tables(
         good.clips.assign(kind="film", num_frames=0, split="practice", content_md5="?", city=None),
         good.fixes.assign(lat=91.0, time_s=0.0, status="guessed", **poor),
     )
@@ -85,10 +86,10 @@ def judge(folder: Path) -> None:
     """Prints seconds and peak memory of each part; ends the process with 1 above a bar."""
     _say(f"  import of Great Expectations: {_measured(expectations.clips_suite)}")
     start = time.perf_counter()
-    tables = clips.read(folder)
+    tables = clip_tables.read(folder)
     _say(f"  reading: {time.perf_counter() - start:.1f} s, up to here at most {_peak_gb():.2f} GB")
     parts: dict[str, Callable[[], object]] = {
-        "problems": lambda: clips.problems(tables, MAX_SPEED_KMH, MIN_SPLIT_KM),
+        "problems": lambda: rules.problems(tables, MAX_SPEED_KMH, MIN_SPLIT_KM),
         "suite of clips": lambda: expectations.validate(
             tables.clips, expectations.clips_suite, folder / "docs" / "clips"
         ),
@@ -128,7 +129,7 @@ def main() -> int:
     for name, tables_of in (("all well", good_tables), ("all wrong", bad_tables)):
         _say(f"{name}: {num_clips:,} clips, {num_clips * FIXES_PER_CLIP:,} fixes")
         with tempfile.TemporaryDirectory(dir=".") as folder:
-            clips.write(Path(folder), tables_of(num_clips))
+            clip_tables.write(Path(folder), tables_of(num_clips))
             process = multiprocessing.get_context("spawn").Process(
                 target=judge, args=(Path(folder),)
             )

@@ -7,23 +7,23 @@ import dagster as dg
 
 from orchestration import jobs, schedules, sensors
 from vidtag_assets import (
-    cross_view,
+    cityguessr,
     dataset,
-    evaluation,
     features,
     gallery,
-    guessing,
+    gama,
+    geoclip,
     home,
-    recordings,
-    registration,
+    leaderboard,
+    own_recordings,
     runs,
-    training,
+    vidtag,
 )
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 """The repository, which is the workspace."""
-MODULES = [recordings, dataset, gallery, features, training, evaluation, registration, guessing]
+MODULES = [own_recordings, dataset, gallery, features, vidtag, geoclip, cityguessr, leaderboard]
 
 
 def build_definitions(**resources: Any) -> dg.Definitions:
@@ -41,8 +41,8 @@ def build_definitions(**resources: Any) -> dg.Definitions:
     }
     found = {**own, **resources}
     params = found["params_file"].load()
-    crosses = cross_view.fits(params)
-    modules = [*MODULES, *([cross_view] if crosses else [])]
+    crosses = gama.fits(params)
+    modules = [*MODULES, *([gama] if crosses else [])]
     loaded = dg.load_assets_from_modules(modules)
     assets = [asset for asset in loaded if isinstance(asset, dg.AssetsDefinition)]
     # An upstream asset that is never used would make the UI ask whether one is sure.

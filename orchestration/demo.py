@@ -1,7 +1,8 @@
 """`make demo`: the main job in one process, told as it happens, and a video located by its model.
 
 Belongs here: running the whole asset graph on the instance that `dagster dev` shows, and the
-summary of that. Does not belong here: the graph (definitions.py), locating (vidtag_ml.predict).
+summary of that. Does not belong here: the graph (definitions.py), locating
+(vidtag_ml.models.vidtag.locator).
 """
 
 import contextlib
@@ -23,8 +24,12 @@ from orchestration import jobs
 from orchestration.definitions import ROOT, defs
 from vidtag_assets import home, registry, runs
 from vidtag_assets.resources import Tracking
-from vidtag_ml import clips, config, layout, progress, recording, stage, stages
-from vidtag_ml.cli_output import print_figures, print_line
+from vidtag_ml import config
+from vidtag_ml.cli.output import print_figures, print_line
+from vidtag_ml.dataset import tables as clip_tables
+from vidtag_ml.models import recording
+from vidtag_ml.models.gps_retrieval import stages as gps_stages
+from vidtag_ml.workflow import layout, progress, stage
 
 FIGURES = (
     "median_km",
@@ -108,18 +113,20 @@ def materialize(defs: dg.Definitions, terminal: TextIO) -> str | None:
 
 def locate(root: Path) -> list[Path]:
     """Locates the first test clip with the model that answers; returns the files in `out/demo/`."""
-    from vidtag_ml.predict import Predictor, write_files
+    from vidtag_ml.models.vidtag.locator import Predictor, write_files
 
     params = config.load(root / "params.yaml")
     at = layout.of(root, params)
-    tables = clips.read(at.dataset)
+    tables = clip_tables.read(at.dataset)
     clip = tables.clips[tables.clips["split"] == "test"].iloc[0]
     tracking = Tracking(root=str(root))
     model = answering(tracking, registry.name_of(registry.NAME, params))
     bundle = registry.bundle_path(tracking, model)
     seen = recording.of_clip(tables, clip["clip_id"], at.dataset)
     track = Predictor.load(bundle).locate(seen)
-    truth, _ = clips.clip_positions(tables, clip["clip_id"], track.time_s, params.clips.max_gap_s)
+    truth, _ = clip_tables.clip_positions(
+        tables, clip["clip_id"], track.time_s, params.clips.max_gap_s
+    )
     return write_files(track, root / "out" / "demo", truth_T2=truth)
 
 
@@ -150,10 +157,10 @@ def summarise(root: Path, seconds: float) -> dict[str, Any]:
 
 
 def _summaries(root: Path) -> dict[str, Mapping[str, Any]]:
-    from vidtag_ml.evaluate import Report
+    from vidtag_ml.models.report import Report
 
     at = layout.of(root, config.load(root / "params.yaml"))
-    return {name: Report.read(at.evaluation(name)).summary for name in stages.MODELS}
+    return {name: Report.read(at.evaluation(name)).summary for name in gps_stages.MODELS}
 
 
 def _tell(root: Path, summary: Mapping[str, Any], files: list[Path]) -> None:

@@ -2,14 +2,12 @@
 
 import dagster as dg
 
-from vidtag_assets.cross_view import registered_gama
+from vidtag_assets.cityguessr import cityguessr_evaluation, cityguessr_model, registered_cityguessr
 from vidtag_assets.dataset import clips
-from vidtag_assets.evaluation import cityguessr_evaluation
 from vidtag_assets.gallery import gps_gallery
-from vidtag_assets.guessing import registered_cityguessr
-from vidtag_assets.recordings import own_recordings
-from vidtag_assets.registration import champion_model
-from vidtag_assets.training import cityguessr_model
+from vidtag_assets.gama import registered_gama
+from vidtag_assets.own_recordings import own_recordings
+from vidtag_assets.vidtag import champion_model
 
 take_in = dg.define_asset_job(
     "take_in",

@@ -5,7 +5,7 @@ import json
 import dagster as dg
 
 from orchestration.jobs import take_in
-from vidtag_assets import recordings, runs
+from vidtag_assets import own_recordings, runs
 from vidtag_assets.resources import Workspace
 
 automation = dg.AutomationConditionSensorDefinition(
@@ -25,11 +25,11 @@ automation = dg.AutomationConditionSensorDefinition(
 def inbox(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SensorResult:
     """Asks for a run for each folder that is new or changed, and at rest for a while."""
     seen = json.loads(context.cursor or "{}")
-    found = recordings.settled(workspace.path)
+    found = own_recordings.settled(workspace.path)
     new = {name: state for name, state in found.items() if seen.get(name) != state}
     return dg.SensorResult(
         run_requests=[dg.RunRequest(f"{n} {state}", partition_key=n) for n, state in new.items()],
-        dynamic_partitions_requests=[recordings.DATASETS.build_add_request(list(new))],
+        dynamic_partitions_requests=[own_recordings.DATASETS.build_add_request(list(new))],
         cursor=json.dumps({**seen, **new}),
     )
 

@@ -20,9 +20,11 @@ from PIL import ExifTags, Image
 
 from orchestration.definitions import build_definitions
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
-from vidtag_ml import clips, config, video
-from vidtag_ml.sources import flyover_dataset
-from vidtag_ml.stage import digest
+from vidtag_ml import config
+from vidtag_ml.dataset import tables as clip_tables
+from vidtag_ml.ingest.flyover import dataset as flyover_dataset
+from vidtag_ml.media import video
+from vidtag_ml.workflow.stage import digest
 
 ROOT = Path(__file__).parents[1]
 # Networks of a few weights: threads cost more than they give, most of all beside each other.
@@ -78,9 +80,9 @@ def tiny_world(params: config.Params, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
-def tables(tiny_world: Path) -> clips.Tables:
+def tables(tiny_world: Path) -> clip_tables.Tables:
     """The tables of the tiny world."""
-    return clips.read(tiny_world)
+    return clip_tables.read(tiny_world)
 
 
 @pytest.fixture(scope="session")
@@ -136,7 +138,7 @@ def write_encoder(folder: Path, name: str, model: str, dim: int) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from vidtag_ml.models.backbones import EncoderSpec, FrameEncoder
+    from vidtag_ml.encoders.frames import EncoderSpec, FrameEncoder
 
     half = (0.5, 0.5, 0.5)
     torch.manual_seed(dim)
@@ -163,17 +165,19 @@ def made(
     params: config.Params, tiny_encoders: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A workspace of the tiny world in which every stage has run."""
-    from vidtag_ml import place_stages, stages
+    from vidtag_ml.models.gps_retrieval import stages as gps_stages
+    from vidtag_ml.models.stages import STAGES
+    from vidtag_ml.models.vidtag import stages as vidtag_stages
 
     root = _workspace(tmp_path_factory.mktemp("made") / "tiny world", params, tiny_encoders)
     trained = ("phase_one", "phase_two", "geoclip")
     for name in ("ingest", "hierarchy", "gallery", "features", *trained):
-        assert getattr(stages, name)(root, params)
-    for name in stages.MODELS:
-        assert stages.evaluate_model(root, params, name)
-    assert stages.bundle(root, params)
+        assert STAGES[name](root, params)
+    for name in gps_stages.MODELS:
+        assert gps_stages.evaluate_model(root, params, name)
+    assert vidtag_stages.bundle(root, params)
     for name in ("cityguessr", "evaluate_cityguessr", "guess_bundle"):
-        assert getattr(place_stages, name)(root, params)
+        assert STAGES[name](root, params)
     return root
 
 
@@ -201,14 +205,15 @@ def made_gama(
     gama_params: config.Params, tiny_encoders: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, config.Params]:
     """A workspace in which every stage of GAMa has run, and its params."""
-    from vidtag_ml import gama_stages, stages
+    from vidtag_ml.ingest import stages as ingest_stages
+    from vidtag_ml.models.stages import STAGES
 
     root = tmp_path_factory.mktemp("made_gama") / "tiny world"
     _workspace(root, gama_params, tiny_encoders)
-    assert stages.ingest(root, gama_params)
+    assert ingest_stages.ingest(root, gama_params)
     made = ("aerial_gallery", "aerial_pixels", "gama", "screening", "heading", "evaluate_gama")
-    for name in (*made, "bundle"):
-        assert getattr(gama_stages, name)(root, gama_params)
+    for name in (*made, "aerial_bundle"):
+        assert STAGES[name](root, gama_params)
     return root, gama_params
 
 

@@ -1,6 +1,7 @@
 """What holds the parts together: one direction of imports, commands that exist, strict params."""
 
 import ast
+import graphlib
 import json
 import re
 import shlex
@@ -10,7 +11,11 @@ import dagster as dg
 import pytest
 import yaml
 
-from vidtag_ml import code_key, config, layout, stages
+from vidtag_ml import config
+from vidtag_ml.dataset import stages as dataset_stages
+from vidtag_ml.ingest import stages as ingest_stages
+from vidtag_ml.retrieval import stages as retrieval_stages
+from vidtag_ml.workflow import code_key, layout
 
 ROOT = Path(__file__).parents[1]
 TOOLS = {"dagster", "mlflow", "dvc", "great_expectations"}
@@ -98,7 +103,11 @@ def test_dependencies_of_dvc_are_data_that_it_makes(stage):
 def test_dvc_and_stages_depend_on_the_same(params, workspace):
     """Sections of the params, code and data are those that the stage's own record holds."""
     at = layout.of(workspace, params)
-    made = {"clips": stages.ingest, "hierarchy": stages.hierarchy, "gallery": stages.gallery}
+    made = {
+        "clips": ingest_stages.ingest,
+        "hierarchy": dataset_stages.hierarchy,
+        "gallery": retrieval_stages.gallery,
+    }
     codes = {"clips": "ingest_flyover", "hierarchy": "hierarchy", "gallery": "gallery"}
     for name, out in zip(DVC, (at.dataset, at.hierarchy, at.gallery), strict=True):
         assert made[name](workspace, params)
@@ -126,3 +135,59 @@ def test_params_files_load_strictly(path):
 
 def test_selections_by_string_work_in_this_environment():
     assert dg.AssetSelection.from_string("group:training")
+
+
+FLOORS = {
+    "vidtag_ml": 0, "config": 1, "workflow": 2, "earth": 3, "media": 3, "dataset": 4, "plots": 4,
+    "encoders": 5, "ingest": 5, "metrics": 5, "retrieval": 5, "aerial": 6, "features": 6,
+    "models": 7, "pretraining": 8, "cli": 9, "__main__": 10, "vidtag_assets": 10,
+    "orchestration": 11,
+}  # fmt: skip
+"""Rooms of vidtag_ml, and what stands on it: each imports from lower floors only."""
+SYSTEMS = {
+    "gps_retrieval": 1, "geoclip": 2, "classifier": 2, "vidtag": 3, "cityguessr": 4, "gama": 4,
+}  # fmt: skip
+"""Floors within vidtag_ml/models."""
+BARRED = {"network": {"data", "stages", "plots"}, "locator": {"stages", "train"}}
+"""Files of a system, and files of any system that they do not import."""
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for _, path in SOURCES
+}
+
+
+def our_imports(path):
+    """Modules of ours that a file imports: at its top, in functions, and for types alone."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            whole = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name if name in MODULES else node.module for name in whole)
+
+
+IMPORTS = {n: set(our_imports(path)) & set(MODULES) - {n} for n, path in MODULES.items()}
+PAIRS = [(here, there) for here, found in IMPORTS.items() for there in found]
+
+
+def room_of(module, within="vidtag_ml"):
+    return module.removeprefix(f"{within}.").split(".")[0]
+
+
+def test_rooms_import_from_lower_floors_only():
+    rooms = [(room_of(here), room_of(there)) for here, there in PAIRS]
+    assert {(a, b) for a, b in rooms if a != b and FLOORS[a] <= FLOORS[b]} == set()
+
+
+def test_systems_import_from_lower_systems_only():
+    rooms = [tuple(room_of(m, "vidtag_ml.models") for m in pair) for pair in PAIRS]
+    rooms = [(a, b) for a, b in rooms if a != b and {a, b} <= set(SYSTEMS)]
+    assert {(a, b) for a, b in rooms if SYSTEMS[a] <= SYSTEMS[b]} == set()
+
+
+def test_files_of_a_system_keep_to_their_part():
+    ours = [pair for pair in PAIRS if all(m.startswith("vidtag_ml.models.") for m in pair)]
+    leaves = [(here.rpartition(".")[2], there.rpartition(".")[2]) for here, there in ours]
+    assert {(a, b) for a, b in leaves if b in BARRED.get(a, ())} == set()
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    graphlib.TopologicalSorter(IMPORTS).prepare()

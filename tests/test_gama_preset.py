@@ -14,18 +14,17 @@ import torch
 import yaml
 
 from tests.data import bdd100k
-from vidtag_ml import (
-    config,
-    crossview,
-    crossview_embeddings,
-    embeddings,
-    evaluate,
-    gama_stages,
-    geo,
-    layout,
-    stages,
-)
-from vidtag_ml.training import gama as training
+from vidtag_ml import config
+from vidtag_ml.earth import sphere
+from vidtag_ml.ingest import stages as ingest_stages
+from vidtag_ml.models import report as models_report
+from vidtag_ml.models.gama import embedding as gama_embedding
+from vidtag_ml.models.gama import metrics as gama_metrics
+from vidtag_ml.models.gama import stages as gama_stages
+from vidtag_ml.models.gama import train as training
+from vidtag_ml.models.stages import STAGES as ALL_STAGES
+from vidtag_ml.retrieval import embeddings
+from vidtag_ml.workflow import layout
 
 ROOT = Path(__file__).parents[1]
 NETWORK = {"width": 4, "blocks": 1, "epochs": 1, "precision": "float32"}
@@ -69,9 +68,9 @@ def run(root, changes, *, videos):
     (root / "params.yaml").write_text(yaml.safe_dump({"base": base, **changes}))
     params = config.load(root / "params.yaml")
     bdd100k.make(root / params.clips.folder, aerial=True, seconds=17, videos=videos)
-    assert stages.ingest(root, params)
+    assert ingest_stages.ingest(root, params)
     for name in STAGES:
-        assert getattr(gama_stages, name)(root, params), name
+        assert ALL_STAGES[name](root, params), name
     return params
 
 
@@ -85,7 +84,7 @@ def made(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(made):
     root, params = made
-    return evaluate.Report.read(layout.of(root, params).evaluation("gama"))
+    return models_report.Report.read(layout.of(root, params).evaluation("gama"))
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +95,7 @@ def world(made):
 
 def test_nothing_is_made_again(made):
     root, params = made
-    assert not any(getattr(gama_stages, name)(root, params) for name in STAGES)
+    assert not any(ALL_STAGES[name](root, params) for name in STAGES)
 
 
 def test_every_figure_has_its_gallery_s_size(report):
@@ -124,16 +123,14 @@ def test_flat_figures_are_those_of_a_sorted_gallery(made, world, report):
     at = layout.of(root, params)
     drives = gama_stages.drives(at, params, "test")
     rows = np.unique(np.concatenate([drive.tile_N for drive in drives]))
-    bank = embeddings.read(at.model("gama") / crossview_embeddings.FILE)[
-        torch.from_numpy(rows)
-    ].float()
-    seen = crossview_embeddings.clips_seen(drives, world.footage, params.gama)
-    model = crossview_embeddings.read_gama(at.model("gama"))
-    clips = crossview_embeddings.embed_clips(model, params.gama, seen, drives, world.footage)
+    bank = embeddings.read(at.model("gama") / gama_embedding.FILE)[torch.from_numpy(rows)].float()
+    seen = gama_embedding.clips_seen(drives, world.footage, params.gama)
+    model = gama_embedding.read_gama(at.model("gama"))
+    clips = gama_embedding.embed_clips(model, params.gama, seen, drives, world.footage)
     score = (clips @ bank.T).numpy()
     wanted = np.array([np.flatnonzero(rows == drives[k].tile_N[fix])[0] for k, fix in seen])
     own = score[np.arange(len(seen)), wanted]
-    rank = (score >= own[:, None] - crossview.TIE).sum(1) - 1
+    rank = (score >= own[:, None] - gama_metrics.TIE).sum(1) - 1
     assert report.summary["strict_recall_at_5"] == pytest.approx((rank < 5).mean())
     assert report.summary["strict_gallery_size"] == len(rows)
 
@@ -142,7 +139,7 @@ def test_tracks_begin_at_the_answers_of_the_flat_search_and_end_near_the_way_s(r
     place = pd.DataFrame(world.tiles.latlon_G2, world.tiles.ids)
     assert report.summary["track"] == "turned"
     way = place.loc[report.frames["turned_top1"]].to_numpy()
-    away_km = geo.great_circle_km(report.frames[["lat", "lon"]].to_numpy(), way)
+    away_km = sphere.great_circle_km(report.frames[["lat", "lon"]].to_numpy(), way)
     assert np.median(away_km) <= world.tiles.protocol["tile_km"]
     assert (
         report.frames[["initial_lat", "initial_lon"]].to_numpy() == place.loc[report.frames["top1"]]
@@ -174,18 +171,18 @@ def test_a_resumed_training_ends_as_if_it_had_never_stopped(made, world, tmp_pat
 def test_embeddings_that_were_stopped_need_no_second_training(made, world, tmp_path, monkeypatch):
     out = tmp_path / "gama"
     shutil.copytree(layout.of(*made).model("gama"), out)
-    whole = (out / crossview_embeddings.FILE).read_bytes()
-    (out / crossview_embeddings.FILE).unlink()
+    whole = (out / gama_embedding.FILE).read_bytes()
+    (out / gama_embedding.FILE).unlink()
     monkeypatch.setattr(training.fit, "fit", None)
     training.train_gama(made[1].gama, world, out, progress=False)
-    assert (out / crossview_embeddings.FILE).read_bytes() == whole
+    assert (out / gama_embedding.FILE).read_bytes() == whole
 
 
 def test_ablations_run_on_tiles_of_the_grid_and_video_files(tmp_path):
     params = run(tmp_path, OTHER, videos=True)
     at = layout.of(tmp_path, params)
     assert len(gama_stages.drives(at, params, "train")) == 1
-    figures = evaluate.Report.read(at.evaluation("gama")).summary
+    figures = models_report.Report.read(at.evaluation("gama")).summary
     assert figures["gallery_size"] == 3 * 49
     assert figures["near_km"] is None
     assert figures["recall_at_5"] == figures["strict_recall_at_5"]

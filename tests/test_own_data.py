@@ -16,8 +16,11 @@ import yaml
 from tests.conftest import ROOT
 from vidtag_assets import cli, registry
 from vidtag_assets.resources import Dvc, Tracking
-from vidtag_ml import cli as ml
-from vidtag_ml import clips, config, track, video
+from vidtag_ml import config
+from vidtag_ml.cli import app as ml
+from vidtag_ml.dataset import tables
+from vidtag_ml.earth import track_files, tracks
+from vidtag_ml.media import encoding
 
 NOON = dt.datetime(2024, 6, 1, 12, tzinfo=dt.UTC)
 TOO_EARLY = {
@@ -46,12 +49,12 @@ def walk(path, number):
     """A video of twelve seconds, and its GPX beside it: a walk to the north, a day and a place."""
     pattern = np.random.default_rng(number).integers(0, 255, (12, 28, 3), np.uint8)
     pattern = pattern.repeat(8, 0).repeat(8, 1)
-    video.write(path, np.stack([pattern[:, 8 * k : 8 * k + 128] for k in range(12)]), 1.0, 18)
+    encoding.write(path, np.stack([pattern[:, 8 * k : 8 * k + 128] for k in range(12)]), 1.0, 18)
     latlon = np.stack([40 + number + np.arange(12) / 111_195, np.full(12, 8.0)], -1)
     time_s = np.arange(12.0)
     began = NOON + dt.timedelta(days=number)
-    walked = track.Track(path.stem, time_s, latlon, latlon, time_s / 12, began)
-    track.write_gpx(walked, path.with_suffix(".gpx"))
+    walked = tracks.Track(path.stem, time_s, latlon, latlon, time_s / 12, began)
+    track_files.write_gpx(walked, path.with_suffix(".gpx"))
 
 
 def photograph(folder, number):
@@ -127,7 +130,7 @@ def test_a_bundle_too_early_names_the_command_that_is_missing(said, before, name
 
 
 def test_own_recordings_and_photos_are_in_every_split(said, workspace):
-    table = clips.read(workspace / "data" / "recordings").clips
+    table = tables.read(workspace / "data" / "recordings").clips
     assert set(table["split"]) == {"train", "val", "test"}
     assert table["kind"].value_counts().to_dict() == {"video": 6, "frames": 6}
 

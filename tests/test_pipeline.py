@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from vidtag_assets import registry
-from vidtag_ml.predict import Predictor
+from vidtag_ml.models.vidtag.locator import Predictor
 
 
 def test_everything_is_materialized(world):

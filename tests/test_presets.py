@@ -14,11 +14,16 @@ import torch
 import yaml
 
 from tests.data import bdd100k, cityguessr68k, images, msls
-from vidtag_ml import config, evaluate, layout, place_stages, stages, weights
-from vidtag_ml.evaluate_places import PlaceReport
-from vidtag_ml.hierarchy import LEVELS
-from vidtag_ml.models import cityguessr, text, videomae
-from vidtag_ml.models.backbones import EncoderSpec, FrameEncoder
+from vidtag_ml import config
+from vidtag_ml.dataset.hierarchy import LEVELS
+from vidtag_ml.encoders import catalog, text, videomae
+from vidtag_ml.encoders.frames import EncoderSpec, FrameEncoder
+from vidtag_ml.models import report as models_report
+from vidtag_ml.models.cityguessr import inference
+from vidtag_ml.models.cityguessr.evaluate import PlaceReport
+from vidtag_ml.models.gps_retrieval import stages as gps_stages
+from vidtag_ml.models.stages import STAGES
+from vidtag_ml.workflow import layout
 
 ROOT = Path(__file__).parents[1]
 SECTIONS = ("phase_one", "phase_two", "geoclip", "classifier")
@@ -34,8 +39,8 @@ def encoders(folder):
     clip = EncoderSpec("open_clip", "tiny", 768, 32, HALF, HALF, {"vision_cfg": TOWER})
     dino = EncoderSpec("timm", "test_vit", 64, 32, HALF, HALF, {"img_size": 32})
     for name, spec in (("clip_vit_l14", clip), ("dinov2_vit_l14", dino)):
-        weights.store(folder, name, spec, FrameEncoder(spec).network)
-    weights.fetch("geoclip", folder)
+        catalog.store(folder, name, spec, FrameEncoder(spec).network)
+    catalog.fetch("geoclip", folder)
 
 
 def workspace(root, preset, make, changes):
@@ -51,13 +56,13 @@ def workspace(root, preset, make, changes):
 
 def run(root, params):
     for name in ("ingest", "hierarchy", "gallery", "features", "phase_one", "phase_two", "geoclip"):
-        assert getattr(stages, name)(root, params), name
-    return {name: report(root, params, name) for name in stages.MODELS}
+        assert STAGES[name](root, params), name
+    return {name: report(root, params, name) for name in gps_stages.MODELS}
 
 
 def report(root, params, name):
-    assert stages.evaluate_model(root, params, name)
-    return evaluate.Report.read(layout.of(root, params).evaluation(name))
+    assert gps_stages.evaluate_model(root, params, name)
+    return models_report.Report.read(layout.of(root, params).evaluation(name))
 
 
 @pytest.mark.parametrize(
@@ -93,8 +98,8 @@ def place_encoders(folder):
     )
     words = dataclasses.replace(text.CLIP_VIT_B32, width=16, layers=1, heads=2)
     torch.manual_seed(0)
-    weights.store(folder, "videomae_small", video, videomae.VideoMAE(video).network)
-    weights.store(folder, "clip_vit_b32_text", words, text.TextTower(words).network)
+    catalog.store(folder, "videomae_small", video, videomae.VideoMAE(video).network)
+    catalog.store(folder, "clip_vit_b32_text", words, text.TextTower(words).network)
 
 
 @pytest.mark.parametrize("preset", [None, "cityguessr_reference"])
@@ -105,14 +110,14 @@ def test_cityguessr_trains_on_pixels_from_its_preset(tmp_path, preset):
     params = workspace(tmp_path, "paper_cityguessr68k", make, changes)
     place_encoders(tmp_path / "data" / "encoders")
     for name in ("ingest", "hierarchy"):
-        assert getattr(stages, name)(tmp_path, params), name
+        assert STAGES[name](tmp_path, params), name
     for name in ("cityguessr", "evaluate_cityguessr"):
-        assert getattr(place_stages, name)(tmp_path, params), name
+        assert STAGES[name](tmp_path, params), name
     at = layout.of(tmp_path, params)
     figures = PlaceReport.read(at.evaluation("cityguessr")).summary
     assert (figures["num_clips"], figures["num_city"]) == (10, 5)
     assert figures["consistency"] == 1.0
-    model = cityguessr.load(at.model("cityguessr"))
+    model = inference.load(at.model("cityguessr"))
     assert model.sizes.videomae.pixels == ("unit" if preset else "imagenet")
     assert (model.sizes.scenes, model.sizes.text) == (16, 512)
 
@@ -122,7 +127,7 @@ def test_released_geoclip_locates_an_image_set_without_training(tmp_path):
     gallery = tmp_path / params.gallery.file
     gallery.write_text("".join(gallery.read_text().splitlines(keepends=True)[:2001]))
     for name in ("ingest", "gallery", "features", "geoclip"):
-        assert getattr(stages, name)(tmp_path, params), name
+        assert STAGES[name](tmp_path, params), name
     figures = report(tmp_path, params, "geoclip").summary
     assert (figures["num_frames"], figures["gallery_size"]) == (len(images.PLACES), 2000)
     assert figures["acc_2500km"] >= figures["acc_1km"]

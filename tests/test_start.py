@@ -10,15 +10,17 @@ import pytest
 import torch
 
 from vidtag_assets.resources import Tracking
-from vidtag_ml import config, gallery, models, predict
-from vidtag_ml.models import base
+from vidtag_ml import config
+from vidtag_ml.models import base, networks
+from vidtag_ml.models.vidtag import locator as vidtag_locator
+from vidtag_ml.retrieval import gallery
 
 ENCODERS = Path(__file__).parents[1] / "data" / "encoders"
 WIDTHS = {"flyover_clip": 256, "flyover_dino": 512}
 FOREIGN = (
     "dagster", "great_expectations", "huggingface_hub", "lightning_fabric", "mlflow", "open_clip",
     "pytorch_lightning", "sklearn", "sqlalchemy", "timm", "torchmetrics", "torchvision",
-    "transformers", "vidtag_ml.stages", "vidtag_ml.training.fit",
+    "transformers", "vidtag_ml.workflow.inputs", "vidtag_ml.models.fit",
 )  # fmt: skip
 """What a track needs nothing of."""
 ASK = """
@@ -45,11 +47,13 @@ def registered(params, tmp_path_factory):
     """A workspace with a champion of random weights that reads the real Flyover encoders."""
     root = tmp_path_factory.mktemp("registered")
     torch.manual_seed(0)
-    base.save(models.build("vidtag", params.model, WIDTHS), root / "model")
+    base.save(networks.build("vidtag", params.model, WIDTHS), root / "model")
     points = gallery.build(params.gallery)
     gallery.write(root / "gallery", points, config.as_dict(params.gallery))
     bundle = root / "kept" / "artifacts" / "bundle"
-    predict.write_bundle(root / "model", root / "gallery", ENCODERS, params, bundle, mode="flyover")
+    vidtag_locator.write_bundle(
+        root / "model", root / "gallery", ENCODERS, params, bundle, mode="flyover"
+    )
     client = Tracking(root=str(root)).client()
     client.create_registered_model("vidtag")
     client.create_model_version("vidtag", (root / "kept").as_uri())

@@ -1,8 +1,8 @@
 """Registration without Dagster: what `vidtag register` does in the place of the registry's assets.
 
 Belongs here: what must be there and up to date before a version is registered, where no asset graph
-sees to it. Does not belong here: registering and deciding themselves (registration.py, guessing.py,
-cross_view.py), the command (cli.py).
+sees to it. Does not belong here: registering and deciding themselves (registration.py,
+cityguessr.py, gama.py), the command (cli.py).
 """
 
 from collections.abc import Callable
@@ -11,10 +11,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from vidtag_assets import cross_view, guessing, provenance, registration, registry
+from vidtag_assets import cityguessr, gama, provenance, registry, vidtag
 from vidtag_assets.resources import Dvc, Tracking
-from vidtag_ml import config, gama_stages, layout, place_stages, stages
-from vidtag_ml.layout import Layout
+from vidtag_ml import config
+from vidtag_ml.models.cityguessr import stages as cityguessr_stages
+from vidtag_ml.models.gama import stages as gama_stages
+from vidtag_ml.models.gps_retrieval import stages as gps_stages
+from vidtag_ml.workflow import inputs, layout
+from vidtag_ml.workflow.layout import Layout
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -35,16 +39,16 @@ class Kind:
 
 
 def _evaluate_tracks(root: Path, params: config.Params, split: str) -> None:
-    for name in stages.MODELS:
-        stages.evaluate_model(root, params, name, split)
+    for name in gps_stages.MODELS:
+        gps_stages.evaluate_model(root, params, name, split)
 
 
 KINDS = {
-    registry.NAME: Kind(registration, _evaluate_tracks, ("clips", "gallery")),
+    registry.NAME: Kind(vidtag, _evaluate_tracks, ("clips", "gallery")),
     registry.PLACES: Kind(
-        guessing, place_stages.evaluate_cityguessr, ("clips", "hierarchy", "gallery")
+        cityguessr, cityguessr_stages.evaluate_cityguessr, ("clips", "hierarchy", "gallery")
     ),
-    registry.AERIAL: Kind(cross_view, gama_stages.evaluate_gama, ("clips",), (cross_view.GALLERY,)),
+    registry.AERIAL: Kind(gama, gama_stages.evaluate_gama, ("clips",), (gama.GALLERY,)),
 }
 
 
@@ -57,7 +61,7 @@ def prepare(root: Path, params: config.Params, dvc: Dvc, name: str) -> None:
         ValueError: something is not there yet; names the command that makes it.
     """
     kind, at = KINDS[name], layout.of(root, params)
-    for split in stages.SPLITS:
+    for split in inputs.SPLITS:
         kind.evaluate(root, params, split)
     _record(dvc, at, kind)
 
@@ -79,7 +83,7 @@ def _record(dvc: Dvc, at: Layout, kind: Kind) -> None:
         ValueError: there is no gallery, or no DVC that could do it; carries what it said.
     """
     if "gallery" in kind.recorded:
-        stages.input_digest(at.gallery, "vidtag gallery")
+        inputs.input_digest(at.gallery, "vidtag gallery")
     try:
         for stage in kind.recorded:
             dvc.commit(stage)

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from vidtag_assets import home
-from vidtag_ml import cli as ml
-from vidtag_ml import progress
-from vidtag_ml.cli_locate import folder_only, locate_with
-from vidtag_ml.cli_options import PARAMS, AsJson, load
-from vidtag_ml.cli_output import print_json, print_line
+from vidtag_ml.cli import app as ml
+from vidtag_ml.cli.locate import folder_only, locate_with
+from vidtag_ml.cli.options import PARAMS, AsJson, load
+from vidtag_ml.cli.output import print_json, print_line
+from vidtag_ml.workflow import progress
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
     from vidtag_assets.registry import Promotion
     from vidtag_assets.resources import Tracking
+
 
 CHAMPION = "vidtag@champion"
 NAMES = "NAME, NAME@ALIAS, NAME/VERSION or the folder of a bundle."

@@ -1,7 +1,7 @@
 """The dataset: clips with their fixes, and the hierarchy of their places; checks below each.
 
 Belongs here: assets clips and hierarchy. Does not belong here: where clips come from
-(vidtag_ml.sources), what a table must look like (expectations.py).
+(vidtag_ml.ingest), what a table must look like (expectations.py).
 """
 
 import typing
@@ -13,9 +13,12 @@ import pandas as pd
 
 from vidtag_assets import expectations
 from vidtag_assets.metadata import OWNERS, picture, preview
-from vidtag_assets.recordings import own_recordings
+from vidtag_assets.own_recordings import own_recordings
 from vidtag_assets.resources import Dvc, ParamsFile, Workspace
-from vidtag_ml import code_key, config, stages
+from vidtag_ml import config
+from vidtag_ml.dataset import stages as dataset_stages
+from vidtag_ml.ingest import stages as ingest_stages
+from vidtag_ml.workflow import code_key
 
 INGESTS = [f"ingest_{source}" for source in typing.get_args(config.Source)]
 CHEAP = (
@@ -41,11 +44,11 @@ def clips(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.Materia
     clip where it stopped. When a check fails, the tables are wrong, and nothing downstream runs:
     its metadata names clips and rules.
     """
-    from vidtag_ml import clips as tables_of
-    from vidtag_ml import plots
+    from vidtag_ml.dataset import tables as tables_of
+    from vidtag_ml.plots import maps
 
     params = params_file.load()
-    worked = stages.ingest(workspace.path, params)
+    worked = ingest_stages.ingest(workspace.path, params)
     md5 = dvc.commit("clips")
     tables = tables_of.read(workspace.layout(params).dataset)
     split_of = tables.clips["split"].tolist()
@@ -54,7 +57,7 @@ def clips(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.Materia
         data_version=dg.DataVersion(md5),
         metadata={
             "dagster/row_count": len(tables.clips),
-            "map": picture(lambda path: plots.clips_map(starts, split_of, path)),
+            "map": picture(lambda path: maps.clips_map(starts, split_of, path)),
             "preview": preview(tables.clips),
             "fixes": preview(tables.fixes),
             "num_fixes": len(tables.fixes),
@@ -89,12 +92,13 @@ def clips_are_plausible(workspace: Workspace, params_file: ParamsFile) -> dg.Ass
 
     Where `clips.min_split_km` says so, no val or test clip comes nearer than that to a train clip.
     """
-    from vidtag_ml import clips as tables_of
+    from vidtag_ml.dataset import rules
+    from vidtag_ml.dataset import tables as tables_of
 
     params = params_file.load()
     tables = tables_of.read(workspace.layout(params).dataset)
     limits = params.evaluation.max_speed_kmh, params.clips.min_split_km
-    found = tables_of.problems(tables, *limits)
+    found = rules.problems(tables, *limits)
     return dg.AssetCheckResult(
         passed=not found,
         metadata={
@@ -118,10 +122,10 @@ def hierarchy(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.Mat
 
     **When it fails:** a clip lacks a label; the message counts them and names the first.
     """
-    from vidtag_ml import hierarchy as places
+    from vidtag_ml.dataset import hierarchy as places
 
     params = params_file.load()
-    worked = stages.hierarchy(workspace.path, params)
+    worked = dataset_stages.hierarchy(workspace.path, params)
     md5 = dvc.commit("hierarchy")
     table = places.read(workspace.layout(params).hierarchy)
     return dg.MaterializeResult(
@@ -139,7 +143,7 @@ def hierarchy(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.Mat
 def _judge(
     workspace: Workspace, params_file: ParamsFile, name: str, suite: Callable[[], Any]
 ) -> dg.AssetCheckResult:
-    from vidtag_ml import clips as tables_of
+    from vidtag_ml.dataset import tables as tables_of
 
     table = getattr(tables_of.read(workspace.layout(params_file.load()).dataset), name)
     if "status" in table:

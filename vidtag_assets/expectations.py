@@ -2,7 +2,7 @@
 
 Belongs here: expectations on columns of the clip and fix tables; critical ones block, warnings only
 tell. The only module that imports Great Expectations, and only when a table is judged. Does not
-belong here: rules across rows or tables (vidtag_ml.clips.problems, gallery coverage).
+belong here: rules across rows or tables (vidtag_ml.dataset.rules.problems, gallery coverage).
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from vidtag_ml import clips
+from vidtag_ml.dataset import tables
 
 NUM_EXAMPLES = 5
 
@@ -66,7 +66,7 @@ def clips_suite() -> Any:
         gxe.ExpectTableRowCountToBeBetween(min_value=1, description="there are clips"),
         gxe.ExpectColumnValuesToBeUnique(column="clip_id", description="clip_id is unique"),
         *_never_null(["clip_id", "video_path", "mode", "split", "group_id", "content_md5"]),
-        *_one_of({"split": clips.SPLITS, "mode": clips.MODES, "kind": ("video", "frames")}),
+        *_one_of({"split": tables.SPLITS, "mode": tables.MODES, "kind": ("video", "frames")}),
         *_between({"num_frames": (1, None), "duration_s": (0, None)}),
         *_between({"width": (1, None), "height": (1, None)}),
         gxe.ExpectColumnValuesToMatchRegex(
@@ -83,7 +83,7 @@ def clips_suite() -> Any:
         ),
         gxe.ExpectColumnDistinctValuesToContainSet(
             column="split",
-            value_set=list(clips.SPLITS),
+            value_set=list(tables.SPLITS),
             severity="warning",
             description="no split is empty",
         ),
@@ -119,7 +119,7 @@ def validate(table: pd.DataFrame, suite: Callable[[], Any], docs: Path | None = 
     """The verdict of a suite (`clips_suite` or `fixes_suite`) on a table with a clip_id column.
 
     Args:
-        table: as `vidtag_ml.clips.read` returns it.
+        table: as `vidtag_ml.dataset.tables.read` returns it.
         suite: makes the suite.
         docs: folder in which the data docs are written over earlier ones; they begin at
             `index.html`. Without it, none are written.

@@ -9,7 +9,8 @@ import dagster as dg
 from vidtag_assets.dataset import clips
 from vidtag_assets.metadata import OWNERS
 from vidtag_assets.resources import ParamsFile, Workspace
-from vidtag_ml import code_key, stage, stages
+from vidtag_ml.features import stages as features_stages
+from vidtag_ml.workflow import code_key, stage
 
 
 @dg.asset(
@@ -29,7 +30,7 @@ def frame_features(workspace: Workspace, params_file: ParamsFile) -> dg.Material
     decoded; the message names the file. Materialize again: finished clips are not decoded twice.
     """
     params = params_file.load()
-    worked = stages.features(workspace.path, params)
+    worked = features_stages.features(workspace.path, params)
     folder = workspace.layout(params).features
     shards = sorted(folder.glob("*.safetensors"))
     digest = stage.digest(folder)

@@ -1,6 +1,7 @@
 """The GPS gallery: the coordinates among which models search; checks below it.
 
-Belongs here: asset gps_gallery. Does not belong here: how a gallery is built (vidtag_ml.gallery).
+Belongs here: asset gps_gallery. Does not belong here: how a gallery is built
+(vidtag_ml.retrieval.gallery).
 """
 
 import dagster as dg
@@ -9,7 +10,9 @@ import numpy as np
 from vidtag_assets.dataset import clips
 from vidtag_assets.metadata import OWNERS, picture
 from vidtag_assets.resources import Dvc, ParamsFile, Workspace
-from vidtag_ml import code_key, config, stages
+from vidtag_ml import config
+from vidtag_ml.retrieval import stages as retrieval_stages
+from vidtag_ml.workflow import code_key
 
 REACH = 1.0
 """Half of the fixes may be at most this many spacings away from the gallery; a lattice has 0.4."""
@@ -35,11 +38,12 @@ def gps_gallery(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.M
     gallery holds coordinates of the evaluation, which would flatter every score: nothing downstream
     runs.
     """
-    from vidtag_ml import clips as tables_of
-    from vidtag_ml import gallery, plots
+    from vidtag_ml.dataset import tables as tables_of
+    from vidtag_ml.plots import maps
+    from vidtag_ml.retrieval import gallery
 
     params = params_file.load()
-    worked = stages.gallery(workspace.path, params)
+    worked = retrieval_stages.gallery(workspace.path, params)
     md5 = dvc.commit("gallery")
     at = workspace.layout(params)
     points = gallery.read(at.gallery)
@@ -48,7 +52,7 @@ def gps_gallery(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.M
         data_version=dg.DataVersion(md5),
         metadata={
             "dagster/row_count": len(points.latlon_G2),
-            "map": picture(lambda path: plots.gallery_map(points.latlon_G2, path)),
+            "map": picture(lambda path: maps.gallery_map(points.latlon_G2, path)),
             "protocol": dg.MetadataValue.json(points.protocol),
             **gallery.coverage(points.latlon_G2, fixes),
             "gallery_md5": points.digest,
@@ -61,7 +65,7 @@ def gps_gallery(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.M
 @dg.asset_check(asset=gps_gallery, blocking=True, additional_deps=[clips])
 def gallery_reaches_the_clips(workspace: Workspace, params_file: ParamsFile) -> dg.AssetCheckResult:
     """Half of the train fixes have a gallery point within the spacing."""
-    from vidtag_ml import gallery
+    from vidtag_ml.retrieval import gallery
 
     params = params_file.load()
     points = gallery.read(workspace.layout(params).gallery)
@@ -80,7 +84,7 @@ def gallery_holds_no_evaluation_fix(
     workspace: Workspace, params_file: ParamsFile
 ) -> dg.AssetCheckResult:
     """No fix of val or test is a gallery point, to within a metre; of cities the centres are."""
-    from vidtag_ml import gallery
+    from vidtag_ml.retrieval import gallery
 
     params = params_file.load()
     points = gallery.read(workspace.layout(params).gallery)
@@ -95,7 +99,7 @@ def gallery_holds_no_evaluation_fix(
 def _fixes(
     workspace: Workspace, params: config.Params, splits: tuple[str, ...]
 ) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
-    from vidtag_ml import clips as tables_of
+    from vidtag_ml.dataset import tables as tables_of
 
     chosen = tables_of.read(workspace.layout(params).dataset).fixes_in(*splits)
     return chosen[["lat", "lon"]].to_numpy(float)

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vidtag_ml import metrics
-from vidtag_ml.evaluate import Report
-from vidtag_ml.evaluate_places import PlaceReport
-from vidtag_ml.hierarchy import LEVELS
+from vidtag_ml.dataset.hierarchy import LEVELS
+from vidtag_ml.metrics import bootstrap
+from vidtag_ml.models.cityguessr.evaluate import PlaceReport
+from vidtag_ml.models.report import Report
 
 LEAST_KM = 0.001
 """Errors below this count as this: a metre is perfect."""
@@ -117,7 +117,7 @@ def judge_places(
         (False, f"{continent} got worse")
         for continent, rows in both.groupby("continent").groups.items()
         if len(rows) >= LEAST_CLIPS
-        and metrics.bootstrap(ours[rows] - theirs[rows], draws, SEED)[1] < 0
+        and bootstrap.bootstrap(ours[rows] - theirs[rows], draws, SEED)[1] < 0
     ]
     statements = [said, *worse, _over_prior(challenger), *_unjudged(both["continent"])]
     return _verdict(count, statements)
@@ -179,7 +179,7 @@ def _count(num: int, what: str, least: int) -> Statement:
 def _ratio(
     ours: NDArray[np.float64], theirs: NDArray[np.float64], name: str, draws: int
 ) -> tuple[tuple[float, float, float], Statement]:
-    mean, low, high = np.exp(metrics.paired_difference(ours, theirs, draws, SEED)).tolist()
+    mean, low, high = np.exp(bootstrap.paired_difference(ours, theirs, draws, SEED)).tolist()
     said = f"typical error is {mean:.2f} [{low:.2f}, {high:.2f}] times that of {name}"
     return (mean, low, high), (high < 1, said if high < 1 else f"{said}: no significant gain")
 
@@ -187,7 +187,7 @@ def _ratio(
 def _gain(
     ours: NDArray[np.float64], theirs: NDArray[np.float64], what: str, draws: int
 ) -> Statement:
-    mean, low, high = metrics.paired_difference(ours, theirs, draws, SEED)
+    mean, low, high = bootstrap.paired_difference(ours, theirs, draws, SEED)
     said = f"{mean:+.3f} [{low:+.3f}, {high:+.3f}] {what}"
     return low > 0, said if low > 0 else f"{said}: no significant gain"
 
@@ -206,7 +206,7 @@ def _over_prior(report: PlaceReport) -> Statement:
 def _over_chance(report: Report, draws: int) -> Statement:
     frames, way = report.frames, report.summary["track"]
     own_V = (frames[f"{way}_top1"] == frames["tile"]).groupby(frames["clip"]).mean()
-    low, _ = metrics.bootstrap(own_V, draws, SEED)
+    low, _ = bootstrap.bootstrap(own_V, draws, SEED)
     chance = 1 / report.summary["gallery_size"]
     said = f"{own_V.mean():.1%} [{low:.1%}, ...] of clips get their own tile"
     return low > chance, f"{said}, {chance:.2%} by chance"
@@ -227,7 +227,7 @@ def _regressions(report: Report, difference_N: NDArray[np.float64], draws: int) 
         there = difference_N[continents == continent]
         if len(there) < LEAST_CLIPS:
             continue
-        low, _ = metrics.bootstrap(there, draws, SEED)
+        low, _ = bootstrap.bootstrap(there, draws, SEED)
         if low > 0:
             ratio = float(np.exp(there.mean()))
             found.append((False, f"{continent} got worse: {ratio:.2f} times on {len(there)} clips"))

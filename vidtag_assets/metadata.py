@@ -26,12 +26,12 @@ def preview(table: pd.DataFrame, num_rows: int = 5) -> dg.MarkdownMetadataValue:
 
 def picture(draw: Callable[[Path], Any]) -> dg.MarkdownMetadataValue:
     """The picture that `draw` writes to the path it is given, inside the metadata itself."""
-    from vidtag_ml import plots
+    from vidtag_ml.plots import maps
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.png"
         draw(path)
-        return dg.MetadataValue.md(plots.markdown(path))
+        return dg.MetadataValue.md(maps.markdown(path))
 
 
 def numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

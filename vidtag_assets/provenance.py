@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow.data.meta_dataset import MetaDataset
     from mlflow.entities.model_registry import ModelVersion
 
+
 NO_GIT = "no-git"
 """Stands for the commit where the workspace is not a Git repository, or has no commit yet."""
 

@@ -1,7 +1,7 @@
 """The model as MLflow serves it: paths of videos in, tracks or places out; MLflow keeps a copy.
 
-Belongs here: the bridge from MLflow's interface to what `predict.load` gives, as in `vidtag
-locate`. Does not belong here: anything that decides a position (vidtag_ml.predict).
+Belongs here: the bridge from MLflow's interface to what `registry.load` gives, as in `vidtag
+locate`. Does not belong here: anything that decides a position (vidtag_ml.models.vidtag.locator).
 """
 
 from pathlib import Path
@@ -17,9 +17,9 @@ class Locator(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Loads the bundle."""
-        from vidtag_ml import predict
+        from vidtag_ml.models import registry
 
-        self.predictor = predict.load(Path(context.artifacts["bundle"]))
+        self.predictor = registry.load(Path(context.artifacts["bundle"]))
 
     def predict(
         self,

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
     from vidtag_assets.gate import Verdict
-    from vidtag_ml.evaluate import Report
-    from vidtag_ml.evaluate_places import PlaceReport
+    from vidtag_ml.models.cityguessr.evaluate import PlaceReport
+    from vidtag_ml.models.report import Report
+
 
 NAME, PLACES, AERIAL = "vidtag", "cityguessr", "gama"
 KINDS = (NAME, PLACES, AERIAL)
@@ -131,14 +132,14 @@ def bundle_path(tracking: Tracking, model: str) -> Path:
 
 def report(tracking: Tracking, version: "ModelVersion", split: str) -> "Report":
     """The evaluation report that a version was registered with."""
-    from vidtag_ml.evaluate import Report
+    from vidtag_ml.models.report import Report
 
     return Report.read(local(tracking, f"runs:/{version.run_id}/evaluation/{split}"))
 
 
 def place_report(tracking: Tracking, version: "ModelVersion", split: str) -> "PlaceReport":
     """The report on places that a version was registered with."""
-    from vidtag_ml.evaluate_places import PlaceReport
+    from vidtag_ml.models.cityguessr.evaluate import PlaceReport
 
     return PlaceReport.read(local(tracking, f"runs:/{version.run_id}/evaluation/{split}"))
 

@@ -20,8 +20,9 @@ import dagster as dg
 import yaml
 
 from vidtag_assets import home
-from vidtag_ml import config, layout
-from vidtag_ml.layout import Layout
+from vidtag_ml import config
+from vidtag_ml.workflow import layout
+from vidtag_ml.workflow.layout import Layout
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

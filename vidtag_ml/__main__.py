@@ -1,6 +1,6 @@
 """`python -m vidtag_ml`: the machine-learning commands, for a machine without the registry."""
 
-from vidtag_ml import cli
+from vidtag_ml.cli import app as cli_app
 
 if __name__ == "__main__":
-    cli.main()
+    cli_app.main()

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vidtag_ml import slippy, video
+from vidtag_ml.earth import slippy
+from vidtag_ml.media import encoding
 
 NUM_TRAIN, NUM_VAL, SECONDS = 8, 3, 4
 PER_SECOND, START_MS = 30, 1_506_800_843_701
@@ -114,7 +115,7 @@ def as_pictures(folder, rng, seconds):
 def as_video(path, rng, seconds):
     """A video file of the same frames."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    video.write(path, frames(rng, seconds), PER_SECOND)
+    encoding.write(path, frames(rng, seconds), PER_SECOND)
 
 
 def frames(rng, seconds):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vidtag_ml.sources import cityguessr68k
+from vidtag_ml.ingest.published import cityguessr68k
 
 FOLDERS = {
     "Abu_Dhabi": "Abu_Dhabi",

@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from vidtag_ml import geo
+from vidtag_ml.earth import sphere
 
 NUM_DRIVES, NUM_SEGMENTS, SECONDS = 4, 2, 2
 PER_SECOND, BOOT_S, UTC_MS = 20, 46408.5475, 1_533_226_488_000
@@ -51,7 +51,7 @@ def make(
 
 def received(folder, boot_s, metres):
     """Ten fixes a second: lat, lon, speed, UTC in milliseconds, altitude, bearing."""
-    boot_s, place = boot_s[::2] + RECEIVER_S, geo.from_earth_centred(metres[::2])
+    boot_s, place = boot_s[::2] + RECEIVER_S, sphere.from_earth_centred(metres[::2])
     others = [16.1, UTC_MS, 2.1]
     value = np.column_stack([place[:, :2], *np.tile(others, (len(place), 1)).T, place[:, 2]])
     store(folder / "t", boot_s)

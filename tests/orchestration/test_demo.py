@@ -13,7 +13,8 @@ import yaml
 from orchestration import demo
 from vidtag_assets import registry
 from vidtag_assets.resources import Tracking
-from vidtag_ml import config, stages
+from vidtag_ml import config
+from vidtag_ml.ingest import stages as ingest_stages
 
 
 @pytest.fixture
@@ -40,8 +41,8 @@ def test_photos_of_ones_own_are_located_with_the_champion(root, params, photogra
     own = dataclasses.replace(params, clips=dataclasses.replace(params.clips, source="recordings"))
     own = dataclasses.replace(own, clips=dataclasses.replace(own.clips, num_train=0, num_val=0))
     (place / "params.yaml").write_text(yaml.safe_dump(config.as_dict(own), sort_keys=False))
-    stages.recordings(place, own, [str(folder)], "trip", None, 0.0)
-    stages.ingest(place, own)
+    ingest_stages.recordings(place, own, [str(folder)], "trip", None, 0.0)
+    ingest_stages.ingest(place, own)
     name = registry.name_of("vidtag", own)
     Tracking(root=str(place)).client().rename_registered_model("vidtag", name)
     files = demo.locate(place)

@@ -6,10 +6,11 @@ import shutil
 import pytest
 
 from tests.conftest import FakeDvc
-from vidtag_assets import by_command, registry
+from vidtag_assets import by_command, registry, resources
 from vidtag_assets.resources import Tracking
-from vidtag_ml import layout, stages
-from vidtag_ml.evaluate import Report
+from vidtag_ml.models.geoclip import stages as geoclip_stages
+from vidtag_ml.models.report import Report
+from vidtag_ml.workflow import layout
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_the_report_on_an_earlier_model_is_made_anew(copied, params):
     folder = layout.of(root, params).evaluation("geoclip", "test")
     before = Report.read(folder).summary
     seeded = dataclasses.replace(params.geoclip, seed=99)
-    stages.geoclip(root, dataclasses.replace(params, geoclip=seeded))
+    geoclip_stages.geoclip(root, dataclasses.replace(params, geoclip=seeded))
     by_command.prepare(root, params, dvc, "vidtag")
     assert Report.read(folder).summary != before
 
@@ -51,4 +52,4 @@ def test_a_model_that_was_never_trained_changes_nothing(copied, params):
 def test_what_dvc_says_is_one_error_of_the_user(copied, params):
     root, _, _ = copied
     with pytest.raises(ValueError, match="Not inside a DVC repo"):
-        by_command.prepare(root, params, by_command.Dvc(root=str(root)), "vidtag")
+        by_command.prepare(root, params, resources.Dvc(root=str(root)), "vidtag")

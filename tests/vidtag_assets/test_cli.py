@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from vidtag_assets import cli, registry
-from vidtag_ml import cli as ml
+from vidtag_ml.cli import app as ml
 
 
 @pytest.fixture

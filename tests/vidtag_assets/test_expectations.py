@@ -11,7 +11,9 @@ import yaml
 from vidtag_assets import dataset
 from vidtag_assets.expectations import NUM_EXAMPLES, clips_suite, fixes_suite, validate
 from vidtag_assets.resources import ParamsFile, Workspace
-from vidtag_ml import clips, config, geo
+from vidtag_ml import config
+from vidtag_ml.dataset import tables as clip_tables
+from vidtag_ml.earth import sphere
 
 CLIPS = pd.DataFrame(
     {
@@ -120,7 +122,7 @@ def _checked(check, tables, params, folder, **settings):
     """The result of a check of the asset clips on tables, in a workspace of their own."""
     changed = dataclasses.replace(params, clips=dataclasses.replace(params.clips, **settings))
     (folder / "params.yaml").write_text(yaml.safe_dump(config.as_dict(changed)))
-    clips.write(folder / "data" / "flyover", tables)
+    clip_tables.write(folder / "data" / "flyover", tables)
     workspace = Workspace(root=str(folder))
     return check(workspace=workspace, params_file=ParamsFile(path=str(folder / "params.yaml")))
 
@@ -155,7 +157,7 @@ def test_splits_that_meet_are_implausible_if_params_say_so(tables, params, tmp_p
     train, test = tables.clips["clip_id"][[train, test]]
     rows = fixes["clip_id"] == test
     beside = fixes.loc[fixes["clip_id"] == train, ["lat", "lon"]]
-    fixes.loc[rows, ["lat", "lon"]] = geo.destination(beside, 0.0, 0.5)
+    fixes.loc[rows, ["lat", "lon"]] = sphere.destination(beside, 0.0, 0.5)
     near = dataclasses.replace(tables, fixes=fixes)
     assert _checked(dataset.clips_are_plausible, near, params, tmp_path, min_split_km=0.0).passed
     result = _checked(dataset.clips_are_plausible, near, params, tmp_path, min_split_km=1.0)

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from vidtag_assets import gate
-from vidtag_ml.evaluate import Report
-from vidtag_ml.evaluate_places import PlaceReport, intervals
-from vidtag_ml.hierarchy import LEVELS
+from vidtag_ml.dataset.hierarchy import LEVELS
+from vidtag_ml.models.cityguessr.evaluate import PlaceReport, intervals
+from vidtag_ml.models.report import Report
 
 NUM = 40
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from vidtag_assets import home, provenance, registration, registry
+from vidtag_assets import home, provenance, registry, vidtag
 from vidtag_assets.resources import Tracking
-from vidtag_ml import layout, stage
-from vidtag_ml.evaluate import Report
+from vidtag_ml.models.report import Report
+from vidtag_ml.workflow import layout, stage
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,7 +29,7 @@ def register(root, params, text):
         report = Report({"median_km": 1.0, "bundle": text}, per_clip, per_clip)
         report.write(at.evaluation("vidtag", split))
     lineage = provenance.Lineage("commit", "c.dir", "g.dir", "params", "run")
-    version, _ = registration.register(tracking, at, lineage, params, {})
+    version, _ = vidtag.register(tracking, at, lineage, params, {})
     registry.promote(tracking, "vidtag", version.version, "for a test")
 
 

@@ -1,10 +1,15 @@
-"""The command line as a fixture, for the tests of its modules."""
+"""The command line, and miniatures of the published datasets, as fixtures."""
 
+import functools
+import runpy
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from vidtag_ml import cli
+from vidtag_ml.cli import app as cli_app
+
+SCRIPTS = Path(__file__).parents[1] / "data"
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,18 @@ def vidtag(monkeypatch, capsys):
         monkeypatch.chdir(folder)
         capsys.readouterr()
         with pytest.raises(SystemExit) as stopped:
-            cli.main(arguments=list(map(str, arguments)))
+            cli_app.main(arguments=list(map(str, arguments)))
         return Done(stopped.value.code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def make():
+    """Writes a miniature: make("msls", folder)."""
+
+    @functools.cache
+    def script(name):
+        return runpy.run_path(str(SCRIPTS / f"{name}.py"))["make"]
+
+    return lambda name, folder, *args, **options: script(name)(folder, *args, **options)

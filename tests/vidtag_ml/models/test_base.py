@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from vidtag_ml import config
-from vidtag_ml.models import build
-from vidtag_ml.models.base import embed_gallery, load, read, save
-from vidtag_ml.models.cityguessr import CityGuessr, Sizes
+from vidtag_ml.models.base import save
+from vidtag_ml.models.cityguessr.network import CityGuessr, Sizes
+from vidtag_ml.models.networks import build, load, read
+from vidtag_ml.retrieval.embeddings import embed_gallery
 
 SIZES = config.Model(
     embed_dim=32,

@@ -1,0 +1,59 @@
+"""The asset own_recordings: one partition a dataset, from its folder in the inbox."""
+
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from vidtag_assets import own_recordings
+from vidtag_assets.resources import ParamsFile, Workspace
+from vidtag_ml.dataset import tables
+
+
+@pytest.fixture
+def workspace(tmp_path, tiny_world):
+    """A workspace whose inbox holds a dataset of two recordings, one of which is bad."""
+    folder = own_recordings.inbox(tmp_path) / "trip"
+    folder.mkdir(parents=True)
+    good = next((tiny_world / "videos").glob("*.mp4"))
+    for path in (good, good.with_suffix(".gpx")):
+        shutil.copy(path, folder)
+    (folder / "bad.mp4").write_bytes(b"no video")
+    shutil.copy(Path(__file__).parents[2] / "params.yaml", tmp_path)
+    return tmp_path
+
+
+def materialize(root, partition):
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("dataset", [partition])
+        return dg.materialize(
+            [own_recordings.own_recordings],
+            instance=instance,
+            partition_key=partition,
+            raise_on_error=False,
+            resources={
+                "workspace": Workspace(root=str(root)),
+                "params_file": ParamsFile(path=str(root / "params.yaml")),
+            },
+        )
+
+
+def test_a_partition_is_a_dataset_with_a_map_and_a_report(workspace):
+    result = materialize(workspace, "trip")
+    assert result.success
+    (event,) = result.asset_materializations_for_node("own_recordings")
+    shown = {key: value.value for key, value in event.metadata.items()}
+    assert (shown["dagster/row_count"], shown["num_quarantined"]) == (1, 1)
+    assert "bad.mp4" in shown["quarantined"]
+    assert "data:image" in shown["map"]
+    assert len(tables.read(workspace / "data" / "trip").clips) == 1
+
+
+def test_an_inbox_of_nothing_but_bad_files_fails_and_says_why(workspace):
+    for path in (own_recordings.inbox(workspace) / "trip").glob("*.gpx"):
+        path.unlink()
+    result = materialize(workspace, "trip")
+    assert not result.success
+    (failure,) = (e for e in result.all_events if e.is_step_failure)
+    assert "none of 2 recordings" in failure.step_failure_data.error.message

@@ -1,0 +1,34 @@
+"""How results are printed."""
+
+import json
+
+import pytest
+
+from vidtag_ml.cli import output as cli_output
+from vidtag_ml.ingest.own.tables import Outcome
+
+
+def test_figures_show_what_a_summary_has(capsys):
+    summary = {"num_clips": 1, "num_frames": 2, "split": "val", "gallery_size": 3, "dfd_km": 4.0}
+    cli_output.print_figures({"vidtag": summary})
+    assert "4 km" in capsys.readouterr().out
+
+
+def test_json_has_no_nan(capsys):
+    cli_output.print_json({"median_km": None, "names": ["Z\u00fcrich"]})
+    assert json.loads(capsys.readouterr().out) == {"median_km": None, "names": ["Z\u00fcrich"]}
+    with pytest.raises(ValueError, match="JSON"):
+        cli_output.print_json({"median_km": float("nan")})
+
+
+def test_equal_reasons_are_one_line_with_the_first_names(capsys):
+    record = {"reason": "no_position", "advice": "put a GPX beside it"}
+    many = [{**record, "path": f"{k}.mp4"} for k in range(17)]
+    other = {"path": "bad.mp4", "reason": "unreadable", "advice": "cut off"}
+    cli_output.print_outcome(Outcome(quarantined=[*many[:9], other, *many[9:]]))
+    assert capsys.readouterr().out.splitlines()[:4] == [
+        "17 files: no_position: put a GPX beside it",
+        "  0.mp4, 1.mp4, 2.mp4 and 14 more",
+        "bad.mp4: unreadable: cut off",
+        "0 accepted (0 of them repaired), 18 quarantined",
+    ]

@@ -1,0 +1,37 @@
+"""The report on what was left out."""
+
+import pandas as pd
+
+from vidtag_ml.ingest.own import report as rejected_report
+
+
+def lines(folder):
+    return pd.read_csv(folder / "report.csv", keep_default_na=False).to_dict("records")
+
+
+def test_each_file_has_reason_and_advice(tmp_path):
+    record = {"path": "NA.mp4", "reason": "no_position", "advice": "put its track beside it"}
+    rejected_report.write(tmp_path, "trip", [record])
+    assert lines(tmp_path) == [{"dataset": "trip", **record}]
+
+
+def test_a_new_run_replaces_the_lines_of_its_dataset_only(tmp_path):
+    record = {"path": "a.mp4", "reason": "unreadable", "advice": "copy it again"}
+    rejected_report.write(tmp_path, "trip", [record])
+    rejected_report.write(tmp_path, "walk", [record])
+    rejected_report.write(tmp_path, "trip", [])
+    assert [line["dataset"] for line in lines(tmp_path)] == ["walk"]
+
+
+def test_the_page_shows_names_as_text(tmp_path):
+    record = {"path": "<script>.mp4", "reason": "unreadable", "advice": "copy it & again"}
+    rejected_report.write(tmp_path, "trip", [record])
+    page = (tmp_path / "report.html").read_text()
+    assert "&lt;script&gt;.mp4" in page
+    assert "copy it &amp; again" in page
+    assert rejected_report.REASONS["unreadable"] in page
+
+
+def test_an_empty_report_says_so(tmp_path):
+    rejected_report.write(tmp_path, "trip", [])
+    assert "Nothing was left out" in (tmp_path / "report.html").read_text()

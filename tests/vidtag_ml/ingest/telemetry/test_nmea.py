@@ -1,0 +1,101 @@
+"""Claims about NMEA: which sentences are positions, and what their time is."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from vidtag_ml.ingest.telemetry import nmea
+
+PLACES = [(47.376888, 8.541694), (-33.856784, -70.25), (0.0, 179.999999)]
+
+
+@pytest.fixture
+def nmea_of(tmp_path):
+    """Reads text as a receiver's log."""
+
+    def read(content):
+        (tmp_path / "a.nmea").write_text(content, newline="")
+        return nmea.read(tmp_path / "a.nmea")
+
+    return read
+
+
+@pytest.mark.parametrize("kind", ["GGA", "GNS", "RMC"])
+def test_each_sentence_gives_a_position(made, nmea_of, kind):
+    table = nmea_of(made.nmea(PLACES, sentences=(kind,)))
+    np.testing.assert_allclose(table[["lat", "lon"]], PLACES, atol=1e-7)
+    known = kind != "RMC"
+    np.testing.assert_array_equal(table["dop"], 0.9 if known else np.nan)
+    np.testing.assert_array_equal(table["altitude_m"], 545.4 if known else np.nan)
+    assert table["fix_type"].isna().all()
+
+
+def test_an_epoch_is_one_row_of_its_best_sentence(made, nmea_of):
+    table = nmea_of(made.nmea(PLACES, sentences=("RMC", "GNS", "GGA")))
+    assert (len(table), table["altitude_m"].isna().any()) == (len(PLACES), False)
+
+
+@pytest.mark.parametrize("sentences", [("GGA", "RMC"), ("RMC", "GGA"), ("RMC",)])
+def test_dates_of_rmc_carry_all_times_over_midnight(made, nmea_of, sentences):
+    start = dt.datetime(2019, 12, 31, 23, 59, 58, 500_000, tzinfo=dt.UTC)
+    table = nmea_of(made.nmea(PLACES, start, step_s=2.0, sentences=sentences))
+    wanted = start.timestamp() + np.array([0, 2, 4])
+    np.testing.assert_allclose(table["utc_s"], wanted, atol=1e-6)
+    assert table["time_s"].isna().all()
+
+
+def test_without_a_date_times_count_from_the_first_sentence(made, nmea_of):
+    start = dt.datetime(2019, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
+    early = made.sentence("GPGGA,235957.000,,,,,0,,,,M,,M,,")
+    table = nmea_of(f"{early}\n" + made.nmea(PLACES, start, sentences=("GGA",)))
+    np.testing.assert_allclose(table["time_s"], [2, 3, 4])
+    assert table["utc_s"].isna().all()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "GPGGA,181507.000,4722.6133,N,00832.5016,E,0,03,9.9,545.4,M,46.9,M,,",
+        "GNGNS,181507.000,4722.6133,N,00832.5016,E,NN,03,9.9,545.4,46.9,,",
+        "GPRMC,181507.000,V,4722.6133,N,00832.5016,E,,,060519,,",
+    ],
+)
+def test_a_position_without_a_fix_says_so(made, nmea_of, said):
+    assert nmea_of(made.sentence(said))["fix_type"].tolist() == ["none"]
+
+
+def test_text_of_the_logger_before_a_sentence_is_passed_over(made, nmea_of):
+    content = "\n".join(f"[1557166507]{line}" for line in made.nmea(PLACES).splitlines())
+    assert len(nmea_of(content)) == len(PLACES)
+
+
+def test_wrong_checksums_and_other_lines_are_skipped(made, nmea_of):
+    lines = made.nmea(PLACES, sentences=("GGA",)).splitlines()
+    broken = lines[1].replace("545.4", "545.5")
+    noise = ["# log", "$", "$GPGGA", "$PUBX", "$GPGSV,1,1,00*79", "\x00", "$GPGGA," + "1" * 9999]
+    table = nmea_of("\n".join([lines[0], broken, *noise, lines[2]]))
+    np.testing.assert_allclose(table[["lat", "lon"]], [PLACES[0], PLACES[2]], atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "GPGGA,181507.000,,,,,0,,,,M,,M,,",
+        "GPGGA,181507.000,4722.6133,X,00832.5016,E,1,08,0.9,545.4,M,46.9,M,,",
+        "GPGGA,181507.000,north,N,00832.5016,E,1,08,0.9,545.4,M,46.9,M,,",
+        "GPGGA",
+        "hello",
+    ],
+)
+def test_a_log_without_a_position_is_refused(made, nmea_of, said):
+    with pytest.raises(ValueError, match=r"a\.nmea: not NMEA"):
+        nmea_of(made.sentence(said))
+
+
+@pytest.mark.parametrize(
+    ("clock", "date"), [("", "060519"), ("990000", "060519"), ("181507", "320519"), ("181507", "")]
+)
+def test_a_time_that_is_none_gives_no_utc(made, nmea_of, clock, date):
+    said = f"GPRMC,{clock},A,4722.6133,N,00832.5016,E,,,{date},,"
+    assert nmea_of(made.sentence(said))["utc_s"].isna().all()

@@ -1,0 +1,189 @@
+"""Claims about tables: which columns are positions and times, and which photos are where."""
+
+import json
+
+import numpy as np
+import pytest
+
+from vidtag_ml.ingest.telemetry import points, table
+
+
+@pytest.fixture
+def csv_of(tmp_path):
+    """Reads text as a CSV file."""
+
+    def read(text, read=table.read_csv, **options):
+        path = tmp_path / "a.csv"
+        path.write_text(text, **options)
+        return read(path)
+
+    return read
+
+
+@pytest.fixture
+def geojson_of(tmp_path):
+    """Reads a document as a GeoJSON file."""
+
+    def read(document):
+        path = tmp_path / "a.geojson"
+        path.write_text(document if isinstance(document, str) else json.dumps(document))
+        return table.read_geojson(path)
+
+    return read
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["lat,lon,alt", "Latitude,Longitude,Altitude", " LAT , LNG , ele ", "latitude,long,alt_m"],
+)
+def test_columns_go_by_many_names(csv_of, header):
+    found = csv_of(f"{header}\n47.5,8.25,400\n-33.5,151.25,\n")
+    assert tuple(found.columns) == points.COLUMNS
+    np.testing.assert_array_equal(found["lat"], [47.5, -33.5])
+    np.testing.assert_array_equal(found["lon"], [8.25, 151.25])
+    np.testing.assert_array_equal(found["altitude_m"], [400, np.nan])
+    assert found[["time_s", "utc_s"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("separator", ",;\t")
+def test_a_byte_order_mark_and_other_separators_are_read(csv_of, separator):
+    text = "lat,lon,hdop,accuracy\n47.5,8.25,1.5,12\n".replace(",", separator)
+    (row,) = csv_of(text, encoding="utf-8-sig").to_dict("records")
+    assert (row["lat"], row["lon"], row["dop"], row["accuracy_m"]) == (47.5, 8.25, 1.5, 12)
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "column", "wanted"),
+    [
+        ("time_s", ("0", "0.5"), "time_s", (0, 0.5)),
+        ("T_S", ("-2", ""), "time_s", (-2, np.nan)),
+        ("timestamp", ("1557166507.25", "1557166508"), "utc_s", (1557166507.25, 1557166508)),
+        ("time", ("1557166507250", "NA"), "utc_s", (1557166507.25, np.nan)),
+        ("utc", ("2019-05-06T18:15:07.25Z", "-"), "utc_s", (1557166507.25, np.nan)),
+        ("datetime", ("2019-05-06 20:15:07+02:00", ""), "utc_s", (1557166507, np.nan)),
+        ("time", ("2019-05-06 18:15:07", "2019-05-06T18:15:08"), "utc_s", (1557166507, 1557166508)),
+    ],
+)
+def test_times_are_of_the_video_or_of_the_world(csv_of, name, texts, column, wanted):
+    found = csv_of(f"{name},lat,lon\n{texts[0]},47.5,8.25\n{texts[1]},47.5,8.5\n")
+    np.testing.assert_array_equal(found[column], wanted)
+    assert found[{"time_s": "utc_s", "utc_s": "time_s"}[column]].isna().all()
+
+
+def test_the_first_column_of_times_that_has_any_is_read(csv_of):
+    found = csv_of("t_s,timestamp,time,lat,lon\n,2.5,190506181507.395,47.5,8.25\n")
+    assert found["time_s"].tolist() == [2.5]
+
+
+def test_swapped_headers_are_put_right(csv_of):
+    found = csv_of("lat,lon\n151.25,-33.5\n8.25,47.5\n")
+    assert found[["lat", "lon"]].values.tolist() == [[-33.5, 151.25], [47.5, 8.25]]
+
+
+def test_positions_out_of_range_both_ways_stay_as_written(csv_of):
+    found = csv_of("lat,lon\n151.25,133.5\n")
+    assert found[["lat", "lon"]].values.tolist() == [[151.25, 133.5]]
+
+
+def test_rows_without_a_position_are_none(csv_of):
+    found = csv_of("lat,lon,country\nNA,NA,NA\n,8.5,CH\n-22.5,17.0,NA\n1\n\n")
+    assert found[["lat", "lon"]].values.tolist() == [[-22.5, 17.0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no column lat"),
+        ("lat,x\n1,2\n", "has no column lon"),
+        ("lat,lon\n", "no row has a number"),
+        ("lat,lon\nNA,NA\n", "no row has a number"),
+        ('lat,lon\n"' + "1" * 200_000, "not a table"),
+    ],
+)
+def test_a_table_without_positions_is_refused(csv_of, text, message):
+    with pytest.raises(ValueError, match=rf"a\.csv: {message}"):
+        csv_of(text)
+
+
+def test_a_file_of_another_encoding_is_refused(csv_of):
+    with pytest.raises(ValueError, match=r"a\.csv: not a table in UTF-8"):
+        csv_of("lat,lon,city\n1,2,Zürich\n", encoding="latin-1")
+
+
+def test_points_with_times_are_a_track(geojson_of):
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"time": f"2019-05-06T18:15:0{k}Z", "hdop": 2, "name": None},
+            "geometry": {"type": "Point", "coordinates": [8.5, 47.5 + k, 400]},
+        }
+        for k in range(2)
+    ]
+    found = geojson_of({"type": "FeatureCollection", "features": features})
+    assert found["lat"].tolist() == [47.5, 48.5]
+    assert found["utc_s"].tolist() == [1557166500, 1557166501]
+    assert found[["altitude_m", "dop"]].values.tolist() == [[400, 2]] * 2
+
+
+@pytest.mark.parametrize("key", ["time_s", "coordTimes", "times"])
+def test_a_line_with_times_is_a_track(geojson_of, key):
+    line = {"type": "LineString", "coordinates": [[8.5, 47.5], [8.75, 47.25]]}
+    found = geojson_of({"type": "Feature", "properties": {key: [0, 1.5]}, "geometry": line})
+    assert found[["time_s", "lat", "lon"]].values.tolist() == [[0, 47.5, 8.5], [1.5, 47.25, 8.75]]
+
+
+def test_a_geometry_alone_has_no_times(geojson_of):
+    found = geojson_of({"type": "Point", "coordinates": [8.5, 47.5]})
+    assert found[["lat", "lon"]].values.tolist() == [[47.5, 8.5]]
+    assert found[["time_s", "utc_s"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "",
+        "[" * 100_000,
+        "[]",
+        {"type": "FeatureCollection", "features": []},
+        {"type": "FeatureCollection", "features": [None]},
+        {"type": "Point", "coordinates": [1]},
+        {"type": "Point", "coordinates": "8.5,47.5"},
+        {"type": "Polygon", "coordinates": [[[8, 47]]]},
+        {
+            "type": "Feature",
+            "properties": {"times": [1]},
+            "geometry": {"type": "LineString", "coordinates": [[8, 47], [9, 48]]},
+        },
+    ],
+)
+def test_a_document_without_positions_is_refused(geojson_of, document):
+    with pytest.raises(ValueError, match=r"a\.geojson: "):
+        geojson_of(document)
+
+
+def test_photos_are_named_with_and_without_suffix(csv_of):
+    text = "file,lat,lon,country\nphotos/a.jpg,-22.5,17,NA\nc:\\b.png,1,2,CH\nd,NA,NA,NA\n"
+    places = csv_of(text, table.read_places)
+    assert places["a.jpg"] == places["a"] == (-22.5, 17.0)
+    assert places["b.png"] == places["b"] == (1.0, 2.0)
+    assert "d" not in places
+
+
+@pytest.mark.parametrize("text", ["", "file,lat\na,1\n", "lat,lon\n1,2\n", "a,b\n"])
+def test_a_table_that_places_no_photos_is_empty(csv_of, text):
+    assert csv_of(text, table.read_places) == {}
+
+
+def test_real_labels_place_the_photos_beside_them(real, manifest):
+    places = table.read_places(real / "osv5m" / "labels.csv")
+    for path in (real / "osv5m").glob("*.jpg"):
+        row = manifest.loc[f"osv5m/{path.name}"]
+        wanted = float(row["lat_min"]), float(row["lon_min"])
+        np.testing.assert_allclose(places[path.stem], wanted, atol=1e-7)
+
+
+def test_real_tracks_are_read(real):
+    for path in (real / "tracks").glob("*.csv"):
+        found = table.read_csv(path)
+        assert len(found) == len(path.read_text().splitlines()) - 1
+        assert found["time_s"].isna().all() == path.name.startswith("seq_")

@@ -1,0 +1,51 @@
+"""The stages of GAMa: what their keys hold."""
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+
+from vidtag_ml.models.gama import stages as gama_stages
+from vidtag_ml.workflow import code_key, layout
+
+
+def append(path):
+    with path.open("ab") as file:
+        file.write(b"x")
+
+
+@pytest.fixture
+def fused(made_gama, tmp_path):
+    """A workspace of GAMa whose params ask a bundle of VidTAG, and these params."""
+    root, params = made_gama
+    place = shutil.copytree(root, tmp_path / "copy")
+    (place / "vidtag").mkdir()
+    (place / "vidtag" / "weights").write_bytes(b"weights")
+    fusion = dataclasses.replace(params.fusion, bundle="vidtag")
+    return place, dataclasses.replace(params, fusion=fusion)
+
+
+@pytest.mark.parametrize("file", ["vidtag/weights", "out/aerial_pixels/extra"])
+def test_what_an_evaluation_looks_at_is_part_of_its_key(fused, file):
+    root, params = fused
+    (root / "out" / "aerial_pixels" / "extra").write_bytes(b"pixels")
+
+    def key():
+        at = layout.of(root, params)
+        return gama_stages.evaluation_key(at, params, "val")
+
+    before = key()
+    append(root / file)
+    assert key() != before
+
+
+def test_each_record_tells_the_code_of_its_stage(made_gama):
+    root, params = made_gama
+    at = layout.of(root, params)
+    named = {at.evaluation("gama"): "evaluate_gama", at.dataset: "ingest_flyover_gama"}
+    paths = [at.aerial_gallery, at.aerial_pixels, at.aerial_bundle]
+    paths += [at.model(name) for name in ("gama", "screening", "heading")]
+    for path, name in {**named, **{path: path.name for path in paths}}.items():
+        record = json.loads(path.with_name(f"{path.name}.record.json").read_text())
+        assert code_key.of(name).items() <= record["key"].items(), name

@@ -1,0 +1,80 @@
+"""Recordings: which frames are looked at, when they were taken, what was assumed."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vidtag_ml.media import video
+from vidtag_ml.models import recording
+
+NOON = dt.datetime(2024, 6, 1, 12, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def clip(tiny_world):
+    return min((tiny_world / "videos").glob("*.mp4"))
+
+
+def test_photos_follow_each_other_in_the_order_of_their_times(clip, photographed, tmp_path):
+    seen = recording.opened(photographed(clip, tmp_path / "trip", NOON))
+    assert (seen.name, seen.told) == ("trip", ())
+    assert seen.began == recording.Began(NOON, "EXIF")
+    assert [path.name for path in seen.files[:2]] == ["99.png", "98.png"]
+    assert seen.times(5.0).tolist() == list(range(8))
+    (frames,) = seen.batches_at(seen.times(5.0), 64)
+    assert np.array_equal(frames, video.frames_at(clip, np.arange(8.0))[0])
+
+
+def test_photos_of_a_camera_without_zone_are_taken_for_utc_and_told(clip, photographed, tmp_path):
+    local = NOON.replace(tzinfo=None)
+    seen = recording.opened(photographed(clip, tmp_path / "trip", local))
+    assert seen.began == recording.Began(NOON, "EXIF")
+    assert seen.told == ("EXIF tells no time zone: taken as UTC",)
+
+
+def test_photos_without_times_go_by_name_and_tell_that(clip, photographed, tmp_path):
+    seen = recording.opened(photographed(clip, tmp_path / "trip"))
+    assert seen.files[0].name == "92.png"
+    assert seen.began is None
+    assert seen.times(1.0).tolist() == list(range(8))
+    assert "one a second" in seen.told[0]
+
+
+def test_unreadable_photos_are_left_out_and_told(clip, photographed, tmp_path):
+    folder = photographed(clip, tmp_path / "trip", NOON)
+    (folder / "98.png").write_bytes(b"no picture")
+    (folder / "1.heic").touch()
+    seen = recording.opened(folder)
+    assert seen.times(1.0).tolist() == [0, 2, 3, 4, 5, 6, 7]
+    assert [told.split()[0] for told in seen.told] == ["1.heic", "98.png"]
+
+
+def test_pictures_of_several_sizes_come_in_batches_of_one(clip, photographed, tmp_path):
+    folder = photographed(clip, tmp_path / "trip", NOON)
+    Image.new("RGB", (10, 20)).save(folder / "1.png")
+    seen = recording.of_pictures(folder, ["99.png", "98.png", "1.png", "97.png"])
+    shapes = [frames.shape[:2] for frames in seen.batches_at(seen.time_s, 64)]
+    assert shapes == [(1, 20), (3, 96)]
+
+
+def test_a_single_photo_is_a_recording_of_its_name(clip, photographed, tmp_path):
+    seen = recording.opened(photographed(clip, tmp_path / "trip", NOON) / "97.png")
+    assert (seen.name, len(seen.files)) == ("97", 1)
+    assert seen.began.moment == NOON + dt.timedelta(seconds=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("a.mp4", "holds videos"), ("a.txt", "no photos"), ("a.jpg", "can be read")]
+)
+def test_folders_that_are_no_sequence_are_refused(tmp_path, name, why):
+    (tmp_path / name).write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=why):
+        recording.opened(tmp_path)
+
+
+def test_a_clip_of_a_dataset_is_a_recording(tables, tiny_world):
+    clip = tables.clips.iloc[0]
+    seen = recording.of_clip(tables, clip["clip_id"], tiny_world)
+    assert seen == recording.Video(tiny_world / clip["video_path"])

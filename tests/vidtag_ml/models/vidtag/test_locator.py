@@ -1,0 +1,82 @@
+"""Bundles: what is in them, and that they locate as evaluation does."""
+
+import datetime as dt
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from vidtag_ml.earth import sphere
+from vidtag_ml.models.report import Report
+from vidtag_ml.models.vidtag import locator as vidtag_locator
+
+
+@pytest.fixture(scope="module")
+def predictor(made):
+    return vidtag_locator.Predictor.load(made / "out" / "bundle")
+
+
+def test_located_track_is_the_evaluated_one(made, predictor):
+    report = Report.read(made / "out" / "evaluation" / "vidtag" / "test")
+    for track in report.tracks:
+        found = predictor.locate(made / "data" / "flyover" / "videos" / f"{track.clip}.mp4")
+        assert found.clip == track.clip
+        np.testing.assert_array_equal(found.time_s, track.time_s)
+        apart_km = sphere.great_circle_km(found.latlon_T2, track.latlon_T2)
+        assert apart_km.max() < 10  # of 1,000 between entries: the bundle's embeddings are float16
+
+
+def test_more_frames_a_second_make_a_denser_track(made, predictor):
+    video = next((made / "data" / "flyover" / "videos").glob("*.mp4"))
+    assert len(predictor.locate(video, 2.0).time_s) == 2 * len(predictor.locate(video).time_s)
+
+
+def test_photos_of_a_flight_are_located_as_its_video(made, predictor, photographed, tmp_path):
+    video = next((made / "data" / "flyover" / "videos").glob("*.mp4"))
+    began = dt.datetime(2024, 6, 1, 12, tzinfo=dt.UTC)
+    found, done = predictor.locate(photographed(video, tmp_path / "trip", began)), []
+    filmed = predictor.locate(video, progress=lambda *step: done.append(step))
+    assert (found.clip, done[-1]) == ("trip", (8, 8))
+    np.testing.assert_array_equal(found.time_s, filmed.time_s)
+    np.testing.assert_allclose(found.latlon_T2, filmed.latlon_T2, atol=1e-5)
+
+
+def test_bundle_says_what_it_was_made_from(made):
+    card = json.loads((made / "out" / "bundle" / "bundle.json").read_text())
+    assert card["mode"] == "flyover"
+    assert card["made_from"]["dataset"] == "flyover"
+    assert set(card["made_from"]["encoders"]) == {"flyover_clip", "flyover_dino"}
+
+
+def test_bundle_needs_nothing_outside_itself(made, predictor, tmp_path):
+    moved = shutil.copytree(made / "out" / "bundle", tmp_path / "moved bundle")
+    video = next((made / "data" / "flyover" / "videos").glob("*.mp4"))
+    here, there = predictor.locate(video), vidtag_locator.Predictor.load(moved).locate(video)
+    np.testing.assert_array_equal(here.latlon_T2, there.latlon_T2)
+
+
+def test_bundle_carries_no_checkpoints_or_curves(made):
+    kinds = {path.suffix for path in (made / "out" / "bundle").rglob("*") if path.is_file()}
+    assert kinds == {".json", ".safetensors", ".parquet"}
+
+
+def test_folder_that_is_no_bundle_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"bundle\.json"):
+        vidtag_locator.Predictor.load(tmp_path)
+
+
+def test_bundle_of_another_format_is_refused(made, tmp_path):
+    moved = shutil.copytree(made / "out" / "bundle", tmp_path / "bundle")
+    (moved / "bundle.json").write_text('{"format": 99}')
+    with pytest.raises(ValueError, match="format 99"):
+        vidtag_locator.Predictor.load(moved)
+
+
+def test_files_of_a_track_are_all_written(made, predictor, tmp_path):
+    video = next((made / "data" / "flyover" / "videos").glob("*.mp4"))
+    paths = vidtag_locator.write_files(predictor.locate(video), tmp_path / "new folder", "flight")
+    assert [path.name for path in paths] == [
+        f"flight.{kind}" for kind in ("gpx", "geojson", "kml", "csv", "png")
+    ]
+    assert all(path.stat().st_size > 100 for path in paths)

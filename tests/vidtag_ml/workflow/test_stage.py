@@ -1,0 +1,112 @@
+"""Tests of vidtag_ml.workflow.stage."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from vidtag_ml.workflow import stage
+
+
+def _builder(text: str, calls: list[str]):
+    def build(aside: Path) -> None:
+        calls.append(text)
+        aside.mkdir(exist_ok=True)
+        (aside / "part.txt").write_text(text)
+
+    return build
+
+
+def test_an_unchanged_key_and_output_are_not_built_again(tmp_path):
+    calls: list[str] = []
+    out = tmp_path / "out"
+    made = [stage.make(out, {"b": 1, "a": (2,)}, _builder("x", calls)) for _ in range(2)]
+    assert made == [True, False]
+    assert calls == ["x"]
+
+
+@pytest.mark.parametrize("harm", ["key", "bytes", "extra", "record", "gone"])
+def test_any_difference_is_built_again(tmp_path, harm):
+    calls: list[str] = []
+    out, key = tmp_path / "out", {"seed": 1}
+    stage.make(out, key, _builder("x", calls))
+    if harm == "key":
+        key = {"seed": 2}
+    elif harm == "bytes":
+        (out / "part.txt").write_text("y")
+    elif harm == "extra":
+        (out / "more.txt").write_text("")
+    elif harm == "record":
+        (tmp_path / "out.record.json").write_text("{")
+    else:
+        (out / "part.txt").unlink()
+    assert stage.make(out, key, _builder("x", calls))
+    assert [p.name for p in out.iterdir()] == ["part.txt"]
+    assert (out / "part.txt").read_text() == "x"
+
+
+def test_a_failed_build_leaves_the_output_and_resumes_aside(tmp_path):
+    out = tmp_path / "out"
+    stage.make(out, {"v": 1}, _builder("old", []))
+
+    def fail(aside: Path) -> None:
+        aside.mkdir()
+        (aside / "half.txt").write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        stage.make(out, {"v": 2}, fail)
+    assert (out / "part.txt").read_text() == "old"
+    assert not stage.make(out, {"v": 1}, fail)
+    assert stage.make(out, {"v": 2}, lambda aside: (aside / "rest.txt").write_text("rest"))
+    assert {p.name for p in out.iterdir()} == {"half.txt", "rest.txt"}
+
+
+def test_tries_of_other_keys_are_cleared_away(tmp_path):
+    (tmp_path / ".out.0123456789ab").mkdir()
+    (tmp_path / ".out.json.tmp").touch()
+    stage.make(tmp_path / "out", {}, _builder("x", []))
+    names = {p.name for p in tmp_path.iterdir()}
+    assert names == {"out", "out.record.json", ".out.json.tmp"}
+
+
+def test_a_kill_between_the_renames_loses_nothing(tmp_path):
+    out = tmp_path / "out"
+    stage.make(out, {"v": 1}, _builder("x", []))
+    out.rename(tmp_path / ".out.old")
+    assert not stage.make(out, {"v": 1}, _builder("x", []))
+    assert (out / "part.txt").read_text() == "x"
+
+
+def test_an_output_may_be_a_file(tmp_path):
+    out = tmp_path / "table.csv"
+    for text in ("a", "b"):
+        assert stage.make(out, {"text": text}, lambda aside, text=text: aside.write_text(text))
+    assert out.read_text() == "b"
+    assert stage.digest(out) == "92eb5ffee6ae2fec3ad71c777531578f"
+
+
+def test_digest_of_a_folder_knows_names_and_bytes(tmp_path):
+    digests = set()
+    for name, text in (("a", "1"), ("b", "1"), ("a", "2"), ("sub/a", "1")):
+        folder = tmp_path / str(len(digests))
+        path = folder / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+        digests.add(stage.digest(folder))
+    assert len(digests) == 4
+
+
+def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+
+    def fill_the_disk() -> None:
+        with stage.replacing(path) as aside:
+            aside.write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"file\.txt"):
+        fill_the_disk()
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]

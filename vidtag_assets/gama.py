@@ -1,0 +1,363 @@
+"""GAMa: the aerial gallery, the networks, their evaluation and registry; checks below each.
+
+All of it in one module, because it is there only where the params give videos and imagery of the
+same ground (`fits`): elsewhere, as in the default params, these assets could not be made, so that
+Dagster shows none, and the job `everything` needs no exception.
+
+Belongs here: assets aerial_gallery, gama_model, screening_model, heading_model, gama_evaluation,
+registered_gama. Does not belong here: what registering and deciding mean (registry.py, gate.py),
+tiles, training and search themselves (vidtag_ml).
+"""
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pandas as pd
+
+from vidtag_assets import factory, provenance, registration, registry
+from vidtag_assets.dataset import clips
+from vidtag_assets.factory import run_of, training_asset
+from vidtag_assets.metadata import OWNERS, picture, preview
+from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
+from vidtag_ml import config
+from vidtag_ml.aerial import stages as aerial_stages
+from vidtag_ml.models.gama import stages as gama_stages
+from vidtag_ml.workflow import code_key, inputs, layout
+from vidtag_ml.workflow.layout import Layout
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from pytorch_lightning.loggers import Logger
+
+    from vidtag_assets.gate import Verdict
+    from vidtag_ml.models.report import Report
+
+
+GALLERY = "aerial_gallery"
+"""What DVC calls it."""
+SEEN = {"flyover": "flyover_gama", "published": "bdd100k"}
+"""`aerial.source` -> the only `clips.source` whose videos show that ground from near enough."""
+WAYS = ("path", "turned", "fused", "fused_turned")
+"""As `tile_tracks.Guide.ways` calls them."""
+LEAST_INSIDE = 0.95
+"""Share of the fixes that lie inside some tile."""
+NUM_TILES, NUM_TRACKS, NUM_QUERIES = 8, 6, 4
+"""Examples in the UI."""
+
+
+def fits(params: config.Params) -> bool:
+    """Whether imagery and videos of the params show the same ground.
+
+    The Blue Marble is what the flights of flyover_gama see, the published tiles belong to the
+    drives of BDD100K; slippy tiles and GeoTIFFs are chosen by whoever has them, for any videos.
+    """
+    return SEEN.get(params.aerial.source, params.clips.source) == params.clips.source
+
+
+@dg.asset(
+    deps=[clips],
+    group_name="gallery",
+    kinds={"dvc", "parquet"},
+    code_version=code_key.version("aerial_gallery"),
+    owners=OWNERS,
+    pool="dvc",
+)
+def aerial_gallery(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.MaterializeResult:
+    """Aerial tiles with known bounds, and the large regions that they make up.
+
+    Its data version is the DVC md5 of `data/aerial_gallery/`, recorded in `data/aerial_gallery.dvc`
+    and not by a stage of dvc.yaml, which would lack its output wherever there is no GAMa.
+
+    **When it fails:** the imagery of section `aerial` of params.yaml is not where it says, or shows
+    none of the fixes; the message says which.
+    """
+    from vidtag_ml.aerial import gallery as aerial_gallery
+    from vidtag_ml.aerial import pictures as aerial_pictures
+    from vidtag_ml.models.gama import plots as gama_plots
+
+    params = params_file.load()
+    worked = aerial_stages.aerial_gallery(workspace.path, params)
+    md5 = dvc.add(GALLERY)
+    tiles, regions = aerial_gallery.read(workspace.layout(params).aerial_gallery)
+    rows = range(0, len(tiles), max(1, len(tiles) // NUM_TILES))[:NUM_TILES]
+    pictures = list(aerial_pictures.pixels(tiles, rows, 128, _imagery(workspace, params)))
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(md5),
+        metadata={
+            "dagster/row_count": len(tiles),
+            "num_regions": len(regions),
+            "tiles": picture(lambda path: gama_plots.grid([pictures], path)),
+            "protocol": dg.MetadataValue.json(tiles.protocol),
+            "gallery_md5": tiles.digest,
+            "dvc_md5": md5,
+            "worked": worked,
+        },
+    )
+
+
+@dg.asset_check(asset=aerial_gallery, blocking=True)
+def tiles_lie_in_bounds(workspace: Workspace, params_file: ParamsFile) -> dg.AssetCheckResult:
+    """Every tile lies within its bounds and its region, bears its number, and has its picture."""
+    from vidtag_ml.aerial import gallery as aerial_gallery
+
+    params = params_file.load()
+    gallery = aerial_gallery.read(workspace.layout(params).aerial_gallery)
+    found = aerial_gallery.problems(*gallery, _imagery(workspace, params))
+    return dg.AssetCheckResult(
+        passed=not found,
+        metadata={
+            "num_problems": len(found),
+            "problems": preview(pd.DataFrame(found, columns=["id", "reason"]), 20),
+        },
+    )
+
+
+@dg.asset_check(asset=aerial_gallery, additional_deps=[clips])
+def tiles_cover_the_fixes(workspace: Workspace, params_file: ParamsFile) -> dg.AssetCheckResult:
+    """At least 95 % of the fixes lie inside some tile; else this warns: they cannot be found."""
+    from vidtag_ml.aerial import gallery as aerial_gallery
+    from vidtag_ml.dataset import tables as tables_of
+
+    at = workspace.layout(params_file.load())
+    fixes = tables_of.read(at.dataset).kept[["lat", "lon"]].to_numpy(float)
+    found = aerial_gallery.coverage(aerial_gallery.read(at.aerial_gallery)[0], fixes)
+    return dg.AssetCheckResult(
+        passed=found["inside"] >= LEAST_INSIDE,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{found['inside']:.1%} of the fixes lie inside a tile",
+        metadata=found,
+    )
+
+
+def _scale_and_train(root: Path, params: config.Params, logger: "Logger | None") -> bool:
+    gama_stages.aerial_pixels(root, params)
+    return gama_stages.gama(root, params, logger)
+
+
+gama_model = training_asset(
+    "gama",
+    _scale_and_train,
+    [aerial_gallery],
+    """GAMa-Net: clips of ground video and the aerial tiles under them meet in one space.
+
+    Frames and tiles are scaled to the sizes that it sees first (`out/aerial_pixels/`), then all
+    tiles are embedded.
+
+    **When it fails:** out of memory (a smaller `gama.batch_size`), no room for the pixels, or
+    weights to start from are missing. Materialize again: it goes on from its newest checkpoint.
+    """,
+    GALLERY,
+    before=["aerial_pixels"],
+)
+screening_model = training_asset(
+    "screening",
+    gama_stages.screening,
+    [gama_model],
+    """The screening network: which regions the tiles found along a video belong to.
+
+    **When it fails:** as GAMa-Net; materialize again and it goes on from its checkpoint.
+    """,
+    GALLERY,
+)
+heading_model = training_asset(
+    "heading",
+    gama_stages.heading,
+    [gama_model],
+    """GAMa-Net for turned tiles: it compares what a track's direction has made comparable.
+
+    **When it fails:** as GAMa-Net; materialize again and it goes on from its checkpoint.
+    """,
+    GALLERY,
+)
+
+
+@dg.asset(
+    deps=[gama_model, screening_model, heading_model],
+    group_name="evaluation",
+    kinds={"torch", "parquet"},
+    code_version=code_key.version("evaluate_gama"),
+    owners=OWNERS,
+    pool="gpu",
+)
+def gama_evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.MaterializeResult:
+    """Tiles that GAMa finds on val, which decides promotion, and on test: `out/evaluation/gama/`.
+
+    Flat and hierarchical search, the screening of regions, and the ways of whole videos (turned
+    tiles, VidTAG's opinion), each figure with its gallery's size.
+
+    **When it fails:** a network, the gallery or the pixels are missing or have changed; materialize
+    what the message names, then this again.
+    """
+    from vidtag_ml.models.gama import plots as gama_plots
+    from vidtag_ml.models.report import Report
+    from vidtag_ml.plots import maps
+
+    params = params_file.load()
+    at = workspace.layout(params)
+    worked = [gama_stages.evaluate_gama(workspace.path, params, s) for s in inputs.SPLITS]
+    reports = {s: Report.read(at.evaluation(registry.AERIAL, s)) for s in inputs.SPLITS}
+    test, world = reports["test"], gama_stages.world(at, params)
+    examples = test.tracks[:: max(1, len(test.tracks) // NUM_TRACKS)][:NUM_TRACKS]
+    return dg.MaterializeResult(
+        data_version=factory.data_version(at, registry.AERIAL),
+        metadata={
+            "answers": picture(
+                lambda path: gama_plots.answers(test, world, params.gama, NUM_QUERIES, path)
+            ),
+            "tracks": picture(lambda path: maps.tracks_sheet(examples, test.truths, path)),
+            "figures": preview(searches(test.summary), 20),
+            "summary": dg.MetadataValue.json(test.summary),
+            **factory.figures(reports, _headline),
+            "worked": any(worked),
+        },
+    )
+
+
+def searches(summary: Mapping[str, Any]) -> pd.DataFrame:
+    """The figures of a report on tiles: a row a figure, a column a search."""
+    shares = [n for n in summary if n.startswith(("recall_at_", "top1_at_", "gallery_size"))]
+    names = [n for n in shares if not n.endswith(("_lo", "_hi"))]
+    kinds = {"flat": "", "hierarchical": "hierarchical_", "screening": "screening_"}
+    kinds |= {name: f"{name}_" for name in WAYS if f"{name}_recall_at_1" in summary}
+    return pd.DataFrame(
+        {"figure": names, **{k: [summary.get(p + n, "") for n in names] for k, p in kinds.items()}}
+    )
+
+
+def _headline(summary: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("gallery_size", "recall_at_1", "recall_at_5", "recall_at_10")
+    kinds = ("", "hierarchical_", f"{summary['track']}_")
+    found = {f"{p}{n}": summary[f"{p}{n}"] for n in names for p in kinds}
+    return found | {f"screening_{n}": summary[f"screening_{n}"] for n in names[:2]}
+
+
+@dg.asset(
+    deps=[gama_evaluation],
+    group_name="registry",
+    kinds={"mlflow"},
+    owners=OWNERS,
+)
+def registered_gama(
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    params_file: ParamsFile,
+    dvc: Dvc,
+    tracking: Tracking,
+) -> dg.MaterializeResult:
+    """GAMa's bundle as a version in MLflow's registry, and the gate's verdict on it.
+
+    It becomes `@challenger`, and `@champion` if more clips of the same val videos get the right
+    tile than with the champion, beyond chance; it must always beat a tile at random, on enough
+    videos.
+    `vidtag locate VIDEO --model gama` uses the champion.
+
+    **When it fails:** DVC has no md5 of clips or aerial_gallery (materialize them first), or the
+    disk is full. Nothing is half registered: materialize again.
+    """
+    params = params_file.load()
+    version, new = bundle_and_register(workspace.path, params, dvc, tracking, context.run.run_id)
+    entry, verdict = decide(tracking, workspace.layout(params), params)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(version.tags["bundle"]),
+        metadata={
+            **registration.about_version(tracking, version, new),
+            **registration.about_verdict(entry, verdict),
+        },
+    )
+
+
+def bundle_and_register(
+    root: Path, params: config.Params, dvc: Dvc, tracking: Tracking, dagster_run: str
+) -> tuple["ModelVersion", bool]:
+    """The bundle of what is trained as a version, and whether that is new."""
+    gama_stages.bundle(root, params)
+    at = layout.of(root, params)
+    lineage = provenance.lineage(root, params, dvc, dagster_run, GALLERY)
+    runs = {name: run_of(tracking, at, name) for name in ("gama", "screening", "heading")}
+    return register(tracking, at, params, lineage, {name: run for name, run in runs.items() if run})
+
+
+def register(
+    tracking: Tracking,
+    at: Layout,
+    params: config.Params,
+    lineage: provenance.Lineage,
+    runs: Mapping[str, str],
+) -> tuple["ModelVersion", bool]:
+    """The version of `out/aerial_bundle` and whether it is new; it becomes the challenger."""
+    from vidtag_ml.models.report import Report
+
+    if lineage.gallery is None:
+        raise ValueError(f"there is no data/{GALLERY}.dvc: materialize {GALLERY} first")
+    more = {
+        f"dvc.{GALLERY}": lineage.gallery,
+        **{f"run.{name}": run for name, run in runs.items()},
+    }
+    return registration.enter(
+        tracking, registry.AERIAL, at, params, lineage, more,
+        bundle=at.aerial_bundle, read=Report.read, gallery=(GALLERY, at.aerial_gallery),
+    )  # fmt: skip
+
+
+def decide(
+    tracking: Tracking, at: Layout, params: config.Params
+) -> "tuple[registry.Promotion, Verdict | None]":
+    """The gate's decision about the challenger, carried out and logged."""
+    from vidtag_assets import gate
+
+    asked = {
+        "least_clips": params.registry.least_clips,
+        "draws": params.evaluation.bootstrap_draws,
+    }
+
+    def judge(challenger: "ModelVersion", champion: int | None) -> "Verdict":
+        ours = registry.report(tracking, challenger, "val")
+        theirs = _champion_report(tracking, at, params, ours, champion) if champion else None
+        return gate.judge_tiles(ours, theirs, f"champion {champion}", **asked)
+
+    return registry.settle(tracking, registry.name_of(registry.AERIAL, params), judge)
+
+
+def _champion_report(
+    tracking: Tracking, at: Layout, params: config.Params, ours: "Report", champion: int
+) -> "Report":
+    """The champion's report on the challenger's val clips and gallery.
+
+    The one it was registered with where that fits; else its networks embed the gallery of today
+    and are evaluated anew, if they see frames of the size and rate that lie here: if these have
+    changed, the old report is all there is.
+    """
+    from vidtag_assets import gate
+    from vidtag_ml.models.gama import embedding as gama_embedding
+    from vidtag_ml.models.gama import evaluate as gama_evaluate
+    from vidtag_ml.models.gama.locator import Matcher
+
+    name = f"{registry.name_of(registry.AERIAL, params)}/{champion}"
+    theirs = registry.report(tracking, registry.resolve(tracking, name), "val")
+    bundle = registry.bundle_path(tracking, name)
+    matcher = Matcher.load(bundle)
+    seen = [(s.frame_size, s.frames_per_second) for s in (matcher.settings, params.gama)]
+    if gate.incomparable(ours, theirs) is None or seen[0] != seen[1]:
+        return theirs
+    world, drives = gama_stages.world(at, params), gama_stages.drives(at, params, "val")
+    with tempfile.TemporaryDirectory() as folder:
+        gama, screening = gama_embedding.embed_anew(bundle, matcher.settings, world, Path(folder))
+        changed = dataclasses.replace(
+            params,
+            gama=matcher.settings,
+            screening=matcher.screened,
+            heading=matcher.heading,
+            fusion=matcher.fusion,
+        )
+        beyond = gama_stages.beyond(at, changed, matcher.turner, matcher.vidtag)
+        return gama_evaluate.evaluate_gama(
+            gama, screening, drives, world, changed, "val", beyond, name
+        )
+
+
+def _imagery(workspace: Workspace, params: config.Params) -> Path | None:
+    return None if params.aerial.folder is None else workspace.path / params.aerial.folder

@@ -1,0 +1,22 @@
+"""GeoCLIP, the baseline that sees one picture at a time: its training and evaluation.
+
+Belongs here: assets geoclip_model and geoclip_evaluation. Does not belong here: what is the same
+for all systems (factory.py).
+"""
+
+from vidtag_assets import factory
+from vidtag_assets.features import frame_features
+from vidtag_assets.gallery import gps_gallery
+from vidtag_ml.models.geoclip import stages as geoclip_stages
+
+geoclip_model = factory.training_asset(
+    "geoclip",
+    geoclip_stages.geoclip,
+    [frame_features, gps_gallery],
+    """GeoCLIP fine-tuned on the same frames: the baseline that sees one picture at a time.
+
+    **When it fails:** as in Phase I; materialize again and it goes on from its checkpoint.
+    """,
+)
+
+geoclip_evaluation = factory.evaluation_asset("geoclip", geoclip_model)

@@ -1,0 +1,93 @@
+"""Own recordings: one partition a dataset, filled from a folder of the inbox.
+
+Belongs here: the asset own_recordings, the only partitioned one. Does not belong here: what becomes
+of a recording (vidtag_ml.ingest), the tables of all datasets (dataset.py), the watch on the inbox
+(orchestration.sensors).
+"""
+
+import time
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+
+from vidtag_assets.metadata import OWNERS, picture, preview
+from vidtag_assets.resources import ParamsFile, Workspace
+from vidtag_ml.ingest import stages as ingest_stages
+from vidtag_ml.workflow import code_key, stage
+
+DATASETS = dg.DynamicPartitionsDefinition(name="dataset")
+"""One partition a dataset of own recordings; the sensor inbox adds them."""
+MAPPED = 1000
+"""Tracks on the map in the UI, evenly spaced among the clips."""
+QUIET_S = 30.0
+"""A folder in which something changed less than this ago is still being copied."""
+
+
+def inbox(root: Path) -> Path:
+    """The folder whose sub-folders are datasets to be taken in."""
+    return root / "data" / "inbox"
+
+
+def settled(root: Path) -> dict[str, str]:
+    """Folders of the inbox in which nothing is being copied: name and a digest of what is there."""
+    from vidtag_ml.ingest.published import tables as published
+
+    found = {}
+    for folder in sorted(inbox(root).glob("[!.]*")):
+        if folder.is_dir():
+            # A camera's clock may be ahead: then it does not matter by how much.
+            ages_s = (abs(time.time() - path.lstat().st_mtime) for path in folder.rglob("*"))
+            if min(ages_s, default=0.0) > QUIET_S:
+                found[folder.name] = published.fingerprint(folder)
+    return found
+
+
+@dg.asset(
+    partitions_def=DATASETS,
+    group_name="ingest",
+    kinds={"parquet"},
+    code_version=code_key.version("own_recordings"),
+    owners=OWNERS,
+    pool="ingest",
+)
+def own_recordings(
+    context: dg.AssetExecutionContext, workspace: Workspace, params_file: ParamsFile
+) -> dg.MaterializeResult:
+    """Videos and photos of `data/inbox/<dataset>/` as the tables of `data/<dataset>/`.
+
+    Each partition is a dataset. Recordings stay where they are; the tables point to them. With
+    `clips.source: recordings` in params.yaml, the asset clips merges all datasets.
+
+    **When it fails:** nothing in the folder could be used; `data/quarantine/report.html` says why,
+    file by file. A single bad recording is no failure: it is counted in `num_quarantined`.
+    """
+    from vidtag_ml.dataset import tables as clip_tables
+    from vidtag_ml.plots import maps
+
+    dataset, params = context.partition_key, params_file.load()
+    folder = inbox(workspace.path) / dataset
+    outcome = ingest_stages.recordings(workspace.path, params, [str(folder)], dataset)
+    num_left_out = len(outcome.quarantined)
+    left_out = pd.DataFrame(outcome.quarantined[:20], columns=["path", "reason", "advice"])
+    if not outcome.accepted:
+        raise dg.Failure(
+            f"{folder}: none of {num_left_out} recordings can be used",
+            metadata={"quarantined": preview(left_out, 20)},
+        )
+    tables = clip_tables.read(workspace.path / "data" / dataset)
+    shown = tables.clips["clip_id"].iloc[:: max(1, len(tables.clips) // MAPPED)]
+    tracks = {clip: tables.fixes_of(clip)[["lat", "lon"]].to_numpy(float) for clip in shown}
+    accepted = pd.DataFrame(outcome.accepted[:10]).drop(columns=["repairs"])
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(stage.digest(workspace.path / "data" / dataset)),
+        metadata={
+            "dagster/row_count": len(tables.clips),
+            "map": picture(lambda path: maps.measured_map(tracks, path, dataset)),
+            "accepted": preview(accepted, 10),
+            "num_repaired": outcome.num_repaired,
+            "num_quarantined": num_left_out,
+            "quarantined": preview(left_out, 20),
+            "report": dg.MetadataValue.path(workspace.path / "data/quarantine/report.html"),
+        },
+    )

@@ -1,0 +1,44 @@
+"""The stage that makes the aerial gallery; as in workflow/inputs.py.
+
+Belongs here: its key, and where imagery lies. Does not belong here: tiles (retrieval/gallery.py,
+sources.py), stages of networks that search them (models/gama/stages.py).
+"""
+
+from pathlib import Path
+from typing import Any
+
+from vidtag_ml import config
+from vidtag_ml.workflow import code_key, inputs, layout, stage
+
+
+def aerial_gallery(root: Path, params: config.Params) -> bool:
+    """Makes `data/aerial_gallery/`: tiles with known bounds, and the regions of all videos."""
+    at, folder = layout.of(root, params), imagery(root, params)
+    key = {
+        "aerial": config.as_dict(params.aerial),
+        "tables": inputs.tables_digest(at.dataset),
+        "imagery": imagery_fingerprint(folder),
+        **code_key.of("aerial_gallery"),
+    }
+
+    def build(aside: Path) -> None:
+        from vidtag_ml.aerial import gallery as aerial_gallery
+        from vidtag_ml.aerial import sources
+        from vidtag_ml.dataset import tables
+
+        kept = tables.read(at.dataset).kept
+        aerial_gallery.write(aside, *sources.build(params.aerial, kept, folder))
+
+    return stage.make(at.aerial_gallery, key, build)
+
+
+def imagery(root: Path, params: config.Params) -> Path | None:
+    """The folder of imagery that the params name, if they name one."""
+    return None if params.aerial.folder is None else root / params.aerial.folder
+
+
+def imagery_fingerprint(folder: Path | None) -> Any:
+    """What tells whether a folder of imagery changed."""
+    from vidtag_ml.ingest.published import tables as published
+
+    return None if folder is None else published.fingerprint(folder)

@@ -1,0 +1,1 @@
+"""The machine-learning commands: parse, call one function, print."""

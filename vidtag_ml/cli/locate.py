@@ -1,0 +1,149 @@
+"""`vidtag locate`: videos and photos in; tracks, or names of places, out.
+
+Belongs here: the command, for models found in any way. Does not belong here: how a registry finds
+them (vidtag_assets.cli), locating itself (models/answers.py). Nothing heavy is imported before the
+command needs it.
+"""
+
+import datetime as dt
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vidtag_ml.cli.options import AsJson
+from vidtag_ml.cli.output import print_answer, print_json
+from vidtag_ml.workflow import progress
+
+if TYPE_CHECKING:
+    from vidtag_ml.models.answers import Row, Wanted
+    from vidtag_ml.models.asked import Found
+
+
+Resolve = Callable[[str], Path]
+"""A model's name -> the folder of its bundle."""
+
+
+def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., None]:
+    """The command `locate` for models that `resolve` finds.
+
+    Args:
+        resolve: turns what `--model` says into a folder.
+        default: what it says if it is not given.
+        names: what it may say, for `--help`.
+    """
+
+    def locate(
+        asked: Annotated[
+            list[str],
+            typer.Argument(metavar="PATH...", help="Videos, photos, folders of these, globs."),
+        ],
+        model: Annotated[str, typer.Option(help=names)] = default,
+        out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out/located"),
+        fps: Annotated[
+            float | None, typer.Option(help="Frames a second to look at; of photos, all are.")
+        ] = None,
+        start_time: Annotated[
+            str | None,
+            typer.Option(metavar="ISO8601", help="When the recording began, if it is wrong."),
+        ] = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Turn videos into tracks (GPX, GeoJSON, KML, CSV, a picture), or into names of places.
+
+        Photos of a folder without videos are one track, in the order of their EXIF times. Files
+        tell the time of each position where the recording tells its own (container, GPS, EXIF).
+        """
+        wanted = _wanted(out, fps, start_time)
+        from vidtag_ml.models import asked as searched
+        from vidtag_ml.models import registry
+
+        found = searched.find(asked, out)
+        if start_time is not None and len(found.asked) > 1:
+            raise ValueError(f"--start-time is of one recording; {len(found.asked)} are asked for")
+        for kind, number in found.passed_over.items():
+            sys.stderr.write(f"vidtag: passed over: {number} {kind}\n")
+        _locate(registry.load(resolve(model)), found, wanted, as_json)
+
+    return locate
+
+
+def _wanted(out: Path, fps: float | None, start_time: str | None) -> "Wanted":
+    """What the options say.
+
+    Raises:
+        ValueError: one of them cannot be.
+    """
+    if fps is not None and not fps > 0:
+        raise ValueError(f"--fps is {fps}; it must be positive")
+    from vidtag_ml.models.answers import Wanted
+    from vidtag_ml.models.recording import Began
+
+    if start_time is None:
+        return Wanted(out, fps)
+    try:
+        moment = dt.datetime.fromisoformat(start_time)
+    except ValueError:
+        raise ValueError(
+            f"--start-time is {start_time!r}; it must be as 2024-05-06T07:08:09+02:00"
+        ) from None
+    told = () if moment.tzinfo else ("--start-time has no zone: taken as UTC",)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return Wanted(out, fps, Began(moment.astimezone(dt.UTC), "--start-time"), told)
+
+
+def _locate(locator: Any, found: "Found", wanted: "Wanted", as_json: bool) -> None:
+    """Locates what was found and prints it, each as soon as it is done.
+
+    Raises:
+        typer.Exit: some could not be located (1), or it was stopped (130).
+    """
+    from vidtag_ml.models import answers, asked
+    from vidtag_ml.models.cityguessr import locator as cityguessr_locator
+
+    places = isinstance(locator, cityguessr_locator.Guesser)
+    if places and wanted.began:
+        raise ValueError("--start-time: this model gives places, which have no times")
+    results = asked.results(found.asked, "place" if places else "track")
+    rows: list[Row] = []
+    stopped = False
+    batch = progress.Batch([one.num_bytes for one in found.asked])
+    try:
+        for row in answers.answers(locator, found.asked, results, wanted, batch):
+            rows.append(row)
+            if not as_json and (len(found.asked) > 1 or "error" not in row):
+                print_answer(row)
+    except KeyboardInterrupt:
+        stopped = True
+    if as_json:
+        print_json(rows)
+    for row in rows:
+        if "error" in row:
+            sys.stderr.write(f"vidtag: {row['error']}\n")
+    if stopped:
+        sys.stderr.write(f"vidtag: {_left(rows, len(found.asked), wanted.out)}\n")
+        raise typer.Exit(130)
+    if any("error" in row for row in rows):
+        raise typer.Exit(1)
+
+
+def _left(rows: "list[Row]", num: int, out: Path) -> str:
+    """What is finished when it was stopped, and what the same command will do."""
+    again = "the same command locates all of them anew"
+    if not rows:
+        return f"stopped before the first of {num} was finished; {again}"
+    done = "the first is" if len(rows) == 1 else f"the first {len(rows)} are"
+    return f"stopped: {done} finished (of {num}, to {rows[-1]['video']}), see {out}; {again}"
+
+
+def folder_only(name: str) -> Path:
+    """The folder that a model's name is, where there is no registry.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    if not Path(name).is_dir():
+        raise ValueError(f"{name}: there is no such model folder; `vidtag bundle` makes one")
+    return Path(name)

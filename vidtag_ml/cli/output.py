@@ -1,0 +1,195 @@
+"""How the commands' results look: lines, JSON, tables of figures.
+
+Belongs here: printing what a command was given back. Does not belong here: what commands do
+(app.py and the modules beside it), progress (workflow/progress.py), how errors look (app.py).
+JSON goes to standard output alone and has no NaN, so that any program can read it.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vidtag_ml.encoders.catalog import Status
+    from vidtag_ml.ingest.own.tables import Outcome
+
+
+def print_line(text: str) -> None:
+    """Writes a line to standard output."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def print_json(value: Any) -> None:
+    """Writes JSON to standard output."""
+    print_line(json.dumps(value, indent=1, allow_nan=False))
+
+
+NAMED = 3
+"""Recordings of a reason whose names are printed."""
+FIGURES = {
+    "frames <= 25 km": ("acc_25km", "{:.1%}"),
+    "<= 100 km": ("acc_100km", "{:.1%}"),
+    "<= 200 km": ("acc_200km", "{:.1%}"),
+    "<= 750 km": ("acc_750km", "{:.1%}"),
+    "videos <= 25 km": ("video_acc_25km", "{:.1%}"),
+    "videos <= 100 km": ("video_acc_100km", "{:.1%}"),
+    "videos <= 200 km": ("video_acc_200km", "{:.1%}"),
+    "videos <= 750 km": ("video_acc_750km", "{:.1%}"),
+    "median error": ("median_km", "{:.0f} km"),
+    "median error of videos": ("video_median_km", "{:.0f} km"),
+    "DFD": ("dfd_km", "{:.0f} km"),
+    "MRD": ("mrd_km", "{:.0f} km"),
+    "gallery's own error (oracle)": ("oracle_median_km", "{:.0f} km"),
+}
+"""Rows of the table of figures: what they are called, and where and how they stand."""
+
+
+def print_figures(summaries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Prints the summaries of evaluations side by side."""
+    from rich.console import Console
+    from rich.table import Table
+
+    first = next(iter(summaries.values()))
+    title = f"{first['num_clips']} {first['split']} clips, {first['num_frames']} frames"
+    table = Table(title=f"{title}, gallery of {first['gallery_size']} points")
+    table.add_column("")
+    for name in summaries:
+        table.add_column(name, justify="right")
+    for label, (key, form) in FIGURES.items():
+        cells = [form.format(s[key]) if key in s else "" for s in summaries.values()]
+        table.add_row(label, *cells)
+    Console().print(table)
+
+
+def print_place_figures(summary: Mapping[str, Any]) -> None:
+    """Prints an evaluation of places: a column a level."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from vidtag_ml.dataset.hierarchy import LEVELS
+
+    title = f"{summary['num_clips']} {summary['split']} clips, {summary['inference']} inference"
+    table = Table(title=f"{title}, consistency {summary['consistency']:.1%}")
+    table.add_column("")
+    for level in LEVELS:
+        table.add_column(f"{level} ({summary[f'num_{level}']})", justify="right")
+    for label, key in {
+        "top-1": "acc_{}",
+        "top-5": "top5_{}",
+        "most frequent class": "prior_acc_{}",
+        "answered, when it is sure": "answered_{}",
+        "calibration error": "ece_{}",
+    }.items():
+        table.add_row(label, *(f"{summary[key.format(level)]:.1%}" for level in LEVELS))
+    Console().print(table)
+
+
+def print_tile_figures(summary: Mapping[str, Any]) -> None:
+    """Prints an evaluation among aerial tiles: a column a search, each with its gallery's size."""
+    from rich.console import Console
+    from rich.table import Table
+
+    searches = {
+        "flat": "",
+        f"hierarchical ({summary['kept']})": "hierarchical_",
+        "screening (videos)": "screening_",
+        "whole way": f"{summary['track']}_",
+    }
+    title = f"{summary['split']}, {summary['gallery']} tiles of {summary['tile_km']:.3g} km"
+    table = Table(title=title)
+    table.add_column("")
+    for name in searches:
+        table.add_column(name, justify="right")
+    figures = [n for n in summary if n.startswith(("recall_at_", "top1_at_"))]
+    shares = {n: "{:.1%}" for n in figures if not n.endswith(("_lo", "_hi"))}
+    forms = {"num_queries": "{:.0f}", "gallery_size": "{:.0f}", **shares, "top1_mean_km": "{:.1f}"}
+    for name, form in forms.items():
+        keys = [f"{prefix}{name}" for prefix in searches.values()]
+        cells = [form.format(summary[key]) if key in summary else "" for key in keys]
+        table.add_row(name.replace("_", " "), *cells)
+    Console().print(table)
+
+
+def print_answer(row: Mapping[str, Any]) -> None:
+    """Prints what `vidtag locate` found of a recording: a track, a place, or why there is none."""
+    if "error" in row:
+        print_line(f"not located: {row['error']}")
+        return
+    _print_place(row) if "place" in row else _print_track(row)
+    for sentence in row["told"]:
+        print_line(f"  {sentence}")
+    for file in row["files"]:
+        print_line(f"  {file}")
+
+
+def _print_track(row: Mapping[str, Any]) -> None:
+    """Its ends, its score, when it began, and how far its own GPS is."""
+    first, last = row["track"][0], row["track"][-1]
+    ends = (f"{point['lat']:.3f}, {point['lon']:.3f}" for point in (first, last))
+    score = sum(point["score"] for point in row["track"]) / len(row["track"])
+    print_line(f"{row['video']}: {' to '.join(ends)}, mean score {score:.2f}")
+    if row["start_time"]:
+        print_line(f"  began {row['start_time']}, says {row['start_time_from']}")
+    if "median_error_km" in row:
+        known = sum(position is not None for position in row["measured"])
+        who = "location tag" if row["gps"]["source"] == "location_tag" else "own GPS"
+        print_line(
+            f"  its {who} says: median error {row['median_error_km']:,.1f} km "
+            f"({row['gps']['source']}, at {known} of {len(row['track'])} frames)"
+        )
+
+
+def _print_place(row: Mapping[str, Any]) -> None:
+    """The answer, and each level."""
+    print_line(f"{row['video']}: {row['answer']}")
+    for level, found in row["place"].items():
+        print_line(f"  {level:<10} {found['probability']:>6.1%}  {found['name']}")
+
+
+def print_outcome(outcome: "Outcome") -> None:
+    """Prints what became of own recordings: taken in, repaired or left out, and why."""
+    for record in outcome.accepted:
+        seconds = f", {record['duration_s']:g} s" if record["duration_s"] else ""
+        frames = _counted(record["num_frames"], "frame", "frames")
+        fixes = _counted(record["num_fixes"], "fix", "fixes")
+        print_line(
+            f"{record['path']}: {frames}{seconds}, {fixes} ({record['fix_source']}) "
+            f"as {record['clip_id']}"
+        )
+        for repair in record["repairs"]:
+            print_line(f"  {repair}")
+    for (reason, advice), (num, names) in _by_reason(outcome.quarantined).items():
+        if num == 1:
+            print_line(f"{names[0]}: {reason}: {advice}")
+            continue
+        print_line(f"{num} files: {reason}: {advice}")
+        more = f" and {num - len(names)} more" if num > len(names) else ""
+        print_line(f"  {', '.join(names)}{more}")
+    num, repaired, left = len(outcome.accepted), outcome.num_repaired, len(outcome.quarantined)
+    print_line(f"{num} accepted ({repaired} of them repaired), {left} quarantined")
+    print_line("  data/quarantine/report.html says why, report.csv for programs")
+
+
+def _by_reason(
+    quarantined: Iterable[Mapping[str, str]],
+) -> dict[tuple[str, str], tuple[int, list[str]]]:
+    """How many recordings were left out for a reason with an advice, and the first names."""
+    found: dict[tuple[str, str], tuple[int, list[str]]] = {}
+    for record in quarantined:
+        num, names = found.get((record["reason"], record["advice"]), (0, []))
+        told = [*names, record["path"]] if num < NAMED else names
+        found[record["reason"], record["advice"]] = num + 1, told
+    return found
+
+
+def print_weights(found: "Sequence[Status]") -> None:
+    """Prints weights, a line a file: name, model, size, whether they are usable."""
+    for status in found:
+        size = f"{status.size_mb:.1f} MB" if status.size_mb else ""
+        print_line(f"{status.name:<16} {status.model:<32} {size:>9}  {status.state}".rstrip())
+
+
+def _counted(num: int, one: str, many: str) -> str:
+    return f"{num} {one if num == 1 else many}"

@@ -1,0 +1,68 @@
+"""Configuration: `params.yaml` as frozen dataclasses, a module a section, read strictly.
+
+All of it is reached through this package: `config.load`, `config.Params`, `config.Gallery` ...
+"""
+
+from vidtag_ml.config.cityguessr import CityGuessr
+from vidtag_ml.config.clips import Clips, Source
+from vidtag_ml.config.evaluation import Evaluation, Search
+from vidtag_ml.config.features import Features
+from vidtag_ml.config.gallery import Aerial, Gallery
+from vidtag_ml.config.gama import Fusion, Gama, Heading, Screening
+from vidtag_ml.config.geoclip import Classifier, GeoCLIP
+from vidtag_ml.config.params import PRESETS, Params, load
+from vidtag_ml.config.parsing import as_dict, parse
+from vidtag_ml.config.ranges import (
+    Amount,
+    Count,
+    Degrees,
+    Dropout,
+    Portion,
+    Positive,
+    Range,
+    Share,
+    Whole,
+    Zoom,
+)
+from vidtag_ml.config.registry import Registry
+from vidtag_ml.config.training import Training
+from vidtag_ml.config.vidtag import Location, Model, Noise, PhaseOne, PhaseTwo
+
+__all__ = [
+    "PRESETS",
+    "Aerial",
+    "Amount",
+    "CityGuessr",
+    "Classifier",
+    "Clips",
+    "Count",
+    "Degrees",
+    "Dropout",
+    "Evaluation",
+    "Features",
+    "Fusion",
+    "Gallery",
+    "Gama",
+    "GeoCLIP",
+    "Heading",
+    "Location",
+    "Model",
+    "Noise",
+    "Params",
+    "PhaseOne",
+    "PhaseTwo",
+    "Portion",
+    "Positive",
+    "Range",
+    "Registry",
+    "Screening",
+    "Search",
+    "Share",
+    "Source",
+    "Training",
+    "Whole",
+    "Zoom",
+    "as_dict",
+    "load",
+    "parse",
+]

@@ -1,0 +1,62 @@
+"""Section `cityguessr`: its network, training and answers.
+
+Belongs here: its fields, a unit in each name, a sentence under each.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vidtag_ml.config.ranges import Amount, Count, Dropout, Positive, Share, Whole
+from vidtag_ml.config.training import Training
+
+
+@dataclass(frozen=True)
+class CityGuessr(Training):
+    """Which city, state, country and continent a video is from (cityguessr.md)."""
+
+    backbone: Literal["frames", "videomae"]
+    """frames: a Transformer over the cached features of frozen frame encoders; videomae: VideoMAE
+    on pixels, trained with the rest."""
+    start: str | None
+    """Weights in features.encoders_dir that VideoMAE starts from; null = random weights."""
+    encoders: tuple[str, ...]
+    """frames: encoders whose features are read, of those in `features.encoders`."""
+    width: Count
+    """frames: width of the Transformer."""
+    layers: Whole
+    """frames: its layers; 0 = the mean over frames is all that is seen."""
+    heads: Count
+    """frames: its attention heads."""
+    ffn: Count
+    """frames: its feed-forward width."""
+    dropout: Dropout
+    """frames: dropout in the Transformer."""
+    frame_stride: Count
+    """videomae: every so many-th frame from the start is taken, if the video is long enough."""
+    pixels: Literal["imagenet", "unit"]
+    """videomae: pixels are normalised by ImageNet's statistics, or scaled to [0, 1] only."""
+    attention: bool
+    """Self-Cross Attention over the four levels' logits."""
+    scenes: Literal["none", "soft", "majority"]
+    """Scene labels that are learned as well: none, a distribution a video, or its largest class."""
+    text: str | None
+    """Text targets: null = none, seeded = stand-ins drawn by label, else a text tower in
+    features.encoders_dir."""
+    text_levels: Literal["all", "city"]
+    """Levels whose names make the text target."""
+    scene_weight: Amount
+    """Weight of the scene loss."""
+    text_weight: Amount
+    """Weight of the mean text loss; 12 is the published sum over a batch of 12."""
+    optimizer: Literal["adam", "adamw"]
+    """adam: L2 weight decay and one rate for all; adamw: decoupled, VideoMAE at its own rate."""
+    schedule: Literal["decay", "cosine"]
+    """After warm-up: `decay` after each epoch, or a cosine to nothing at the end."""
+    backbone_learning_rate: Positive
+    """adamw: peak learning rate of a backbone that starts from trained weights."""
+    selection: Literal["last", "best"]
+    """The weights that are kept: of the last epoch, or of the one with the best val city top-1."""
+    inference: Literal["codependent", "independent", "product", "tree"]
+    """How four levels' logits become an answer (cityguessr.md section 6; tree is ours)."""
+    least_probability: Share
+    """An answer goes down to the last level whose calibrated probability is at least this."""

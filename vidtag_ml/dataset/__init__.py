@@ -1,0 +1,1 @@
+"""The tables of clips, fixes and frames: files, splits, rules, places and scenes."""

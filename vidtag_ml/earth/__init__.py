@@ -1,0 +1,1 @@
+"""Where things are: the sphere, map tiles, land, tracks, names of places."""

@@ -1,0 +1,1 @@
+"""Pretrained networks for pictures, clips, names and coordinates, and their weights."""

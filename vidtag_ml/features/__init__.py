@@ -1,0 +1,1 @@
+"""The frozen encoders' outputs, made once: decoding, extraction, the store, batches."""

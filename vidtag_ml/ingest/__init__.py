@@ -1,0 +1,1 @@
+"""Recordings become tables: published, generated or a user's own."""

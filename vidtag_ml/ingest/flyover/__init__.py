@@ -1,0 +1,1 @@
+"""Flyover Earth, the dataset that is generated: its camera and its files."""

@@ -1,0 +1,279 @@
+"""Which of a receiver's positions can be believed, and what was done about the others.
+
+Nothing is deleted: a position that is not believed stays in the table as dropped, and every repair
+is a sentence. Night, tunnels and rooms are no errors; positions that contradict each other are.
+
+Belongs here: rules on the fixes of one recording, and on which clock they run. Does not belong
+here: reading them (telemetry/), rules across clips (vidtag_ml.dataset.rules.problems).
+Shape legend: N points, R runs of points, 2 = (lat, lon) in degrees.
+"""
+
+import bisect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vidtag_ml.earth import sphere, tracks
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+MAX_DOP = 10.0
+"""Dilution of precision above which a fix is not believed."""
+FROZEN_S = 5.0
+"""A receiver that says the same for so long, and then jumps, was not measuring."""
+GUESSED = ("walk", "ride", "car")
+"""Modes that can be guessed from speeds, slowest first."""
+ZONE_S = 900.0
+"""Clocks that are off by a time zone are off by multiples of this, at most `MAX_ZONES` of them; of
+several that would do, none is taken."""
+MAX_ZONES = 56
+_LOOK_BACK = 200
+
+
+class ClockError(ValueError):
+    """Positions that cannot be brought onto the clock of their recording: says why."""
+
+
+@dataclass
+class Judged:
+    """Points of one recording with a verdict on each."""
+
+    points: pd.DataFrame
+    """`points.COLUMNS`, in the order of the file."""
+    kept_N: Mask
+    """Which are believed."""
+    repairs: list[str] = field(default_factory=list)
+    """What was done, a sentence each."""
+
+    def drop(self, wrong_N: Mask, reason: str) -> None:
+        """Drops points that were believed so far."""
+        wrong_N = wrong_N & self.kept_N
+        if wrong_N.any():
+            self.kept_N = self.kept_N & ~wrong_N
+            self.repairs.append(f"{wrong_N.sum()} of {len(wrong_N)} fixes dropped: {reason}")
+
+    def on_kept(self, verdict_K: Mask) -> Mask:
+        """A verdict on the kept points only, as one on all (N,)."""
+        whole_N = np.zeros(len(self.kept_N), bool)
+        whole_N[self.kept_N] = verdict_K
+        return whole_N
+
+    @property
+    def kept(self) -> pd.DataFrame:
+        """The points that are believed."""
+        return self.points[self.kept_N]
+
+
+def judge(
+    points: pd.DataFrame, mode: str | None, max_speed_kmh: Mapping[str, float], *, dop: bool = True
+) -> tuple[Judged, str]:
+    """The verdict on the positions of one recording, and how it moved.
+
+    Args:
+        points: `points.COLUMNS`; times, where there are any, from the first frame.
+        mode: one of `tables.MODES`; None = the slowest of walk, ride, car that speeds agree with.
+        max_speed_kmh: limit by mode.
+        dop: whether `dop` is one; cameras write their accuracy in metres there.
+    """
+    judged = Judged(points, np.ones(len(points), bool))
+    latlon_N2 = points[["lat", "lon"]].to_numpy(float)
+    on_earth_N = (np.abs(latlon_N2) <= (90.0, 180.0)).all(-1)
+    judged.drop(~on_earth_N, "not on Earth")
+    judged.drop((np.abs(latlon_N2) < 1e-6).all(-1), "at 0, 0, where receivers are without a fix")
+    judged.drop(points["fix_type"].eq("none").to_numpy(bool), "the receiver had no fix")
+    if dop:
+        judged.drop((points["dop"] > MAX_DOP).to_numpy(bool), f"DOP above {MAX_DOP:g}")
+    if judged.kept["time_s"].notna().any():
+        judged.drop(judged.on_kept(~_growing(_times(judged))), "time repeats or goes back")
+    if len(judged.kept) < 2 or judged.kept["time_s"].isna().all():
+        return judged, mode or "photos"
+    limit_kmh = max_speed_kmh[mode or GUESSED[-1]]
+    judged.drop(judged.on_kept(_frozen(judged, limit_kmh)), "the receiver was frozen")
+    stray_K = ~_plausible(_times(judged), _places(judged), limit_kmh)
+    judged.drop(judged.on_kept(stray_K), f"out of reach at {limit_kmh:g} km/h")
+    mode = mode or _guess(judged, max_speed_kmh)
+    hurried_K = _hurried(_times(judged), _places(judged), max_speed_kmh[mode])
+    judged.drop(judged.on_kept(hurried_K), f"faster than {max_speed_kmh[mode]:g} km/h ({mode})")
+    return judged, mode
+
+
+def on_video_clock(
+    points: pd.DataFrame, created_utc_s: float, duration_s: float, offset_s: float, max_gap_s: float
+) -> tuple[pd.DataFrame, list[str]]:
+    """Points of a sidecar with `time_s` from the first frame, and what was assumed.
+
+    Points that belong to other recordings, before or after this one, are left out.
+
+    Args:
+        points: `points.COLUMNS`, in the order of the file.
+        created_utc_s: when the video says that it began; NaN = it does not say.
+        duration_s: of the video.
+        offset_s: added to all times: the user's correction.
+        max_gap_s: points up to so long before and after the video are kept, to interpolate.
+
+    Raises:
+        ClockError: no point has a time, or none falls into the video.
+    """
+    points = points.copy()
+    repairs: list[str] = []
+    if points["time_s"].isna().all():
+        points["time_s"], repairs = _from_utc(points, created_utc_s, duration_s, offset_s)
+    time_N = points["time_s"].to_numpy(float) + offset_s
+    points["time_s"] = time_N
+    inside_N = (time_N >= -max_gap_s) & (time_N <= duration_s + max_gap_s)
+    if not inside_N.any():
+        raise ClockError(
+            f"its positions are from {np.nanmin(time_N):.0f} to {np.nanmax(time_N):.0f} s, the "
+            f"video from 0 to {duration_s:.0f} s"
+        )
+    return points[inside_N].reset_index(drop=True), repairs
+
+
+def _from_utc(
+    points: pd.DataFrame, created_utc_s: float, duration_s: float, offset_s: float
+) -> tuple[Floats, list[str]]:
+    utc_N = points["utc_s"].to_numpy(float)
+    if np.isnan(utc_N).all():
+        if len(points) == 1:
+            return np.zeros(1), ["the only position has no time: taken for the first frame"]
+        raise ClockError("its positions have no times")
+    first_s, last_s = np.nanmin(utc_N), np.nanmax(utc_N)
+    if np.isnan(created_utc_s):
+        if last_s - first_s > 1.1 * duration_s + 10.0:
+            raise ClockError(
+                f"the video does not say when it began, and its track of {last_s - first_s:.0f} s "
+                f"is longer than its {duration_s:.0f} s"
+            )
+        return utc_N - first_s, ["the video has no recording time: its track begins with it"]
+    time_N = utc_N - created_utc_s
+
+    def num_inside(shift_s: float) -> int:
+        moved_N = time_N + shift_s + offset_s
+        return int(((moved_N >= 0) & (moved_N <= duration_s)).sum())
+
+    if num_inside(0.0):
+        return time_N, []
+    found = {k * ZONE_S: num_inside(k * ZONE_S) for k in range(-MAX_ZONES, MAX_ZONES + 1)}
+    best = [shift_s for shift_s, num in found.items() if num == max(found.values()) > 0]
+    if len(best) != 1:
+        return time_N, []
+    hours = f"{abs(best[0]) / 3600:g} h {'behind' if best[0] > 0 else 'ahead of'}"
+    return time_N + best[0], [f"the receiver's clock is {hours} the camera's: corrected"]
+
+
+def _times(judged: Judged) -> Floats:
+    return judged.kept["time_s"].to_numpy(float)
+
+
+def _places(judged: Judged) -> Floats:
+    return judged.kept[["lat", "lon"]].to_numpy(float)
+
+
+def _growing(time_N: Floats) -> Mask:
+    """The most points whose times grow (longest increasing subsequence); unknown times are not."""
+    ends: list[float] = []
+    rows: list[int] = []
+    before = np.full(len(time_N), -1)
+    for k in np.flatnonzero(np.isfinite(time_N)):
+        place = bisect.bisect_left(ends, time_N[k])
+        before[k] = rows[place - 1] if place else -1
+        ends[place : place + 1] = [float(time_N[k])]
+        rows[place : place + 1] = [int(k)]
+    chosen = np.zeros(len(time_N), bool)
+    at = rows[-1] if rows else -1
+    while at >= 0:
+        chosen[at] = True
+        at = before[at]
+    return chosen
+
+
+def _guess(judged: Judged, max_speed_kmh: Mapping[str, float]) -> str:
+    """The slowest mode whose limit holds for all speeds."""
+    speeds_kmh = tracks.speeds_kmh(_times(judged), _places(judged), tracks.SPAN_S)
+    holds = (m for m in GUESSED if np.max(speeds_kmh, initial=0.0) <= max_speed_kmh[m])
+    return next(holds, GUESSED[-1])
+
+
+def _hurried(time_K: Floats, latlon_K2: Floats, limit_kmh: float) -> Mask:
+    """Points without which no speed over `tracks.SPAN_S` is above the limit."""
+    kept = np.arange(len(time_K))
+    while len(fast := _fast(time_K[kept], latlon_K2[kept], limit_kmh)):
+        kept = np.delete(kept, fast + 1)
+    hurried = np.ones(len(time_K), bool)
+    hurried[kept] = False
+    return hurried
+
+
+def _fast(time_K: Floats, latlon_K2: Floats, limit_kmh: float) -> NDArray[np.intp]:
+    speeds_kmh = tracks.speeds_kmh(time_K, latlon_K2, tracks.SPAN_S)
+    return np.flatnonzero(speeds_kmh > limit_kmh)
+
+
+def _frozen(judged: Judged, limit_kmh: float) -> Mask:
+    """All but the first of points that repeat a place for long, if the next is out of reach."""
+    time_K, latlon_K2 = _times(judged), _places(judged)
+    frozen = np.zeros(len(time_K), bool)
+    if len(time_K) < 3:
+        return frozen
+    moves = np.flatnonzero((np.diff(latlon_K2, axis=0) != 0).any(-1)) + 1
+    starts, ends = np.r_[0, moves], np.r_[moves, len(time_K)]
+    for first, end in zip(starts, ends, strict=True):
+        if end == len(time_K) or time_K[end - 1] - time_K[first] < FROZEN_S:
+            continue
+        leapt = not _reachable(time_K, latlon_K2, np.array([end - 1]), np.array([end]), limit_kmh)
+        frozen[first + 1 : end] = leapt
+    return frozen
+
+
+def _plausible(time_K: Floats, latlon_K2: Floats, limit_kmh: float) -> Mask:
+    """The most points that can be reached from each other below a speed.
+
+    Points are cut into runs of steps below the limit; the chain of runs with most points, each
+    reachable from the one before, is kept.
+    """
+    num = len(time_K)
+    if num < 2:
+        return np.ones(num, bool)
+    leaps = _reachable(time_K, latlon_K2, np.arange(num - 1), np.arange(1, num), limit_kmh)
+    cuts = np.flatnonzero(~leaps) + 1
+    starts, ends = np.r_[0, cuts], np.r_[cuts, num]
+    if len(starts) == 1:
+        return np.ones(num, bool)
+    size = (ends - starts).astype(float)
+    best, before = size.copy(), np.full(len(starts), -1)
+    for run in range(1, len(starts)):
+        earlier = np.arange(max(0, run - _LOOK_BACK), run)
+        here = np.full(len(earlier), starts[run])
+        reached = _reachable(time_K, latlon_K2, ends[earlier] - 1, here, limit_kmh)
+        value = np.where(reached, best[earlier], 0.0)
+        if value.max() > 0:
+            before[run] = earlier[value.argmax()]
+            best[run] += value.max()
+    kept = np.zeros(num, bool)
+    run = int(best.argmax())
+    while run >= 0:
+        kept[starts[run] : ends[run]] = True
+        run = int(before[run])
+    return kept
+
+
+def _reachable(
+    time_K: Floats,
+    latlon_K2: Floats,
+    here: NDArray[np.intp],
+    there: NDArray[np.intp],
+    limit_kmh: float,
+) -> Mask:
+    return np.asarray(_speed_kmh(time_K, latlon_K2, here, there) <= limit_kmh)
+
+
+def _speed_kmh(
+    time_K: Floats, latlon_K2: Floats, here: NDArray[np.intp], there: NDArray[np.intp]
+) -> Floats:
+    """Speeds between pairs of points, as if nothing took less than a span."""
+    hours = np.maximum(time_K[there] - time_K[here], tracks.SPAN_S) / 3600.0
+    return np.asarray(sphere.great_circle_km(latlon_K2[here], latlon_K2[there]) / hours)

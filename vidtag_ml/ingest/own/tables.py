@@ -1,0 +1,366 @@
+"""Own recordings: videos and photos in folders become the tables, or a reason why not.
+
+Positions come from telemetry inside a video (GoPro, CAMM), a file of the same name beside it (GPX,
+DJI's SRT, NMEA, CSV, GeoJSON), its location tag, photos' EXIF, or a CSV table of photos.
+
+What became of each recording is written down as soon as it is known, so a run that was stopped goes
+on where it was, a recording that crashes a decoder stops no other, and the tables of one dataset or
+of many are always made from all journals anew. What grows with the number of recordings lies on
+disk; memory keeps names and signatures, about 1 kB a recording.
+
+Belongs here: doing many recordings at once, the tables of all. Does not belong here: finding them
+(discovery.py), what becomes of one (inspection.py), how what was left out is reported (report.py).
+"""
+
+import contextlib
+import errno
+import itertools
+import json
+import multiprocessing
+import os
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vidtag_ml import config
+from vidtag_ml.dataset import tables as clip_tables
+from vidtag_ml.ingest.own import discovery, groups, inspection, journal, parquet_writer
+from vidtag_ml.ingest.own.discovery import Candidate
+from vidtag_ml.ingest.own.disk_list import Shelf
+from vidtag_ml.ingest.own.inspection import Intake, Record
+from vidtag_ml.ingest.published import tables as published
+from vidtag_ml.workflow import code_key, stage
+
+Report = Callable[[int, int], None]
+
+GROUP_ROWS = {"clips": 4096, "fixes": 65536, "frames": 65536}
+"""Rows of the tables' row groups, of which one is held at a time."""
+_AT_ONCE = 256
+"""Clips whose places are looked up together."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recording to be looked at."""
+
+    candidate: Candidate
+    file: Path
+    """The journal entry to write."""
+    key: Record
+    """Of the entry."""
+    began_ns: int
+    """When the run began that does it."""
+
+
+@dataclass
+class Outcome:
+    """What became of recordings: records as `vidtag ingest --json` prints them."""
+
+    accepted: Shelf[Record] = field(default_factory=Shelf)
+    """clip_id, path, decoder, num_frames, duration_s, num_fixes, fix_source, box, repairs."""
+    quarantined: Shelf[Record] = field(default_factory=Shelf)
+    """path, reason and advice."""
+
+    @property
+    def num_repaired(self) -> int:
+        """How many of the accepted were repaired."""
+        return sum(bool(record["repairs"]) for record in self.accepted)
+
+    def json_lines(self) -> Iterator[str]:
+        """What `--json` prints, as `json.dumps` with an indent of 1 does, a record at a time."""
+        yield "{"
+        for name, records, end in (
+            ("accepted", self.accepted, ","),
+            ("quarantined", self.quarantined, ""),
+        ):
+            if not records:
+                yield f' "{name}": []{end}'
+                continue
+            yield f' "{name}": ['
+            for num, record in enumerate(records, 1):
+                text = json.dumps(record, indent=1, allow_nan=False)
+                yield textwrap.indent(text, "  ") + ("," if num < len(records) else "")
+            yield f" ]{end}"
+        yield "}"
+
+
+def ingest(
+    asked: Sequence[str],
+    dataset: Path,
+    how: Intake,
+    settings: config.Clips,
+    report: Report | None = None,
+) -> tuple[Outcome, Outcome]:
+    """Takes recordings into a dataset, beside those that are there.
+
+    Args:
+        asked: files, folders and globs.
+        dataset: the dataset's folder; its name is the dataset's. Recordings stay where they are.
+        how: how they are taken in.
+        settings: seed, sizes of splits and `min_split_km`.
+        report: called with (recordings done, all recordings).
+
+    Returns:
+        what became of what was asked for, and of all recordings of the dataset.
+
+    Raises:
+        ValueError: nothing was found, or copies would give way to the recordings themselves.
+    """
+    folder = dataset / journal.FOLDER
+    candidates = discovery.find(asked)
+    code, began_ns = code_key.of("inspect"), time.time_ns()
+    jobs = Shelf[Job]()
+    for candidate in candidates:
+        file, key = journal.file_of(folder, candidate), journal.key_of(candidate, how, code)
+        entry = journal.read(file)
+        if entry is not None and entry.copied and how.copies is None:
+            raise ValueError(
+                f"{candidate.path}: {dataset.name} reads a copy without metadata, or with veils; "
+                f"ask for it again in the same way, or remove {dataset} to start afresh"
+            )
+        if entry is None or not entry.holds(key):
+            jobs.append(Job(candidate, file, key, began_ns))
+    in_parallel(jobs, how, len(candidates), report)
+    made = _Tables(dataset, candidates, settings)
+    for entry in _in_order([dataset]):
+        made.add(entry, dataset.name)
+    made.write()
+    return made.of_asked, made.of_all
+
+
+def merge(datasets: Sequence[Path], settings: config.Clips, folder: Path) -> None:
+    """Writes the tables of all datasets as one; a recording that is in two of them counts once.
+
+    Raises:
+        ValueError: no dataset has a recording that can be used.
+    """
+    made = _Tables(folder, Shelf(), settings)
+    for entry in _in_order(datasets):
+        made.add(entry, entry.file.parent.parent.name)
+    if not made.of_all.accepted:
+        raise ValueError("no recordings yet; `vidtag ingest PATH --dataset NAME` takes them in")
+    made.write()
+
+
+def _in_order(datasets: Sequence[Path]) -> Iterator[journal.Entry]:
+    """Entries, those first that were taken in first; holds one at a time."""
+    known = Shelf[Path]()
+    for path in datasets:
+        for entry in journal.read_all(path / journal.FOLDER):
+            known.append(entry.file, f"{entry.added_ns:020d} {entry.file}")
+    for file in known.by_key():
+        if (still := journal.read(file)) is not None:
+            yield still
+
+
+def in_parallel(jobs: Sequence[Job], how: Intake, total: int, report: Report | None = None) -> None:
+    """Does the jobs in processes of their own; one that kills its process is left out, alone.
+
+    Raises:
+        OSError: the disk is full.
+        RuntimeError: no process can be started.
+    """
+    done = total - len(jobs)
+
+    def tell(num: int = 1) -> None:
+        nonlocal done
+        done += num
+        if report:
+            report(done, total)
+
+    tell(0)
+    waiting = iter(jobs)
+    while suspects := _run(waiting, how, tell):
+        for suspect in suspects:
+            if _run(iter([suspect]), how, tell):
+                advice = "the decoder crashed on it; re-encode it, for example with ffmpeg"
+                found = [inspection.left_out(suspect.candidate.path, "error", advice)]
+                journal.write(
+                    suspect.file, suspect.key, suspect.candidate.path, found, suspect.began_ns
+                )
+                tell()
+
+
+def _run(waiting: Iterator[Job], how: Intake, tell: Callable[[], None]) -> list[Job]:
+    """Does jobs until there are no more; returns those under way when a process died."""
+    workers = os.cpu_count() or 1
+    begun = list(itertools.islice(waiting, workers))
+    if not begun:
+        return []
+    running: dict[Future[None], Job] = {}
+    with ProcessPoolExecutor(min(workers, len(begun)), mp_context=_processes()) as pool:
+        _check(pool)
+        try:
+            while begun or running:
+                while begun:
+                    running[pool.submit(_work, begun[0], how)] = begun[0]
+                    begun.pop(0)
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    future.result()
+                    del running[future]
+                    tell()
+                begun.extend(itertools.islice(waiting, 2 * workers - len(running)))
+        except BrokenProcessPool:
+            return [*running.values(), *begun]
+    return []
+
+
+def _check(pool: ProcessPoolExecutor) -> None:
+    """Raises RuntimeError if no process lives at all, for which no recording is to blame."""
+    try:
+        pool.submit(os.getpid).result()
+    except BrokenProcessPool as error:
+        told = "no process can be started; a script must be a file, and guard its main part"
+        raise RuntimeError(told) from error
+
+
+def _processes() -> Any:
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload([__name__])
+    return server
+
+
+def _work(job: Job, how: Intake) -> None:
+    """Writes what became of one recording, or of the photos of one folder."""
+    path = job.candidate.path
+    try:
+        found = inspection.inspect(job.candidate, how)
+    except Exception as error:  # a mistake of ours must not stop the other recordings
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        advice = f"vidtag failed on it, please report this: {type(error).__name__}: {error}"
+        found = [inspection.left_out(path, "error", advice)]
+    journal.write(job.file, job.key, path, found, job.began_ns)
+
+
+class _Tables:
+    """The tables of a dataset: what is told of it entry by entry, then written in order."""
+
+    def __init__(self, folder: Path, asked: Shelf[Candidate], settings: config.Clips) -> None:
+        """`asked`: what was asked for by name; told of by the paths by which it was."""
+        self.folder, self.asked = folder, asked
+        self.base = folder.resolve()
+        self.taken = Shelf[_Taken]()
+        self.marks = groups.Marks(settings)
+        self.told_of = Shelf[str]()
+        self.has_frames = False
+        self.of_asked, self.of_all = Outcome(), Outcome()
+
+    def add(self, entry: journal.Entry, dataset: str) -> None:
+        """Adds what still exists of an entry; of recordings with the same bytes the first stays."""
+        asked = self.asked.find(entry.file.stem)
+        shown = inspection.printable(asked.path) if asked else entry.path
+        outcomes = [self.of_all, *([self.of_asked] if asked else [])]
+        for record in filter(journal.is_there, entry.found):
+            path = record["told"]["path"]
+            whole = path == inspection.printable(entry.path)
+            told = {**record["told"], "path": shown if whole else str(Path(shown, Path(path).name))}
+            if "clip" not in record:
+                _each(outcomes, "quarantined", told)
+            elif twin := self._twin(record, told["path"]):
+                advice = f"the same bytes are taken in as {twin}; remove one of them"
+                told = {"path": told["path"], "reason": "duplicate", "advice": advice}
+                _each(outcomes, "quarantined", told)
+            else:
+                self._add_clip(record, dataset, entry.added_ns)
+                _each(outcomes, "accepted", told)
+
+    def _twin(self, record: Record, path: str) -> str:
+        """Where the same recording, or one of its photos, was taken in before; empty if nowhere."""
+        marks = (record["clip"]["source_md5"], *record["sources"])
+        for mark in marks:
+            if twin := self.told_of.find(mark):
+                return twin
+        for mark in marks:
+            self.told_of.append(path, mark)
+        return ""
+
+    def _add_clip(self, record: Record, dataset: str, added_ns: int) -> None:
+        clip, files = record["clip"], record["files"]
+        place = Path(files[0]) if clip["kind"] == "video" else Path(files[0]).parent
+        row = {name: value for name, value in clip.items() if name in clip_tables.CLIP_COLUMNS}
+        row |= {"dataset": dataset, "video_path": self._relative(place)}
+        frames = None
+        if clip["kind"] == "frames":
+            self.has_frames = True
+            names = [self._relative(Path(file)) for file in files]
+            frames = {"file": names, "time_s": record["picture_time_s"]}
+        self.taken.append(_Taken(row, record["fixes"], frames), clip["clip_id"])
+        self.marks.add(clip["clip_id"], record, added_ns)
+
+    def _relative(self, path: Path) -> str:
+        return Path(os.path.relpath(path, self.base)).as_posix()
+
+    def write(self) -> None:
+        """Writes the tables, with places, groups and splits; without a clip there are none."""
+        stage.write_text(self.folder / ".gitignore", "*\n")
+        columns = {"clips": clip_tables.CLIP_COLUMNS, "fixes": clip_tables.FIX_COLUMNS}
+        columns |= {"frames": clip_tables.FRAME_COLUMNS} if self.has_frames else {}
+        made = columns if self.of_all.accepted else {}
+        for name in GROUP_ROWS.keys() - made.keys():
+            (self.folder / f"{name}.parquet").unlink(missing_ok=True)
+        if not made:
+            return
+        group_of = self.marks.groups()
+        split_of = self.marks.splits(group_of)
+        with contextlib.ExitStack() as files:
+            tables = {
+                name: files.enter_context(
+                    parquet_writer.replacing(
+                        self.folder / f"{name}.parquet", kinds, GROUP_ROWS[name]
+                    )
+                )
+                for name, kinds in made.items()
+            }
+            for one, labels in _labelled(self.taken.by_key()):
+                group = group_of[one.clip_id]
+                drawn = {"group_id": group, "split": split_of[group], "licence": "own recording"}
+                tables["clips"].add(1, **one.row, **drawn, **labels)
+                tables["fixes"].add(len(one.fixes["lat"]), clip_id=one.clip_id, **one.in_time())
+                if one.frames:
+                    num = len(one.frames["file"])
+                    index = np.arange(num)
+                    tables["frames"].add(num, clip_id=one.clip_id, frame_index=index, **one.frames)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What the tables tell of a clip."""
+
+    row: Record
+    fixes: Record
+    frames: Record | None
+
+    @property
+    def clip_id(self) -> str:
+        """Its name."""
+        return str(self.row["clip_id"])
+
+    def in_time(self) -> Record:
+        """Its fixes in order of time."""
+        order = np.argsort(np.asarray(self.fixes["time_s"], float), kind="stable").tolist()
+        return {name: [values[k] for k in order] for name, values in self.fixes.items()}
+
+    def middle(self) -> tuple[float, float]:
+        """Latitude and longitude of the fix in its middle."""
+        fixes = self.in_time()
+        kept = [k for k, status in enumerate(fixes["status"]) if status != "dropped"]
+        return fixes["lat"][kept[len(kept) // 2]], fixes["lon"][kept[len(kept) // 2]]
+
+
+def _labelled(taken: Iterator[_Taken]) -> Iterator[tuple[_Taken, dict[str, str]]]:
+    """Clips, each with the place nearest to its middle."""
+    while some := list(itertools.islice(taken, _AT_ONCE)):
+        yield from zip(some, published.labels_at([one.middle() for one in some]), strict=True)
+
+
+def _each(outcomes: Sequence[Outcome], name: str, told: Record) -> None:
+    for outcome in outcomes:
+        getattr(outcome, name).append(told)

@@ -1,0 +1,1 @@
+"""Published datasets and folders of pictures, a module each."""

@@ -1,0 +1,1 @@
+"""Readers of positions that cameras and phones write, a format each."""

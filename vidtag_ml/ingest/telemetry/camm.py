@@ -1,0 +1,63 @@
+"""CAMM, the camera motion track of Street View cameras (developers.google.com/streetview).
+
+A packet is one sample, little-endian: 2 reserved bytes, its type (uint16), and its data. Types 5
+and 6 are positions; the others tell how the camera turned and moved.
+
+Belongs here: the samples with positions. Does not belong here: the packets (vidtag_ml.media.video).
+"""
+
+import datetime as dt
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vidtag_ml.ingest.telemetry import points
+from vidtag_ml.media.video import Packet
+
+_HEAD = struct.Struct("<2xH")
+_DATA = {0: "<3f", 1: "<2i", 2: "<3f", 3: "<3f", 4: "<3f", 5: "<3d", 6: "<di2d7f", 7: "<3f"}
+_PLACE, _GPS_PLACE = 5, 6
+_FIX_TYPES = {0: "none", 2: "2d", 3: "3d"}
+_GPS_START_S = dt.datetime(1980, 1, 6, tzinfo=dt.UTC).timestamp()
+_LEAP_S = 18.0
+"""How far the clock of GPS is ahead of UTC since 2017; before that up to a few seconds less."""
+
+
+def is_camm(track: Sequence[Packet]) -> bool:
+    """Whether all packets of a data track have a type of CAMM and the size of that type."""
+    return bool(track) and all(_kind(packet.data) is not None for packet in track)
+
+
+def read(track: Sequence[Packet]) -> pd.DataFrame:
+    """Positions of a track: those of the receiver (type 6) or, without any, bare ones (type 5).
+
+    Raises:
+        ValueError: a packet is not of CAMM, or is cut off.
+    """
+    kinds = [_kind(packet.data) for packet in track]
+    if None in kinds:
+        where = kinds.index(None)
+        raise ValueError(f"packet {where} of {len(track)} has no type and size of CAMM")
+    chosen = _GPS_PLACE if _GPS_PLACE in kinds else _PLACE
+    found = [packet for packet, kind in zip(track, kinds, strict=True) if kind == chosen]
+    samples = [struct.unpack_from(_DATA[chosen], packet.data, _HEAD.size) for packet in found]
+    columns: dict[str, Any] = {"time_s": [packet.time_s for packet in found]}
+    if chosen == _PLACE:
+        rows = np.array(samples, np.float64).reshape(-1, 3)
+        return points.table(**columns, lat=rows[:, 0], lon=rows[:, 1], altitude_m=rows[:, 2])
+    gps_s, _, columns["lat"], columns["lon"], columns["altitude_m"], columns["accuracy_m"] = (
+        np.array(samples, np.float64)[:, :6].T
+    )
+    # A clock that was never set is written as 0.
+    columns["utc_s"] = np.where(gps_s > 0, gps_s + _GPS_START_S - _LEAP_S, np.nan)
+    return points.table(**columns, fix_type=[_FIX_TYPES.get(sample[1]) for sample in samples])
+
+
+def _kind(data: bytes) -> int | None:
+    """Type of a packet; None if there is no such type or its size is another."""
+    kind: int = _HEAD.unpack_from(data)[0] if len(data) >= _HEAD.size else -1
+    layout = _DATA.get(kind)
+    return kind if layout and len(data) == _HEAD.size + struct.calcsize(layout) else None

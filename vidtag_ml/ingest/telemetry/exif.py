@@ -1,0 +1,202 @@
+"""What a photo says of itself: where it was taken, when, with what, and its size.
+
+Belongs here: EXIF, its copy in XMP, and FLIR's own record where EXIF has none. Does not belong
+here: which photos follow each other (vidtag_ml.ingest.own.photos), what makes a position good.
+"""
+
+import datetime as dt
+import math
+import re
+import struct
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from PIL import ExifTags, Image
+
+from vidtag_ml.ingest.telemetry import flir
+
+_FORMATS = ("JPEG", "PNG", "WEBP")
+_BASE, _GPS = ExifTags.Base, ExifTags.GPS
+_DAMAGED = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    ArithmeticError,
+    LookupError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+"""What Pillow raises for files that are damaged or too large; it documents only the first."""
+_TURNED = (5, 6, 7, 8)
+_DATE_TIME = re.compile(r"(\d{4})\D(\d\d)\D(\d\d)(?:\D(\d\d)\D(\d\d)\D(\d\d))?", re.ASCII)
+_XMP = r"""exif:GPS{}(?:\s*=\s*["']|>)\s*([\d,.]+)([NSEW])\s*["'<]"""
+_BELOW_SEA = (1, 3, b"\1", b"\3")
+
+Tags = Mapping[int, Any]
+Place = tuple[float, float, float]
+"""Latitude, longitude, altitude; NaN = unknown."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """What a photo says of itself; NaN where it says nothing."""
+
+    lat: float
+    lon: float
+    altitude_m: float
+    dop: float
+    captured_s: float
+    """Seconds since 1970."""
+    captured_is_utc: bool
+    """Whether `captured_s` is in UTC; else it is local time of an unknown zone, counted as UTC."""
+    camera: str
+    """Make and model; empty = unknown."""
+    width: int
+    """Columns of the upright picture."""
+    height: int
+    """Rows of the upright picture."""
+
+
+NOTHING = Photo(math.nan, math.nan, math.nan, math.nan, math.nan, False, "", 0, 0)
+"""A photo that says nothing."""
+
+
+def read(path: Path) -> Photo:
+    """What a photo says of itself; decodes all of it, to know that it can be shown.
+
+    Raises:
+        ValueError: the file is no picture, is cut off or damaged, or has too many pixels.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=_FORMATS) as image:
+                image.load()
+                return _photo(image)
+    except _DAMAGED as error:
+        reason = str(error).replace(str(path), "it")
+        raise ValueError(f"{path}: not a picture that can be decoded ({reason})") from error
+
+
+def _photo(image: Image.Image) -> Photo:
+    main = image.getexif()
+    detail, gps = main.get_ifd(ExifTags.IFD.Exif), main.get_ifd(ExifTags.IFD.GPSInfo)
+    places = (_exif_place(gps), _xmp_place(image), _flir_place(image))
+    lat, lon, altitude_m = next((p for p in places if not math.isnan(p[0])), (math.nan,) * 3)
+    captured_s, captured_is_utc = _captured(detail, gps)
+    width, height = image.size
+    if main.get(_BASE.Orientation) in _TURNED:
+        width, height = height, width
+    return Photo(
+        lat=lat,
+        lon=lon,
+        altitude_m=altitude_m,
+        dop=_number(gps.get(_GPS.GPSDOP)),
+        captured_s=captured_s,
+        captured_is_utc=captured_is_utc,
+        camera=_text(f"{_text(main.get(_BASE.Make))} {_text(main.get(_BASE.Model))}"),
+        width=width,
+        height=height,
+    )
+
+
+def _exif_place(gps: Tags) -> Place:
+    altitude_m = _number(gps.get(_GPS.GPSAltitude))
+    below = gps.get(_GPS.GPSAltitudeRef) in _BELOW_SEA
+    return _place(
+        _sexagesimal(gps.get(_GPS.GPSLatitude)),
+        _text(gps.get(_GPS.GPSLatitudeRef)),
+        _sexagesimal(gps.get(_GPS.GPSLongitude)),
+        _text(gps.get(_GPS.GPSLongitudeRef)),
+        -altitude_m if below else altitude_m,
+    )
+
+
+def _xmp_place(image: Image.Image) -> Place:
+    """Latitudes of XMP are 48,51.5N or 48,51,30N."""
+    packet = image.info.get("xmp", b"")
+    text = packet.decode("utf-8", "replace") if isinstance(packet, bytes) else ""
+    found = [re.search(_XMP.format(name), text) for name in ("Latitude", "Longitude")]
+    (lat, lat_ref), (lon, lon_ref) = (match.groups() if match else ("", "") for match in found)
+    degrees = [_sexagesimal(tuple(number.split(","))) for number in (lat, lon)]
+    return _place(degrees[0], lat_ref, degrees[1], lon_ref, math.nan)
+
+
+def _flir_place(image: Image.Image) -> Place:
+    segments = getattr(image, "applist", [])
+    found = flir.position(data for name, data in segments if name == "APP1")
+    if found is None:
+        return math.nan, math.nan, math.nan
+    lat_ref, lon_ref, lat, lon, altitude_m = found
+    return _place(lat, lat_ref, lon, lon_ref, altitude_m)
+
+
+def _place(lat: float, lat_ref: str, lon: float, lon_ref: str, altitude_m: float) -> Place:
+    """A place by sizes and references; unknown unless all four are there."""
+    north = {"N": 1.0, "S": -1.0}.get(lat_ref.strip("\0 ")[:1].upper(), math.nan)
+    east = {"E": 1.0, "W": -1.0}.get(lon_ref.strip("\0 ")[:1].upper(), math.nan)
+    if math.isfinite(lat * north) and math.isfinite(lon * east):
+        return lat * north, lon * east, altitude_m
+    return math.nan, math.nan, math.nan
+
+
+def _captured(detail: Tags, gps: Tags) -> tuple[float, bool]:
+    """When a photo was taken, and whether that is UTC.
+
+    A clock with its zone comes before the receiver's: phones stamp the time of an earlier fix.
+    """
+    local_s = _clock_s(_text(detail.get(_BASE.DateTimeOriginal)))
+    fraction = _text(detail.get(_BASE.SubsecTimeOriginal))
+    if fraction.isdecimal() and fraction.isascii():
+        local_s += float(f"0.{fraction}")
+    zone = re.fullmatch(
+        r"([+-])(\d\d):(\d\d)", _text(detail.get(_BASE.OffsetTimeOriginal)), re.ASCII
+    )
+    if zone and not math.isnan(local_s):
+        ahead_s = 3600 * int(zone[2]) + 60 * int(zone[3])
+        return local_s - (ahead_s if zone[1] == "+" else -ahead_s), True
+    day_s = _clock_s(_text(gps.get(_GPS.GPSDateStamp)))
+    utc_s = day_s + 3600 * _sexagesimal(gps.get(_GPS.GPSTimeStamp))
+    return (local_s, False) if math.isnan(utc_s) else (utc_s, True)
+
+
+def _clock_s(text: str) -> float:
+    """Seconds since 1970 of YYYY:MM:DD hh:mm:ss or YYYY:MM:DD, as if UTC; NaN if it is neither."""
+    found = _DATE_TIME.match(text)
+    if not found:
+        return math.nan
+    year, month, day, *clock = (part or "00" for part in found.groups())
+    try:
+        written = f"{year}-{month}-{day}T{':'.join(clock)}+00:00"
+        return dt.datetime.fromisoformat(written).timestamp()
+    except ValueError:
+        return math.nan
+
+
+def _sexagesimal(value: Any) -> float:
+    """Degrees of (degrees, minutes, seconds), or hours of a time; NaN if it is no such thing."""
+    parts = value if isinstance(value, tuple) else (value,)
+    if not 1 <= len(parts) <= 3:
+        return math.nan
+    return sum(_number(part) / 60.0**k for k, part in enumerate(parts))
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value) if isinstance(value, Real | str) else math.nan
+    except (ValueError, ArithmeticError):
+        return math.nan
+
+
+def _text(value: Any) -> str:
+    """One line of text; EXIF gives strings, and bytes where a writer took the wrong type."""
+    text = value.decode("latin-1") if isinstance(value, bytes) else value
+    return " ".join(text.replace("\0", " ").split()) if isinstance(text, str) else ""

@@ -1,0 +1,118 @@
+"""NMEA 0183, the sentences of receivers: GGA, GNS and RMC.
+
+Belongs here: positions, and how a time of day becomes UTC. Does not belong here: checksums and
+fields of sentences (pynmea2).
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pynmea2
+from numpy.typing import NDArray
+
+from vidtag_ml.ingest.telemetry import points, text
+
+Floats = NDArray[np.float64]
+Row = tuple[str, float, float, float, float, float, float, str | None]
+
+_KINDS = ("GGA", "GNS", "RMC")
+"""Sentences with a position, the one that tells most first."""
+_COLUMNS = ("kind", "clock_s", "day_s", "lat", "lon", "dop", "altitude_m", "fix_type")
+_LONGEST = 256
+"""Characters of a line; the standard allows 82."""
+_DAY_S = 86400.0
+_PAIRS = re.compile(r"(\d\d)(\d\d)(\d\d(?:\.\d*)?)", re.ASCII)
+_ANGLE = re.compile(r"(\d{1,3})(\d\d(?:\.\d*)?)", re.ASCII)
+_SIGNS = {"N": 1.0, "S": -1.0, "E": 1.0, "W": -1.0}
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Positions of the GGA sentences or, without any, of GNS or RMC; wrong checksums are skipped.
+
+    RMC has the date, which all other times take from the nearest one before or else after them.
+    Without any date there is no UTC, but the time since the first sentence.
+
+    Raises:
+        ValueError: no sentence has a position; names the file.
+    """
+    with path.open(encoding="ascii", errors="replace") as file:
+        rows = pd.DataFrame(_rows(file), columns=list(_COLUMNS))
+    placed = rows.dropna(subset=["lat", "lon"])
+    best = min(placed["kind"], key=_KINDS.index, default=None)
+    if best is None:
+        raise ValueError(f"{path}: not NMEA: no GGA, GNS or RMC sentence has a position")
+    time_s, utc_s = _times(rows["clock_s"].to_numpy(float), rows["day_s"].to_numpy(float))
+    chosen = placed[placed["kind"] == best]
+    columns = {name: chosen[name] for name in ("lat", "lon", "dop", "altitude_m", "fix_type")}
+    return points.table(time_s=time_s[chosen.index], utc_s=utc_s[chosen.index], **columns)
+
+
+def _rows(lines: Iterable[str]) -> Iterator[Row]:
+    """Rows of `_COLUMNS`; loggers may write something of their own before a sentence."""
+    for line in lines:
+        start = line.find("$")
+        if start < 0 or len(line) > _LONGEST or line[start + 3 : start + 6] not in _KINDS:
+            continue
+        try:
+            sentence = pynmea2.parse(line[start:])
+        except pynmea2.ParseError:
+            continue
+        yield _row(sentence.sentence_type, [*sentence.data, *[""] * 9])
+
+
+def _row(kind: str, fields: Sequence[str]) -> Row:
+    clock_s = _clock_s(fields[0])
+    if kind == "RMC":
+        lat, lon = _degrees(*fields[2:4]), _degrees(*fields[4:6])
+        fix_type = "none" if fields[1] == "V" else None
+        return kind, clock_s, _day_s(fields[8]), lat, lon, np.nan, np.nan, fix_type
+    # Quality 0 of GGA, or N for each system of GNS: what they write is an older position.
+    fix_type = "none" if fields[5] and set(fields[5]) <= {"0", "N"} else None
+    lat, lon = _degrees(*fields[1:3]), _degrees(*fields[3:5])
+    return kind, clock_s, np.nan, lat, lon, text.number(fields[7]), text.number(fields[8]), fix_type
+
+
+def _times(clock_s: Floats, day_s: Floats) -> tuple[Floats, Floats]:
+    """Times from the first sentence, and UTC; only one of them is known."""
+    unknown = np.full(len(clock_s), np.nan)
+    dated_s = pd.Series(clock_s + day_s).ffill().bfill().to_numpy(float)
+    if not np.isnan(dated_s).all():
+        # The date of another sentence may be that of the day before or after.
+        apart_s = (clock_s - dated_s + _DAY_S / 2) % _DAY_S - _DAY_S / 2
+        return unknown, dated_s + apart_s
+    known = ~np.isnan(clock_s)
+    unwrapped_s = np.unwrap(clock_s[known], period=_DAY_S)
+    time_s = unknown.copy()
+    time_s[known] = unwrapped_s - unwrapped_s[:1]
+    return time_s, unknown
+
+
+def _clock_s(written: str) -> float:
+    """Seconds since midnight of hhmmss.ss; NaN if it is none."""
+    found = _PAIRS.fullmatch(written)
+    if not found:
+        return np.nan
+    hours, minutes, seconds = (float(part) for part in found.groups())
+    clock_s = 3600 * hours + 60 * minutes + seconds
+    return clock_s if clock_s < _DAY_S else np.nan
+
+
+def _day_s(written: str) -> float:
+    """Seconds since 1970 of the midnight before a date ddmmyy; NaN if it is none."""
+    found = _PAIRS.fullmatch(written)
+    if not found:
+        return np.nan
+    day, month, year = found.groups()
+    century = 19 if year >= "80" else 20  # GPS began in 1980
+    return text.utc_s(f"{century}{year}-{month}-{day}")
+
+
+def _degrees(written: str, direction: str) -> float:
+    """Degrees of dddmm.mmm and N, S, E or W; NaN if it is none."""
+    found = _ANGLE.fullmatch(written)
+    if not found or direction not in _SIGNS:
+        return np.nan
+    return _SIGNS[direction] * (float(found[1]) + float(found[2]) / 60)

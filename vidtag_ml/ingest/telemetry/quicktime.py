@@ -1,0 +1,81 @@
+"""The one position and the time of creation that phones and cameras write into a video's tags.
+
+Belongs here: ISO 6709, and which tags hold it. Does not belong here: reading the tags
+(vidtag_ml.media.video), tracks inside videos (gpmf.py, camm.py).
+"""
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from vidtag_ml.ingest.telemetry import points
+
+_LOCATIONS = ("com.apple.quicktime.location.ISO6709", "location", "location-eng")
+_ACCURACY = "com.apple.quicktime.location.accuracy.horizontal"
+_CREATED = ("com.apple.quicktime.creationdate", "creation_time")
+_NUMBER = r"[+-][0-9]+(?:\.[0-9]*)?"
+_ISO_6709 = re.compile(rf"({_NUMBER})({_NUMBER})({_NUMBER})?(?:CRS[^/]*)?/?")
+_UNSET_BEFORE_S = dt.datetime(1971, 1, 1, tzinfo=dt.UTC).timestamp()
+"""Clocks that were never set count from 1904 or 1970."""
+
+
+def read(tags: Mapping[str, str]) -> pd.DataFrame:
+    """The position in a video's tags, at the first frame; no row if there is none.
+
+    Raises:
+        ValueError: a tag is there and cannot be understood.
+    """
+    written = next((tags[key].strip() for key in _LOCATIONS if tags.get(key, "").strip()), "")
+    if not written:
+        return points.table(lat=[], lon=[])
+    found = _ISO_6709.fullmatch(written)
+    if not found:
+        raise ValueError(f"location tag {written[:80]!r} is not a position by ISO 6709")
+    lat, lon, altitude = found.groups()
+    accuracy = tags.get(_ACCURACY, "nan")
+    try:
+        accuracy_m = float(accuracy)
+    except ValueError:
+        raise ValueError(f"accuracy of the location tag is {accuracy[:80]!r}, no number") from None
+    return points.table(
+        time_s=[0.0],
+        lat=[_degrees(lat, 2)],
+        lon=[_degrees(lon, 3)],
+        altitude_m=[float(altitude or "nan")],
+        accuracy_m=[accuracy_m],
+    )
+
+
+def created_utc_s(tags: Mapping[str, str]) -> float:
+    """When a video was begun, in seconds since 1970; NaN if its tags do not tell."""
+    for key in _CREATED:
+        try:
+            moment = dt.datetime.fromisoformat(tags.get(key, ""))
+        except ValueError:
+            continue
+        if key == "creation_time" and moment.tzinfo is None:
+            moment = moment.replace(tzinfo=dt.UTC)
+        if moment.tzinfo is not None and moment.timestamp() >= _UNSET_BEFORE_S:
+            return moment.timestamp()
+    return np.nan
+
+
+def _degrees(text: str, num_digits: int) -> float:
+    """Degrees of a signed DD.D, DDMM.M or DDMMSS.S, with `num_digits` for the degrees.
+
+    >>> round(_degrees("-0122030.6", 3), 6)
+    -12.341833
+    """
+    whole, _, fraction = text[1:].partition(".")
+    num_more = max(0, len(whole) - num_digits)
+    if num_more not in (0, 2, 4):
+        raise ValueError(f"location tag holds {text[:80]!r}, which is not an angle by ISO 6709")
+    degrees = whole[: len(whole) - num_more]
+    smaller = [whole[k : k + 2] for k in range(len(degrees), len(whole), 2)]
+    parts = [degrees, *smaller]
+    parts[-1] += f".{fraction}"
+    size = sum(float(part) / 60.0**k for k, part in enumerate(parts))
+    return -size if text[0] == "-" else size

@@ -1,0 +1,1 @@
+"""Pictures and videos; nothing else touches decord or PyAV."""

@@ -1,0 +1,1 @@
+"""Figures of answers: tracks, curves, places, and how sure figures are."""

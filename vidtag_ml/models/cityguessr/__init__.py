@@ -1,0 +1,1 @@
+"""CityGuessr: the city, state, country and continent of a video."""

@@ -1,0 +1,234 @@
+"""Evaluation of answers that are places: which city, state, country and continent of each clip.
+
+Belongs here: running CityGuessr over a split, VidTAG on the same task, the report and its files.
+Does not belong here: inferences, calibration and figures (inference.py), what is seen of a clip
+(data.py), tracks (models/gps_retrieval/evaluate.py), pictures (plots.py).
+Shape legend: N clips, K classes of a level, 4 = the levels, city first.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vidtag_ml import config
+from vidtag_ml.dataset.hierarchy import LEVELS, Hierarchy
+from vidtag_ml.metrics import bootstrap
+from vidtag_ml.metrics import places as place_metrics
+from vidtag_ml.models.cityguessr import inference as cityguessr_inference
+from vidtag_ml.models.cityguessr import sources as cityguessr_sources
+from vidtag_ml.models.cityguessr.network import CityGuessr
+from vidtag_ml.models.cityguessr.sources import Sources
+
+if TYPE_CHECKING:
+    from vidtag_ml.models.cityguessr.data import Labelled
+    from vidtag_ml.models.report import Report
+    from vidtag_ml.retrieval.gallery import Gallery
+
+
+SEED = 0
+SHARES = (*(f"acc_{level}" for level in LEVELS), "consistency")
+"""Figures that have intervals."""
+_FILES = ("summary.json", "per_clip.parquet", "reliability.parquet")
+
+
+@dataclass(frozen=True)
+class PlaceReport:
+    """What a model says of the places of one split's clips."""
+
+    summary: dict[str, Any]
+    """Figures (metrics.md section 10) with intervals, model, split and protocol; JSON-safe. Those
+    of the other inferences stand under their names, as tree_acc_city ..."""
+    per_clip: pd.DataFrame
+    """One row a clip: true and predicted labels, which are right, confidences, and the answer that
+    stops where it is not sure: `answer` in words, and `depth`, its number of levels."""
+    reliability: pd.DataFrame
+    """Columns level, low, high, num_clips, confidence, accuracy: a reliability diagram a level."""
+
+    def write(self, folder: Path) -> None:
+        """Writes summary.json, per_clip.parquet and reliability.parquet."""
+        folder.mkdir(parents=True, exist_ok=True)
+        summary = json.dumps(self.summary, indent=2, allow_nan=False)
+        (folder / _FILES[0]).write_text(summary + "\n")
+        self.per_clip.to_parquet(folder / _FILES[1], index=False)
+        self.reliability.to_parquet(folder / _FILES[2], index=False)
+
+    @classmethod
+    def read(cls, folder: Path) -> "PlaceReport":
+        """The report in a folder.
+
+        Raises:
+            ValueError: the folder lacks one of the files; names it.
+        """
+        for name in _FILES:
+            if not (folder / name).is_file():
+                raise ValueError(
+                    f"{folder / name} is missing; `vidtag evaluate cityguessr` writes it"
+                )
+        summary = json.loads((folder / _FILES[0]).read_text())
+        return cls(summary, *(pd.read_parquet(folder / name) for name in _FILES[1:]))
+
+
+def evaluate_places(
+    model: "CityGuessr",
+    clips: "Labelled",
+    labelled_clips: pd.DataFrame,
+    train_ids_N4: NDArray[np.int64],
+    *,
+    inference: str,
+    least_probability: float,
+    draws: int,
+    batch_size: int,
+    split: str,
+    model_name: str = "cityguessr",
+) -> PlaceReport:
+    """The report of a CityGuessr on one split.
+
+    Args:
+        model: in evaluation mode, calibrated.
+        clips: the clips as the model sees them.
+        labelled_clips: the same clips, in the same order: clip_id and labels.
+        train_ids_N4: classes of the train clips, for the baseline of the most frequent class.
+        inference: how logits become the answer; the others are reported beside it.
+        least_probability: an answer goes down to the last level that is as probable.
+        draws: bootstrap draws over clips.
+        batch_size: clips at once.
+        split: how the report calls the clips.
+        model_name: how the report calls the model.
+    """
+    from vidtag_ml.models.cityguessr import data
+
+    hierarchy = Hierarchy.of_rows(model.sizes.places)
+    true_N4 = clips.classes_C4.numpy()
+    logits = data.logits(model, clips, batch_size)
+    fitted = dict(zip(cityguessr_inference.INFERENCES, model.temperatures.tolist(), strict=True))
+    found = {
+        how: cityguessr_inference.probabilities(logits, hierarchy, how, fitted[how])
+        for how in cityguessr_inference.INFERENCES
+    }
+    judged = {
+        how: cityguessr_inference.judged(found[how], true_N4, hierarchy, how) for how in found
+    }
+    others = {
+        f"{how}_{name}": value
+        for how in found
+        for name, value in cityguessr_inference.figures(judged[how]).items()
+    }
+    raw = cityguessr_inference.probabilities(logits, hierarchy, inference)
+    raw_figures = cityguessr_inference.figures(
+        cityguessr_inference.judged(raw, true_N4, hierarchy, inference)
+    )
+    prior_4 = cityguessr_inference.prior(train_ids_N4, hierarchy)
+    prior = cityguessr_inference.correct(
+        np.tile(prior_4, (len(true_N4), 1)), true_N4, hierarchy
+    ).mean()
+    per_clip = _per_clip(labelled_clips, found[inference], hierarchy, inference, least_probability)
+    per_clip = pd.concat([per_clip, judged[inference]], axis=1)
+    summary = {
+        "model": model_name,
+        "split": split,
+        "inference": inference,
+        "num_clips": len(true_N4),
+        **{f"num_{level}": size for level, size in zip(LEVELS, hierarchy.sizes, strict=True)},
+        "num_of_no_class": int((true_N4[:, 0] < 0).sum()),
+        "temperatures": fitted[inference],
+        **cityguessr_inference.figures(judged[inference]),
+        **intervals(judged[inference], draws),
+        "ece_uncalibrated": raw_figures["ece"],
+        **{f"prior_acc_{level}": float(prior[f"acc_{level}"]) for level in LEVELS},
+        **_abstention(per_clip),
+        **others,
+    }
+    tables = [
+        cityguessr_inference.reliability(
+            judged[inference][f"confidence_{level}"], per_clip[f"acc_{level}"]
+        )
+        for level in LEVELS
+    ]
+    named = [table.assign(level=level) for level, table in zip(LEVELS, tables, strict=True)]
+    return PlaceReport(summary, per_clip, pd.concat(named, ignore_index=True))
+
+
+def intervals(judged: pd.DataFrame, draws: int) -> dict[str, float]:
+    """95 % bootstrap intervals over clips, as NAME_lo and NAME_hi."""
+    ends: dict[str, float] = {}
+    for name in SHARES:
+        low, high = bootstrap.bootstrap(judged[name], draws, SEED)
+        ends |= {f"{name}_lo": low, f"{name}_hi": high}
+    return ends
+
+
+def _per_clip(
+    labelled_clips: pd.DataFrame,
+    probabilities: Sequence[NDArray[np.float64]],
+    hierarchy: Hierarchy,
+    inference: str,
+    least_probability: float,
+) -> pd.DataFrame:
+    ids_N4 = cityguessr_inference.answer(probabilities, hierarchy, inference)
+    sure_N4, depth_N = cityguessr_inference.supported(probabilities, hierarchy, least_probability)
+    predicted = {
+        f"predicted_{level}": [names[k] for k in ids_N]
+        for level, names, ids_N in zip(LEVELS, hierarchy.names, ids_N4.T, strict=True)
+    }
+    answers = [cityguessr_inference.sentence(ids_4, hierarchy) for ids_4 in sure_N4]
+    true = labelled_clips[["clip_id", *LEVELS]].reset_index(drop=True)
+    true_N4 = hierarchy.ids(true)
+    right_N = ((sure_N4 == true_N4) | (sure_N4 < 0)).all(1)
+    return true.assign(**predicted, answer=answers, depth=depth_N, answer_right=right_N)
+
+
+def _abstention(per_clip: pd.DataFrame) -> dict[str, float]:
+    """How deep the sure answers go, and how often all that they say is right."""
+    depth = per_clip["depth"]
+    answered = {
+        f"answered_{level}": float((depth >= len(LEVELS) - k).mean())
+        for k, level in enumerate(LEVELS)
+    }
+    said = per_clip[depth > 0]
+    right = float(said["answer_right"].mean()) if len(said) else float("nan")
+    return {**answered, **({"answer_right": right} if len(said) else {})}
+
+
+def nearest_city(report: "Report", cities: "Gallery") -> pd.DataFrame:
+    """Labels of each clip by the city nearest to each of its frames, and a vote over frames.
+
+    VidTAG on CityGuessr's task, with its usual gallery: columns clip_id and the levels.
+
+    Raises:
+        ValueError: the cities have no labels.
+    """
+    from vidtag_ml.earth import sphere
+
+    if cities.labels is None:
+        raise ValueError("the cities have no labels")
+    rows = []
+    for track in report.tracks:
+        apart_TG = sphere.great_circle_km(track.latlon_T2[:, None], cities.latlon_G2)
+        city = place_metrics.majority(apart_TG.argmin(1).tolist(), track.score_T)
+        named = {str(k): str(v) for k, v in cities.labels.iloc[city].items()}
+        rows.append({"clip_id": track.clip, **named})
+    return pd.DataFrame(rows)
+
+
+def report_on(
+    model: CityGuessr, settings: config.CityGuessr, sources: Sources, split: str, draws: int
+) -> PlaceReport:
+    """What the model says of the clips of a split, with `draws` bootstrap draws for intervals."""
+    clips = sources.tables.clips
+    return evaluate_places(
+        model,
+        cityguessr_sources.clips_of(model, settings, sources, split),
+        clips[clips["split"] == split],
+        sources.hierarchy.ids(clips[clips["split"] == "train"]),
+        inference=settings.inference,
+        least_probability=settings.least_probability,
+        draws=draws,
+        batch_size=settings.batch_size,
+        split=split,
+    )

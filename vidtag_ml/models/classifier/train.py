@@ -1,0 +1,83 @@
+"""Training of the classifiers of the paper's tables (vidtag.md section 9).
+
+Belongs here: cells of the train coordinates, the cross-entropy step, `train_classifier`. Does not
+belong here: the layer (network.py), the loop (models/fit.py). Shape legend: N frames of a batch,
+K cells.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import Logger
+from torch import Tensor
+from torch.nn import functional
+
+from vidtag_ml import config
+from vidtag_ml.dataset.tables import Tables
+from vidtag_ml.features.batches import Batch
+from vidtag_ml.features.store import FeatureStore
+from vidtag_ml.models import fit
+from vidtag_ml.models.classifier import network
+from vidtag_ml.models.gps_retrieval.contrastive import clip_data, frames_of
+from vidtag_ml.models.gps_retrieval.network import GeoModel
+
+
+class Classify(pl.LightningModule):
+    """Trains a cell classifier to name the cell that a frame is nearest to."""
+
+    def __init__(
+        self, model: network.CellClassifier, settings: config.Classifier, steps_per_epoch: int
+    ) -> None:
+        """The model's cells are set."""
+        super().__init__()
+        self.model, self.settings, self.steps_per_epoch = model, settings, steps_per_epoch
+
+    def training_step(self, batch: Batch, _batch_idx: int) -> Tensor:
+        """The loss of a batch."""
+        return self._loss(batch)
+
+    def validation_step(self, batch: Batch, _batch_idx: int) -> None:
+        """Logs the loss of a val batch."""
+        self.log("val_loss", self._loss(batch), batch_size=len(batch.valid_BT), logger=False)
+
+    def configure_optimizers(self) -> Any:
+        """Adam over the layer."""
+        return fit.adam(self.model.layer.parameters(), self.settings, self.steps_per_epoch)
+
+    def _loss(self, batch: Batch) -> Tensor:
+        scores_NK = self.model.scores(batch.features_BTD[batch.valid_BT])
+        cell_N = self.model.cell_of(batch.latlon_BT2[batch.valid_BT])
+        return functional.cross_entropy(scores_NK, cell_N)
+
+
+def train_classifier(
+    params: config.Params,
+    encoder: str,
+    features: FeatureStore,
+    tables: Tables,
+    out: Path,
+    logger: Logger | None = None,
+    progress: bool = True,
+) -> GeoModel:
+    """A classifier on one encoder's features, also written to `out`.
+
+    Args:
+        params: sections classifier and clips are read.
+        encoder: whose features are classified.
+        features: cached features of all train and val clips.
+        tables: the clips and their fixes.
+        out: folder; an interrupted training in it is resumed.
+        logger: receives the losses of each epoch.
+        progress: whether to tell a person how far it is.
+    """
+    settings, store = params.classifier, features.select((encoder,))
+    train, val = frames_of(params, store, tables)
+    centres_K2 = network.cells(train.latlon_F2.numpy(), settings.cell_km, settings.seed)
+    torch.manual_seed(settings.seed)
+    model = network.CellClassifier(network.Sizes(len(centres_K2)), store.widths)
+    model.cells_K2.copy_(torch.from_numpy(centres_K2))
+    data = clip_data(train, val, settings)
+    module = Classify(model, settings, data.steps_per_epoch)
+    return fit.finish(model, fit.fit(module, data, settings, out, logger, progress))

@@ -1,0 +1,142 @@
+"""Ways of a split's videos through aerial tiles, and how good they are. Beyond GAMa's paper.
+
+Belongs here: following each video by what it has been given, figures of these ways. Does not belong
+here: the ways themselves (tile_tracks.py), the published search (evaluate.py).
+Shape legend: N clips of all videos, V videos, T clips of one, K tiles that it may have,
+2 = (lat, lon) in degrees.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from vidtag_ml import config
+from vidtag_ml.aerial import gallery as aerial_gallery
+from vidtag_ml.earth import sphere
+from vidtag_ml.models.gama import embedding, metrics, tile_tracks
+from vidtag_ml.models.gama.data import Drive, World
+from vidtag_ml.models.gama.network import GAMaNet
+from vidtag_ml.models.gama.tile_tracks import Way
+from vidtag_ml.models.gps_retrieval.locate import Opinion
+
+if TYPE_CHECKING:
+    from vidtag_ml.models.gama.split_search import Found
+
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+_LEAST = 1e-12
+"""Probabilities below are equal: a tile that cannot be reached is as wrong as another."""
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """What is known of videos beside their clips and tiles."""
+
+    max_speed_kmh: Mapping[str, float]
+    """How fast the vehicle of each video can have been, by its name."""
+    turner: GAMaNet
+    """The network of turned tiles."""
+    opinion_of: Callable[[Drive, Floats], Opinion] | None = None
+    """What VidTAG holds of a video at some times (T,)."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """The ways of all videos."""
+
+    ways: Mapping[str, Sequence[tuple[Indices, Way]]]
+    """Tiles (K,) and way of each video, by name, in the order of `tile_tracks.Guide.ways`."""
+    opinions: Sequence[Opinion]
+    """VidTAG's, of each video; none if it was not asked."""
+    near: Sequence[Indices]
+    """Tiles of each video where these hold it likely to be."""
+
+    @property
+    def last(self) -> str:
+        """The way that builds on most."""
+        return list(self.ways)[-1]
+
+
+def follow(
+    found: "Found", world: World, params: config.Params, beyond: Beyond, kept: Sequence[Indices]
+) -> Followed:
+    """The ways of a split's videos, among the tiles of the split.
+
+    Args:
+        found: what was embedded of the split.
+        world: pixels and gallery.
+        params: sections gama and heading.
+        beyond: what else is known.
+        kept: of each video, which of the split's tiles are in the regions that were kept.
+    """
+    tiles = _of_split(world.tiles, found)
+    guide = tile_tracks.Guide(
+        tiles, found.tiles.embedding_NE, params.gama, beyond.turner, params.heading.num_candidates,
+        world.imagery,
+    )  # fmt: skip
+    turned_NE = embedding.embed_clips(
+        beyond.turner, params.gama, found.seen, found.drives, world.footage
+    )
+    ways: dict[str, list[tuple[Indices, Way]]] = {}
+    opinions, near = [], []
+    for k, drive in enumerate(found.drives):
+        mine = np.flatnonzero(found.drive_N == k)
+        rows, time_s = torch.from_numpy(mine), found.time_s_N[mine]
+        opinion = None if beyond.opinion_of is None else beyond.opinion_of(drive, time_s)
+        if opinion is not None:
+            opinions.append(opinion)
+            near.append(tile_tracks.restricted(tiles.latlon_G2, opinion))
+        clips = tile_tracks.Clips(
+            time_s,
+            found.clips.embedding_NE[rows],
+            turned_NE[rows],
+            beyond.max_speed_kmh[drive.name],
+            opinion,
+        )
+        for name, way in guide.ways(clips, kept[k]).items():
+            ways.setdefault(name, []).append(way)
+    return Followed(ways, opinions, near)
+
+
+def _of_split(tiles: aerial_gallery.Tiles, found: "Found") -> aerial_gallery.Tiles:
+    table = tiles.table.iloc[found.tile_row_M].reset_index(drop=True)
+    return replace(tiles, table=table)
+
+
+def judged(found: "Found", rule: metrics.Rule, followed: Followed) -> dict[str, pd.DataFrame]:
+    """What became of each clip by each way, a row a clip, by prefix; near_: no way, but VidTAG.
+
+    Tiles are ranked by their probability given all clips of the video.
+    """
+    tables = {}
+    if followed.near:
+        near = [followed.near[k] for k in found.drive_N]
+        tables["near_"] = metrics.judge(found.clips, found.tiles, rule, near)
+    for name, ways in followed.ways.items():
+        among = [rows for rows, way in ways for _ in way.path_T]
+        scores = [np.log(row_K + _LEAST) for _, way in ways for row_K in way.marginals_TK]
+        tables[f"{name}_"] = metrics.judge_scored(found.clips, found.tiles, rule, among, scores)
+    return tables
+
+
+def errors_km(found: "Found", followed: Followed) -> dict[str, Floats]:
+    """How far from the truth each clip (N,) is put by each way, by prefix; vidtag_: by VidTAG."""
+    truth_N2 = found.clips.latlon_N2
+    return {
+        prefix: sphere.great_circle_km(latlon_N2, truth_N2)
+        for prefix, latlon_N2 in _positions(followed)
+    }
+
+
+def _positions(followed: Followed) -> Iterator[tuple[str, Floats]]:
+    if followed.opinions:
+        yield "vidtag_", np.concatenate([o.latlon_T2 for o in followed.opinions])
+    for name, ways in followed.ways.items():
+        yield f"{name}_", np.concatenate([way.latlon_T2 for _, way in ways])

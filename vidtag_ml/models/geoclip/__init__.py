@@ -1,0 +1,1 @@
+"""GeoCLIP: frame by frame, released or fine-tuned."""

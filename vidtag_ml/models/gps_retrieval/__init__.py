@@ -1,0 +1,1 @@
+"""What VidTAG, GeoCLIP and the classifier share: frames and coordinates in one space."""

@@ -1,0 +1,272 @@
+"""From the features of a clip to its track: embed, search, decode (vidtag.md section 8).
+
+Belongs here: `locate`, `opinion`. Does not belong here: models (models/), how points are found
+(retrieval/index.py), the path through them (retrieval/decoding.py), files
+(models/vidtag/locator.py). Shape legend: T frames, V views, D features, E common space, K
+candidates, M points found, S states, 2 = (lat, lon) in degrees.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidtag_ml import config
+from vidtag_ml.earth import sphere
+from vidtag_ml.models.gps_retrieval.network import GeoModel, Prediction
+from vidtag_ml.models.gps_retrieval.windows import in_windows, interleaved, windows
+from vidtag_ml.models.positions import LAST_POSITION
+from vidtag_ml.retrieval import decoding
+from vidtag_ml.retrieval.index import Hits, Index
+
+Floats = NDArray[np.float64]
+
+MAX_FRAMES = 512
+"""Longest clip a network sees at once; longer ones are cut into windows (vidtag.md section 8)."""
+COMB_FRAMES = int(LAST_POSITION) + 1
+"""Frames that training shows at once, hence the longest interleaved part of a clip."""
+PATH_FRAMES, PATH_STATES = 64, 256
+"""Frames that Viterbi decodes together, and gallery points through which their path may go."""
+NEARBY = 1.5
+"""Candidates within so many spacings of an answer speak for it."""
+
+
+_Seen = Literal["whole", "interleaved"]
+
+
+@torch.inference_mode()
+def locate(
+    model: GeoModel,
+    features: NDArray[np.floating] | Tensor,
+    time_s: Floats,
+    index: Index,
+    evaluation: config.Evaluation,
+    max_speed_kmh: float,
+) -> Prediction:
+    """Where the frames of one clip were taken (vidtag.md section 8); no pass over the gallery.
+
+    initial takes each frame's nearest point; refined sends the embeddings of those points through
+    the refiner and searches again. viterbi finds the likeliest speed-limited path through the
+    `num_candidates` nearest points of all frames together, so that a blind frame can use its
+    neighbours' candidates, and then leaves the gallery's lattice for the local posterior mean.
+    refined_viterbi does so with the mean of frame embedding and refined embedding as the query: the
+    mean of both similarities, hence the product of what two experts say.
+
+    Args:
+        model: in evaluation mode.
+        features: cached features of the clip, any float type: (T, D), or (T, V, D) of several views
+            of each frame, whose similarities are averaged (geoclip.md section 7).
+        time_s: presentation times (T,), not decreasing.
+        index: finds the points most similar to a query, by this model's embeddings.
+        evaluation: decoding, windows and number of candidates.
+        max_speed_kmh: speed limit of the clip's mode; only Viterbi reads it.
+
+    Raises:
+        ValueError: no frames, times of another number, a decoding that the model does not offer, or
+            a model in training mode.
+    """
+    given = torch.as_tensor(features).to(model.device)
+    time, wanted = np.asarray(time_s, float), evaluation.decoding
+    _check(model, given, time, wanted)
+    time_T = _seconds(time, wanted).to(model.device)
+    query_TE = _embedded(model, given, time_T, evaluation.windows)
+    hits = index.search(query_TE, evaluation.num_candidates)
+    initial_T2 = hits.latlon_NK2[:, 0]
+    if wanted.startswith("refined"):
+        found_TE = hits.embeddings(hits.index_NK[:, 0]).to(query_TE)
+        refined_TE = _parts(evaluation.windows)(model.refine, time_T, found_TE, query_TE)
+        query_TE = refined_TE if wanted == "refined" else (query_TE + refined_TE) / 2
+        hits = index.search(query_TE, evaluation.num_candidates)
+    candidates_TK2 = hits.latlon_NK2
+    probability_TK = _numpy((model.scale() * hits.score_NK).softmax(-1))
+    if wanted.endswith("viterbi"):
+        latlon_T2, score_T = _travel(
+            model.scale() * query_TE, hits, probability_TK, time, max_speed_kmh
+        )
+    else:
+        latlon_T2 = candidates_TK2[:, 0]
+        score_T = _mass_near(latlon_T2, candidates_TK2, probability_TK)
+    return Prediction(
+        latlon_T2=latlon_T2,
+        initial_latlon_T2=initial_T2,
+        score_T=score_T,
+        candidate_latlon_TK2=candidates_TK2,
+        candidate_score_TK=_numpy(hits.score_NK),
+    )
+
+
+def _embedded(model: GeoModel, features: Tensor, time_T: Tensor, seen: _Seen) -> Tensor:
+    """Queries (T, E): unit vectors, or the mean of those of all views."""
+    if features.ndim == 2:
+        return _parts(seen)(model.embed_frames, time_T, features)
+    views = [_parts(seen)(model.embed_frames, time_T, view_TD) for view_TD in features.unbind(1)]
+    return torch.stack(views).mean(0)
+
+
+def _parts(seen: _Seen) -> Callable[..., Tensor]:
+    """Applies a network to a clip of any length, in the parts that are asked for."""
+    if seen == "interleaved":
+        return lambda network, *parts_TX: interleaved(network, COMB_FRAMES, *parts_TX)
+    return lambda network, *parts_TX: in_windows(network, MAX_FRAMES, *parts_TX)
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a model holds of the frames of one clip, for another model to multiply with."""
+
+    latlon_T2: Floats
+    """Where it puts them, by viterbi."""
+    likely_P2: Floats
+    """Gallery points that hold most of the posterior of some frame."""
+    spacing_km: float
+    """Distance between neighbours of these."""
+    query_TE: Tensor
+    """Embeddings of the frames, times the model's scale."""
+    model: GeoModel
+    """Whose opinion it is."""
+
+    @torch.inference_mode()
+    def log_odds(self, latlon_K2: Floats) -> Floats:
+        """Logarithms (T, K) of the odds of any points, up to a constant a frame."""
+        points_K2 = torch.from_numpy(np.ascontiguousarray(latlon_K2)).to(self.query_TE.device)
+        places_KE = self.model.embed_locations(points_K2.float())
+        return _numpy(self.query_TE @ places_KE.T)
+
+
+@torch.inference_mode()
+def opinion(
+    model: GeoModel,
+    features: NDArray[np.floating] | Tensor,
+    time_s: Floats,
+    index: Index,
+    evaluation: config.Evaluation,
+    max_speed_kmh: float,
+    mass: float,
+) -> Opinion:
+    """The posterior of a clip's frames, as `locate` has it when it decodes by viterbi.
+
+    Args:
+        model: in evaluation mode.
+        features: as of `locate`.
+        time_s: presentation times (T,), not decreasing.
+        index: as of `locate`.
+        evaluation: windows and number of candidates.
+        max_speed_kmh: speed limit of the clip's mode.
+        mass: share of each frame's posterior that the likely points hold.
+
+    Raises:
+        ValueError: as `locate`.
+    """
+    given = torch.as_tensor(features).to(model.device)
+    time = np.asarray(time_s, float)
+    _check(model, given, time, "viterbi")
+    query_TE = _embedded(
+        model, given, _seconds(time, "viterbi").to(model.device), evaluation.windows
+    )
+    hits = index.search(query_TE, evaluation.num_candidates)
+    scaled_TE = model.scale() * query_TE
+    probability_TK = _numpy((model.scale() * hits.score_NK).softmax(-1))
+    likely, positions = [], []
+    for latlon_S2, path_T, marginals_TS, mine in _ways(
+        scaled_TE, hits, probability_TK, time, max_speed_kmh
+    ):
+        positions.append(decoding.posterior_mean(latlon_S2, path_T, marginals_TS)[mine])
+        order_TS = np.argsort(-marginals_TS, 1)
+        sorted_TS = np.take_along_axis(marginals_TS, order_TS, 1)
+        needed_TS = sorted_TS.cumsum(1) - sorted_TS < mass
+        likely.append(latlon_S2[np.unique(order_TS[needed_TS])])
+    points_P2 = np.unique(np.concatenate(likely), axis=0)
+    return Opinion(
+        np.concatenate(positions),
+        points_P2,
+        decoding.spacing_km(hits.latlon_NK2),
+        scaled_TE,
+        model,
+    )
+
+
+def _travel(
+    query_TE: Tensor,
+    hits: Hits,
+    probability_TK: Floats,
+    time_s: Floats,
+    max_speed_kmh: float,
+) -> tuple[Floats, Floats]:
+    """Positions (T, 2) along the likeliest path, and the probability near each (T,)."""
+    positions, scores = [], []
+    for latlon_S2, path_T, marginals_TS, mine in _ways(
+        query_TE, hits, probability_TK, time_s, max_speed_kmh
+    ):
+        positions.append(decoding.posterior_mean(latlon_S2, path_T, marginals_TS)[mine])
+        scores.append(_mass_near(latlon_S2[path_T], latlon_S2, marginals_TS)[mine])
+    return np.concatenate(positions), np.concatenate(scores)
+
+
+def _ways(
+    query_TE: Tensor,
+    hits: Hits,
+    probability_TK: Floats,
+    time_s: Floats,
+    max_speed_kmh: float,
+) -> Iterator[tuple[Floats, NDArray[np.int64], Floats, slice]]:
+    """States (S, 2), path (T,) and marginals (T, S) of each window, and which of its T are its own.
+
+    All frames of a window share their states: the points that the frames find likeliest in sum.
+    """
+    index_TK = hits.index_NK.cpu().numpy()
+    for read, keep in windows(len(time_s), PATH_FRAMES):
+        points, which = np.unique(index_TK[read], return_inverse=True)
+        total = np.bincount(which.ravel(), probability_TK[read].ravel())
+        states_S = np.sort(points[np.argsort(-total, kind="stable")[:PATH_STATES]])
+        states_SE = hits.embeddings(torch.from_numpy(states_S)).to(query_TE)
+        log_probability_TS = _numpy((query_TE[read] @ states_SE.T).log_softmax(-1))
+        latlon_S2 = hits.latlon_M2[states_S]
+        path_T, marginals_TS = decoding.viterbi(
+            latlon_S2, log_probability_TS, time_s[read], max_speed_kmh
+        )
+        yield (
+            latlon_S2,
+            path_T,
+            marginals_TS,
+            slice(keep.start - read.start, keep.stop - read.start),
+        )
+
+
+def _mass_near(latlon_T2: Floats, candidates_TK2: Floats, probability_TK: Floats) -> Floats:
+    """Probability (T,) of the candidates within `NEARBY` spacings of each point."""
+    radius_km = NEARBY * decoding.spacing_km(candidates_TK2)
+    near_TK = sphere.great_circle_km(latlon_T2[:, None], candidates_TK2) <= radius_km
+    return np.asarray((probability_TK * near_TK).sum(-1).clip(0, 1))
+
+
+def _check(model: GeoModel, features: Tensor, time_s: Floats, wanted: str) -> None:
+    if model.training:
+        raise ValueError("the model is in training mode: call model.eval() before locate")
+    if features.ndim not in (2, 3) or not features.numel():
+        raise ValueError(
+            f"features of shape {tuple(features.shape)}; needed: (frames, width), or (frames, "
+            "views, width)"
+        )
+    if time_s.shape != (len(features),):
+        raise ValueError(f"{len(features)} frames but times of shape {time_s.shape}")
+    if wanted not in model.decodings:
+        raise ValueError(
+            f"{model.name} cannot decode by {wanted}; it offers {', '.join(model.decodings)}"
+        )
+
+
+def _seconds(time_s: Floats, wanted: str) -> Tensor:
+    """Times from the first frame (T,); frame numbers where a source has no times."""
+    if np.isfinite(time_s).all():
+        return torch.from_numpy(time_s - time_s[0]).float()
+    if wanted.endswith("viterbi"):
+        raise ValueError("frames without times have no speed: decode by initial or refined")
+    return torch.arange(len(time_s)).float()
+
+
+def _numpy(values: Tensor) -> Floats:
+    return np.asarray(values.double().cpu().numpy())

@@ -1,0 +1,120 @@
+"""What the stages of VidTAG, GeoCLIP and the classifier share, and their evaluation.
+
+Belongs here: keys of trainings and reports, the data that models read. Does not belong here: the
+trainings (the stages.py of each system), what is measured (evaluate.py).
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vidtag_ml import config
+from vidtag_ml.workflow import code_key, inputs, layout, stage
+from vidtag_ml.workflow.layout import Layout
+
+if TYPE_CHECKING:
+    from vidtag_ml.dataset.tables import Tables
+    from vidtag_ml.features.store import FeatureStore
+    from vidtag_ml.retrieval.gallery import Gallery
+
+
+MODELS = ("vidtag", "geoclip")
+"""Models whose answers are tracks."""
+
+
+COMMANDS = {
+    "vidtag": "vidtag train phase-two",
+    "geoclip": "vidtag train geoclip",
+}
+
+
+def evaluate_model(root: Path, params: config.Params, name: str, split: str = "test") -> bool:
+    """Makes `out/evaluation/<name>/<split>/`: figures and tracks of a model, vidtag or geoclip.
+
+    GeoCLIP knows no tracks: it is decoded frame by frame, as published.
+    """
+    if name not in MODELS:
+        raise ValueError(f"no model is called {name!r}; known: {', '.join(MODELS)}")
+    inputs.check_split(split)
+    at = layout.of(root, params)
+    if name == "geoclip":
+        settings = dataclasses.replace(params.evaluation, decoding="initial")
+        params = dataclasses.replace(params, evaluation=settings)
+
+    def build(aside: Path) -> None:
+        from vidtag_ml.models import networks
+        from vidtag_ml.models.gps_retrieval import evaluate
+
+        store, tables, points = training_data(at)
+        model = networks.load(at.model(name))
+        gap_s = params.clips.max_gap_s
+        report = evaluate.evaluate(
+            model, points, store, tables, split, params.evaluation, name, max_gap_s=gap_s
+        )
+        report.write(aside)
+
+    key = report_key(at, params, name, split) | code_key.of(f"evaluate_{name}")
+    return stage.make(at.evaluation(name, split), key, build)
+
+
+def report_key(at: Layout, params: config.Params, name: str, split: str) -> dict[str, Any]:
+    """What the report on a model depends on, but for code."""
+    return {
+        **_data_key(at),
+        "model": inputs.model_digest(at.model(name), COMMANDS.get(name, "vidtag benchmark")),
+        "evaluation": config.as_dict(params.evaluation),
+        "max_gap_s": params.clips.max_gap_s,
+        "split": split,
+    }
+
+
+def _data_key(at: Layout) -> dict[str, Any]:
+    """What all models read."""
+    return {
+        "tables": inputs.tables_digest(at.dataset),
+        "gallery": inputs.input_digest(at.gallery, "vidtag gallery"),
+        "features": inputs.input_digest(at.features, "vidtag features"),
+    }
+
+
+def training_key(
+    at: Layout, params: config.Params, section: str, *starts: Path | None
+) -> dict[str, Any]:
+    """What a training depends on: data, files to start from, params and code."""
+    return {
+        **_data_key(at),
+        "starts": [start and stage.digest(start) for start in starts],
+        "params": {n: config.as_dict(getattr(params, n)) for n in ("model", section)},
+        "max_gap_s": params.clips.max_gap_s,
+        **code_key.of(section),
+    }
+
+
+def start_file(at: Layout, params: config.Params, name: str | None) -> Path | None:
+    """The file of weights that training starts from.
+
+    Raises:
+        ValueError: it is not there; names the command that makes it.
+    """
+    if name is None:
+        return None
+    path = at.root / params.features.encoders_dir / f"{name}.safetensors"
+    command = f"vidtag train-encoders {name}"
+    if name == "geoclip":
+        path = layout.of(at.root, params).model("geoclip") / "model.safetensors"
+        command = "vidtag train geoclip"
+    elif name.startswith("geoclip_"):
+        command = "vidtag weights fetch geoclip"
+    if not path.is_file():
+        raise ValueError(f"{path}: not there yet; `{command}` makes it")
+    return path
+
+
+def training_data(at: Layout) -> "tuple[FeatureStore, Tables, Gallery]":
+    """Features, tables and gallery of a workspace."""
+    from vidtag_ml.dataset import tables
+    from vidtag_ml.features import store as feature_store
+    from vidtag_ml.retrieval import gallery as galleries
+
+    store = feature_store.FeatureStore.open(at.features)
+    return store, tables.read(at.dataset), galleries.read(at.gallery)

@@ -1,0 +1,79 @@
+"""The one list of networks, and trained ones read from folders.
+
+Belongs here: finding the class by its name. Does not belong here: the classes (each system's
+network.py), how a folder is written (base.py).
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from vidtag_ml import config
+from vidtag_ml.models.base import Model
+from vidtag_ml.models.gps_retrieval.network import GeoModel
+
+
+def constructors() -> "dict[str, type[Model]]":
+    """The models there are, by name."""
+    from vidtag_ml.models.cityguessr.network import CityGuessr
+    from vidtag_ml.models.classifier.network import CellClassifier
+    from vidtag_ml.models.gama.network import GAMaNet, Screening
+    from vidtag_ml.models.geoclip.network import GeoCLIP
+    from vidtag_ml.models.vidtag.network import VidTAG
+
+    models = (VidTAG, GeoCLIP, CellClassifier, CityGuessr, GAMaNet, Screening)
+    return {model.name: model for model in models}
+
+
+def build(name: str, sizes: Any, widths: Mapping[str, int]) -> "Model":
+    """The model `name` with random weights.
+
+    Args:
+        name: a key of `constructors()`.
+        sizes: the `model` section of the params for vidtag and geoclip; of others their own sizes.
+        widths: encoder name -> number of its features, of those whose features it reads.
+
+    Raises:
+        ValueError: there is no such model.
+    """
+    known = constructors()
+    if name not in known:
+        raise ValueError(f"no model is called {name!r}; known: {', '.join(known)}")
+    return known[name](sizes, widths)
+
+
+def load(folder: Path) -> GeoModel:
+    """The model that `save` wrote to `folder`, as `read` has it, if it gives coordinates.
+
+    Raises:
+        ValueError: it gives none, or `read` refuses the folder.
+    """
+    model = read(folder)
+    if not isinstance(model, GeoModel):
+        raise ValueError(f"{folder}: a {model.name} model gives no coordinates")
+    return model
+
+
+def read(folder: Path) -> Model:
+    """The model that `save` wrote to `folder`, on the CPU and in evaluation mode.
+
+    Raises:
+        ValueError: a file is missing or does not fit the other; names it.
+    """
+    for name in ("model.json", "model.safetensors"):
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder / name}: no such file, so {folder} holds no trained model")
+    card = json.loads((folder / "model.json").read_text())
+    sizes_type = constructors()[card["name"]].sizes_type
+    sizes = config.parse(sizes_type, card["config"], str(folder / "model.json"))
+    model = build(card["name"], sizes, card["widths"])
+    try:
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+    except RuntimeError as error:
+        raise ValueError(
+            f"{folder / 'model.safetensors'}: does not fit {folder / 'model.json'}: {error}"
+        ) from error
+    return model.eval()

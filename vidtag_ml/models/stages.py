@@ -1,0 +1,42 @@
+"""All stages by name: what the command line, the benchmark and tests look up.
+
+Belongs here: one table. Does not belong here: any stage (the stages.py of its room).
+"""
+
+from collections.abc import Callable
+
+from vidtag_ml.aerial import stages as aerial
+from vidtag_ml.dataset import stages as dataset
+from vidtag_ml.features import stages as features
+from vidtag_ml.ingest import stages as ingest
+from vidtag_ml.models.cityguessr import stages as cityguessr
+from vidtag_ml.models.classifier import stages as classifier
+from vidtag_ml.models.gama import stages as gama
+from vidtag_ml.models.geoclip import stages as geoclip
+from vidtag_ml.models.gps_retrieval import stages as gps_retrieval
+from vidtag_ml.models.vidtag import stages as vidtag
+from vidtag_ml.retrieval import stages as retrieval
+
+STAGES: dict[str, Callable[..., bool]] = {
+    "ingest": ingest.ingest,
+    "hierarchy": dataset.hierarchy,
+    "gallery": retrieval.gallery,
+    "features": features.features,
+    "aerial_gallery": aerial.aerial_gallery,
+    "aerial_pixels": gama.aerial_pixels,
+    "phase_one": vidtag.phase_one,
+    "phase_two": vidtag.phase_two,
+    "geoclip": geoclip.geoclip,
+    "classifier": classifier.classifier,
+    "evaluate_model": gps_retrieval.evaluate_model,
+    "bundle": vidtag.bundle,
+    "cityguessr": cityguessr.cityguessr,
+    "evaluate_cityguessr": cityguessr.evaluate_cityguessr,
+    "guess_bundle": cityguessr.guess_bundle,
+    "gama": gama.gama,
+    "screening": gama.screening,
+    "heading": gama.heading,
+    "evaluate_gama": gama.evaluate_gama,
+    "aerial_bundle": gama.bundle,
+}
+"""Functions of (root, params, ...) that say whether they had to work; each after its inputs."""

@@ -1,0 +1,1 @@
+"""VidTAG: frames aligned in time, then a track refined."""

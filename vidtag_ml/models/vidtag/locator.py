@@ -1,0 +1,238 @@
+"""From a video file to a track: a bundle is all that takes, in one folder.
+
+A bundle holds the model, the gallery with its embeddings, and the frozen encoders; it needs neither
+a workspace nor a registry. `vidtag locate` and the model in MLflow both are this module.
+
+Belongs here: writing and reading bundles, locating a video. Does not belong here: decoding videos
+(media/video.py), the way from features to positions (models/gps_retrieval/locate.py), track files
+(earth/tracks.py). Shape legend: T frames, V views, D features, G gallery entries, E common space, 2
+= (lat, lon) in degrees.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidtag_ml import config
+from vidtag_ml.earth.track_files import write_csv, write_geojson, write_gpx, write_kml
+from vidtag_ml.earth.tracks import Track
+from vidtag_ml.encoders.frames import FrameEncoder
+from vidtag_ml.features import extraction
+from vidtag_ml.models import bundle, networks, recording
+from vidtag_ml.models.gps_retrieval import embedding as gallery_embedding
+from vidtag_ml.models.gps_retrieval import network as geo_models
+from vidtag_ml.models.gps_retrieval.locate import Opinion, locate, opinion
+from vidtag_ml.models.recording import Recording
+from vidtag_ml.retrieval import embeddings, gallery, index
+from vidtag_ml.workflow import stage
+
+Progress = Callable[[int, int], None]
+"""Called with the frames of a recording that are done, and those to do."""
+
+FORMAT = 2
+"""Stored in each bundle; another number means that this code cannot read it."""
+_EMBEDDINGS = "gallery.safetensors"
+
+
+def write_bundle(
+    model_folder: Path,
+    gallery_folder: Path,
+    encoders_dir: Path,
+    params: config.Params,
+    folder: Path,
+    *,
+    mode: str,
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Fills `folder` with all that locating takes; embeds the gallery, once and for all.
+
+    Args:
+        model_folder: what `base.save` wrote.
+        gallery_folder: what `gallery.write` wrote.
+        encoders_dir: holds NAME.json and NAME.safetensors of each encoder that the model reads.
+        params: its sections `features` and `evaluation` go into the bundle.
+        folder: the bundle; made if need be.
+        mode: how the clips moved (decision 5); its speed limit is used for videos of unknown mode.
+        provenance: what the bundle was made from, stored as it is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for source, target in ((model_folder, "model"), (gallery_folder, "gallery")):
+        shutil.copytree(source, folder / target, dirs_exist_ok=True, ignore=_not_weights)
+    (folder / "encoders").mkdir(exist_ok=True)
+    model = networks.load(folder / "model")
+    for name in model.widths:
+        for kind in ("json", "safetensors"):
+            shutil.copy(encoders_dir / f"{name}.{kind}", folder / "encoders")
+    points = gallery.read(folder / "gallery")
+    gallery_embedding.write(model, points.latlon_G2, folder / _EMBEDDINGS)
+    card = {
+        "format": FORMAT,
+        "features": config.as_dict(params.features),
+        "evaluation": config.as_dict(params.evaluation),
+        "mode": mode,
+        "made_from": dict(provenance or {}),
+    }
+    stage.write_text(folder / "bundle.json", json.dumps(card, indent=1) + "\n")
+
+
+def _not_weights(_folder: str, names: list[str]) -> list[str]:
+    """Loss curves and checkpoints lie beside a model, but are no part of it."""
+    return [n for n in names if not n.endswith((".json", ".safetensors", ".parquet"))]
+
+
+def write_files(
+    track: Track,
+    folder: Path,
+    name: str = "track",
+    truth_T2: np.ndarray | None = None,
+    note: str = "",
+) -> list[Path]:
+    """Writes a track as NAME.gpx, .geojson, .kml, .csv and .png; returns the paths.
+
+    Args:
+        track: what was located.
+        folder: made if need be.
+        name: of the files.
+        truth_T2: true positions, drawn beside the track if they are known.
+        note: what the picture says of these.
+    """
+    from vidtag_ml.plots import maps
+
+    paths = [folder / f"{name}.{kind}" for kind in ("gpx", "geojson", "kml", "csv", "png")]
+    for path, write in zip(paths, (write_gpx, write_geojson, write_kml, write_csv), strict=False):
+        write(track, path)
+    with stage.replacing(paths[-1]) as aside:
+        maps.track_map(track, truth_T2, aside, note)
+    return paths
+
+
+def encoded(
+    encoders: Mapping[str, FrameEncoder],
+    settings: config.Features,
+    seen: Recording,
+    time_s: np.ndarray,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Features (T, D), or (T, V, D) of several views; holds but a batch of frames at a time."""
+    parts, done = [], 0
+    for frames in seen.batches_at(time_s, settings.batch_size):
+        parts.append(extraction.encode(encoders, frames, settings.batch_size, settings.views))
+        done += len(frames)
+        if progress:
+            progress(done, len(time_s))
+    return torch.cat(parts)
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A bundle in memory, ready to locate videos."""
+
+    folder: Path
+    """The bundle."""
+    settings: config.Features
+    """How frames become features."""
+    evaluation: config.Evaluation
+    """How features become positions."""
+    mode: str
+    """How the clips moved that the model was trained on."""
+
+    @classmethod
+    def load(cls, folder: Path) -> "Predictor":
+        """The predictor of a bundle; networks are read when they are needed.
+
+        Raises:
+            ValueError: the folder is no bundle, or one of another format.
+        """
+        if bundle.kind(folder) != "tracks":
+            raise ValueError(f"{folder}: this model gives {bundle.kind(folder)}, not tracks")
+        path = folder / "bundle.json"
+        card = json.loads(path.read_text())
+        if card.get("format") != FORMAT:
+            raise ValueError(f"{path}: format {card.get('format')!r}; this vidtag reads {FORMAT}")
+        settings = config.parse(config.Features, card["features"], str(path))
+        evaluation = config.parse(config.Evaluation, card["evaluation"], str(path))
+        return cls(folder, settings, evaluation, card["mode"])
+
+    def locate(
+        self,
+        asked: Path | Recording,
+        frames_per_second: float | None = None,
+        progress: Progress | None = None,
+    ) -> Track:
+        """The track of a video, or of pictures that follow each other.
+
+        Args:
+            asked: any file that decord or PyAV decodes, or a folder of nothing but pictures.
+            frames_per_second: frames of a video that are looked at; as in training if not given.
+            progress: called with the frames done and the frames to do.
+
+        Raises:
+            VideoError: the file is no video that can be used; says why.
+            ValueError: `frames_per_second` is not positive, or the folder is not of pictures.
+        """
+        seen = recording.opened(asked)
+        time_s = seen.times(frames_per_second or self.settings.frames_per_second)
+        located = locate(
+            self.model,
+            encoded(self.encoders, self.settings, seen, time_s, progress),
+            time_s,
+            self.index,
+            self.evaluation,
+            self.evaluation.max_speed_kmh[self.mode],
+        )
+        return Track(
+            clip=seen.name,
+            time_s=time_s,
+            latlon_T2=located.latlon_T2,
+            initial_latlon_T2=located.initial_latlon_T2,
+            score_T=located.score_T,
+            start=recording.start(seen),
+        )
+
+    def opinion(self, video_path: Path, time_s: np.ndarray, mass: float) -> Opinion:
+        """What the model holds of the frames at some times (T,), not decreasing: `locate.opinion`.
+
+        Raises:
+            VideoError: the file is no video that can be used; says why.
+        """
+        return opinion(
+            self.model,
+            encoded(self.encoders, self.settings, recording.Video(video_path), time_s),
+            time_s,
+            self.index,
+            self.evaluation,
+            self.evaluation.max_speed_kmh[self.mode],
+            mass,
+        )
+
+    @cached_property
+    def model(self) -> geo_models.GeoModel:
+        """The network, on the accelerator if there is one."""
+        return networks.load(self.folder / "model").to(
+            "cuda" if torch.cuda.is_available() else "cpu"
+        )
+
+    @cached_property
+    def encoders(self) -> dict[str, FrameEncoder]:
+        """The frozen frame encoders that the model reads, in the order of their features."""
+        read = replace(self.settings, encoders=tuple(self.model.widths))
+        return extraction.load_encoders(read, self.folder / "encoders")
+
+    @cached_property
+    def points(self) -> gallery.Gallery:
+        """The coordinates among which the model searches."""
+        return gallery.read(self.folder / "gallery")
+
+    @cached_property
+    def index(self) -> index.Index:
+        """What finds the points; on the CPU the gallery's embeddings stay on disk."""
+        embedding_GE = embeddings.read(self.folder / _EMBEDDINGS).to(self.model.device)
+        return index.build_index(self.model, self.points, embedding_GE, self.evaluation.search)

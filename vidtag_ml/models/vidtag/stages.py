@@ -1,0 +1,86 @@
+"""The stages of VidTAG: two trainings and the bundle; as in workflow/inputs.py.
+
+Belongs here: keys, and one short function a stage. Does not belong here: evaluation
+(gps_retrieval/stages.py), what a stage does (its module).
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidtag_ml import config
+from vidtag_ml.models.gps_retrieval import stages as gps_stages
+from vidtag_ml.models.gps_retrieval.stages import COMMANDS
+from vidtag_ml.workflow import code_key, inputs, layout, stage
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+
+def phase_one(
+    root: Path, params: config.Params, logger: "Logger | None" = None, variant: str = ""
+) -> bool:
+    """Makes `out/phase_one/`: VidTAG without its refiner, frames and coordinates aligned."""
+    at = layout.of(root, params, variant)
+    start = gps_stages.start_file(at, params, params.phase_one.location_start)
+
+    def build(aside: Path) -> None:
+        from vidtag_ml.models.vidtag.phase_one import train_phase_one
+
+        train_phase_one(params, *gps_stages.training_data(at), start, aside, logger)
+
+    return stage.make(
+        at.model("phase_one"), gps_stages.training_key(at, params, "phase_one", start), build
+    )
+
+
+def phase_two(
+    root: Path,
+    params: config.Params,
+    logger: "Logger | None" = None,
+    variant: str = "",
+    first: str = "",
+) -> bool:
+    """Makes `out/phase_two/`: VidTAG with its refiner, on the Phase I of the variant `first`."""
+    at = layout.of(root, params, variant)
+    of_first = layout.of(root, params, first).model("phase_one")
+    key = {
+        **gps_stages.training_key(at, params, "phase_two"),
+        "alignment": config.as_dict(params.phase_one),
+        "first": inputs.model_digest(of_first, "vidtag train phase-one"),
+    }
+
+    def build(aside: Path) -> None:
+        from vidtag_ml.models.vidtag.phase_two import train_phase_two
+
+        train_phase_two(params, of_first, *gps_stages.training_data(at), aside, logger)
+
+    return stage.make(at.model("vidtag"), key, build)
+
+
+def bundle(root: Path, params: config.Params) -> bool:
+    """Makes `out/bundle/`: all that `vidtag locate` needs, in one folder."""
+    at, folder = layout.of(root, params), root / params.features.encoders_dir
+    made_from = {
+        "dataset": at.source,
+        "tables": inputs.tables_digest(at.dataset),
+        "gallery": inputs.input_digest(at.gallery, "vidtag gallery"),
+        "model": inputs.model_digest(at.model("vidtag"), COMMANDS["vidtag"]),
+        "encoders": inputs.encoders_digest(folder, params.features.encoders),
+    }
+    key = {
+        **made_from,
+        "features": config.as_dict(params.features),
+        "evaluation": config.as_dict(params.evaluation),
+        **code_key.of("bundle"),
+    }
+
+    def build(aside: Path) -> None:
+        from vidtag_ml.dataset import tables
+        from vidtag_ml.models.vidtag import locator
+
+        mode = str(tables.read(at.dataset).clips["mode"].mode()[0])
+        locator.write_bundle(
+            at.model("vidtag"), at.gallery, folder, params, aside, mode=mode, provenance=made_from
+        )
+
+    return stage.make(at.bundle, key, build)

@@ -1,0 +1,1 @@
+"""Recipes of the small Flyover encoders; no system is trained here."""

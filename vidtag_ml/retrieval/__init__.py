@@ -1,0 +1,1 @@
+"""Coordinates and finding them: galleries, searches, and tracks through what was found."""

@@ -1,1 +1,0 @@
-"""Positions as receivers, cameras and people write them: one file a format, one table out."""

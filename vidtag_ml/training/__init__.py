@@ -1,1 +1,0 @@
-"""Training of encoders and of the two phases."""

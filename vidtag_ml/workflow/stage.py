@@ -1,0 +1,111 @@
+"""Stages: outputs written aside, renamed when complete, with a record of what they were made from.
+
+Belongs here: digests of data, the record beside an output that lets a stage skip itself (decision
+17), and atomic writes. Does not belong here: what any stage makes, or of what its key consists
+(inputs.py, code_key.py).
+"""
+
+import contextlib
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+
+def digest(path: Path) -> str:
+    """md5 of a file's bytes, or of the names and bytes of all files in a folder.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+    """
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, _md5).hexdigest()
+    whole = _md5()
+    files = {f.relative_to(path).as_posix(): f for f in path.rglob("*") if f.is_file()}
+    for name in sorted(files):
+        whole.update(f"{digest(files[name])}  {name}\n".encode())
+    return whole.hexdigest()
+
+
+def make(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> bool:
+    """True if `out` had to be built; False if it is there, unharmed, and was made from `key`.
+
+    The record is `NAME.record.json` beside `out`. A build that fails or is killed leaves `out` as
+    it was; what it wrote stays aside, where the next build of the same key finds it and may resume.
+
+    Args:
+        out: the file or folder to make.
+        key: all that determines the output: parameters, digests of inputs and of code. JSON-safe.
+        build: creates the path that it is given, a file or a folder as `out` should be.
+    """
+    key = json.loads(json.dumps(key, sort_keys=True))
+    record_path = out.with_name(f"{out.name}.record.json")
+    old = out.with_name(f".{out.name}.old")
+    if old.exists() and not out.exists():
+        old.rename(out)
+    if is_made(out, key):
+        return False
+    aside = out.with_name(f".{out.name}.{_md5(json.dumps(key).encode()).hexdigest()[:12]}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for other in out.parent.glob(f".{out.name}.*"):
+        if other != aside and re.fullmatch(r"[0-9a-f]{12}|old", other.name[len(out.name) + 2 :]):
+            _remove(other)
+    build(aside)
+    made = digest(aside)
+    if out.exists():
+        out.rename(old)
+    aside.rename(out)
+    write_text(record_path, json.dumps({"key": key, "digest": made}, indent=1) + "\n")
+    _remove(old)
+    return True
+
+
+def is_made(out: Path, key: Mapping[str, Any]) -> bool:
+    """Whether `out` was made from `key` and still has the bytes that its record tells of."""
+    try:
+        record = json.loads(out.with_name(f"{out.name}.record.json").read_text())
+        same_key = record["key"] == json.loads(json.dumps(key))
+        return bool(same_key and record["digest"] == digest(out))
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
+        return False
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path`, with the same suffix, which replaces it when the block ends well.
+
+    If the block fails, `path` stays as it was and nothing is left aside. An `OSError` that names no
+    file (a full disk) is made to name this one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        yield aside
+        aside.replace(path)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file (UTF-8, as given) in one step: readers see the old text or the new one."""
+    with replacing(path) as aside:
+        aside.write_text(text, encoding="utf-8", newline="")
+
+
+def _md5(data: bytes = b"") -> "hashlib._Hash":
+    return hashlib.md5(data, usedforsecurity=False)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
