@@ -30,9 +30,8 @@ def build_definitions(**resources: Any) -> dg.Definitions:
     """The definitions over the repository; `resources` replace its own, for tests.
 
     GAMa's assets and job are there only if the params, as they are when this is loaded, give videos
-    and imagery of the same ground (`cross_view.fits`): nothing is shown that could not be made.
+    and imagery of the same ground (`gama.fits`): nothing is shown that could not be made.
     """
-    home.check_dagster(ROOT)
     own = {
         "workspace": Workspace(root=str(ROOT)),
         "params_file": ParamsFile(path=str(ROOT / "params.yaml")),
@@ -40,6 +39,7 @@ def build_definitions(**resources: Any) -> dg.Definitions:
         "tracking": Tracking(root=str(ROOT)),
     }
     found = {**own, **resources}
+    home.check_dagster(found["workspace"].path)
     params = found["params_file"].load()
     crosses = gama.fits(params)
     modules = [*MODULES, *([gama] if crosses else [])]

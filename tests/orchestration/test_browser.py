@@ -53,13 +53,14 @@ pytestmark = [
 def ui(workspace):
     """Address of `dagster dev` over a workspace in which nothing has run yet."""
     (workspace / "defs.py").write_text(DEFINITIONS)
-    (workspace / ".dagster").mkdir()
-    shutil.copy(ROOT / "dagster.yaml", workspace / ".dagster")
+    home = workspace / "dagster"  # not .dagster: the code's own workspace would refuse another's
+    home.mkdir()
+    shutil.copy(ROOT / "dagster.yaml", home)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [Path(sys.executable).with_name("dagster"), "dev", "-f", "defs.py", "-p", str(port)]
-    env = {**os.environ, "DAGSTER_HOME": str(workspace / ".dagster"), "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "DAGSTER_HOME": str(home), "PYTHONPATH": str(ROOT)}
     with (workspace / "dev.log").open("w") as log:
         served = subprocess.Popen(
             command, cwd=workspace, env=env, stdout=log, stderr=log, start_new_session=True
