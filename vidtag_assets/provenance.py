@@ -1,4 +1,4 @@
-"""Where a model comes from: one identity for code, data, gallery, parameters and run (decision 4).
+"""Where a model comes from: one identity for code, data, gallery, parameters and run (decision 3).
 
 Belongs here: reading that identity, turning it into tags and MLflow datasets, walking it back from
 a model or forward from data (`trace`). Does not belong here: registering and promoting

@@ -1,7 +1,7 @@
 """The aerial gallery: tiles with known bounds, and the large regions that they make up.
 
 A tile's row is its index among embeddings and scores. A region stands for a video: a square of
-tiles around it, read as one large image (gama.md section 1).
+tiles around it, read as one large image (docs/specs/gama.md, section 1).
 
 Belongs here: the tables, their files, what is wrong with them, coverage, reduction to some regions
 and search there. Does not belong here: which tiles there are (sources.py), their
@@ -126,7 +126,10 @@ class Tiles(Areas):
 
 @dataclass(frozen=True)
 class Regions(Areas):
-    """Large regions; lat and lon are the medians of their video's fixes (metrics.md section 6)."""
+    """Large regions; lat and lon are the medians of their video's fixes.
+
+    See docs/specs/metrics.md, section 6.
+    """
 
     FIELDS: ClassVar = [
         ("region", pa.string()),
@@ -282,8 +285,8 @@ def _inside(tiles: Tiles, latlon_N2: Floats) -> NDArray[np.bool_]:
 def reduced(tiles: Tiles, regions: Regions, kept: Sequence[str]) -> Rows:
     """Rows of the tiles that belong to some regions, in order: a reduced gallery.
 
-    Embeddings of these rows are those of the whole gallery; nothing is embedded again (gama.md
-    section 9).
+    Embeddings of these rows are those of the whole gallery; nothing is embedded again
+    (docs/specs/gama.md, section 9).
 
     Raises:
         ValueError: a region or one of its tiles is unknown.

@@ -1,6 +1,6 @@
 """Which aerial tiles and regions there are: GAMa's layout, slippy tiles, GeoTIFFs, the Blue Marble.
 
-GAMa's folder satelite_data (the misspelling is real, datasets.md section 3) holds
+GAMa's folder satelite_data (the misspelling is real, docs/specs/datasets.md, section 3) holds
 {train,val}_gps/VIDEO/07.jpeg, centred on the fix of that number in locations[] of info/,
 {train,val}/VIDEO/X_Y.jpeg, tiles of zoom 19, and {train,val}_hr/VIDEO.jpeg, the large images.
 The list gallery_gps.list, if there is one, says which uncentred tiles of val are meant.
@@ -115,7 +115,7 @@ def _videos(fixes: pd.DataFrame) -> Iterator[tuple[str, Floats]]:
 
 
 def _median(latlon_N2: Floats) -> tuple[float, float]:
-    """Median lat and lon, across the date line too (metrics.md section 6)."""
+    """Median lat and lon, across the date line too (docs/specs/metrics.md, section 6)."""
     lon = latlon_N2[0, 1] + sphere.wrap_lon(latlon_N2[:, 1] - latlon_N2[0, 1])
     return float(np.median(latlon_N2[:, 0])), float(sphere.wrap_lon(np.median(lon)))
 

@@ -12,7 +12,7 @@ from vidtag_ml.config.training import Training
 
 @dataclass(frozen=True)
 class CityGuessr(Training):
-    """Which city, state, country and continent a video is from (cityguessr.md)."""
+    """Which city, state, country and continent a video is from (docs/specs/cityguessr.md)."""
 
     backbone: Literal["frames", "videomae"]
     """frames: a Transformer over the cached features of frozen frame encoders; videomae: VideoMAE
@@ -57,6 +57,7 @@ class CityGuessr(Training):
     selection: Literal["last", "best"]
     """The weights that are kept: of the last epoch, or of the one with the best val city top-1."""
     inference: Literal["codependent", "independent", "product", "tree"]
-    """How four levels' logits become an answer (cityguessr.md section 6; tree is ours)."""
+    """How four levels' logits become an answer (docs/specs/cityguessr.md, section 6; tree is
+    ours)."""
     least_probability: Share
     """An answer goes down to the last level whose calibrated probability is at least this."""

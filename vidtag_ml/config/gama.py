@@ -12,7 +12,9 @@ from vidtag_ml.config.training import Training
 
 @dataclass(frozen=True)
 class Gama(Training):
-    """GAMa-Net: clips of ground video and the aerial tiles on which they were filmed (gama.md).
+    """GAMa-Net: clips of ground video and the aerial tiles on which they were filmed.
+
+    See docs/specs/gama.md.
 
     `batch_size` counts videos, `frames_per_clip` the frames of a clip (published: 8), and `decay`
     is the factor on the learning rate at each of the `milestones`.

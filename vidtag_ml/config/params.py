@@ -46,7 +46,8 @@ class Params:
 
 
 PRESETS = Path(__file__).parent / "presets"
-"""Readings of the paper that differ from ours (vidtag.md section 13): keys to change, as YAML."""
+"""Readings of the paper that differ from ours (docs/specs/vidtag.md, section 13): keys to change,
+as YAML."""
 
 
 def load(path: Path) -> Params:

@@ -89,7 +89,7 @@ class PhaseOne(Training):
 
 @dataclass(frozen=True)
 class Noise:
-    """Corruption of true tracks in Phase II (vidtag.md section 3.6)."""
+    """Corruption of true tracks in Phase II (docs/specs/vidtag.md, section 3.6)."""
 
     collapse_probability: Share
     """Share of sequences that become one of their points."""

@@ -61,7 +61,7 @@ def read(path: Path) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """Places as classes, numbered as published (cityguessr.md section 6).
+    """Places as classes, numbered as published (docs/specs/cityguessr.md, section 6).
 
     Cities are rows of the table, in alphabetical order; states, countries and continents are
     numbered as they first appear along the cities. A class is known by its name and all names

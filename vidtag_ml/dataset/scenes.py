@@ -1,8 +1,9 @@
 """Soft scene labels: a distribution over 16 classes of scenery for each clip.
 
-CityGuessr's scene head learns them (cityguessr.md section 4). Where a dataset brings them they are
-read from its folder; over Flyover Earth, where no scene classifier has anything to say, a scene is
-the cover of the ground: deep sea, forest, desert, ice, as the colours of the Blue Marble tell.
+CityGuessr's scene head learns them (docs/specs/cityguessr.md, section 4). Where a dataset brings
+them they are read from its folder; over Flyover Earth, where no scene classifier has anything to
+say, a scene is the cover of the ground: deep sea, forest, desert, ice, as the colours of the Blue
+Marble tell.
 
 Belongs here: where the labels of a clip come from, and their table. Does not belong here: the loss
 (models/gps_retrieval/losses.py), a published dataset's lists (ingest/). Shape legend: N clips, F
@@ -83,7 +84,7 @@ def distributions(scene_NS: ArrayLike, where: str) -> Floats:
 def majority(scene_NS: ArrayLike) -> Floats:
     """One-hot labels (N, S) of the likeliest scenes; of equal ones the first.
 
-    The ablation "majority scenes" (cityguessr.md section 8).
+    The ablation "majority scenes" (docs/specs/cityguessr.md, section 8).
 
     >>> majority([[0.2, 0.5, 0.3]]).tolist()
     [[0.0, 1.0, 0.0]]

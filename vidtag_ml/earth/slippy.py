@@ -1,8 +1,8 @@
 """Slippy-map tiles: squares of the Web Mercator plane, by number.
 
 The plane's x runs from 0 at 180 W to 1 at 180 E, y from 0 at 85.05 N to 1 at 85.05 S; a zoom cuts
-each side into 2^zoom (datasets.md section 3). A zoom that is no whole number gives tiles of any
-ground size.
+each side into 2^zoom (docs/specs/datasets.md, section 3). A zoom that is no whole number gives
+tiles of any ground size.
 
 Belongs here: positions, tile numbers and bounds. Does not belong here: tables of tiles
 (aerial/gallery.py), pictures (aerial/pictures.py). Shape legend: 2 = (lat, lon) in degrees or (x,

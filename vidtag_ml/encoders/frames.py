@@ -208,5 +208,5 @@ PAPER_SPECS = {
         options={"img_size": 224},
     ),
 }
-"""The papers' encoders (vidtag.md section 12): CLIP's projected features, DINOv2's class token,
-without and with registers."""
+"""The papers' encoders (docs/specs/vidtag.md, section 12): CLIP's projected features, DINOv2's
+class token, without and with registers."""

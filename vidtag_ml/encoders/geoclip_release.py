@@ -28,7 +28,10 @@ _PACKAGE_GALLERY = "coordinates_100K.csv"
 
 @dataclass(frozen=True)
 class Heads:
-    """What GeoCLIP's authors trained, under our names, in float32 (geoclip.md sections 2 to 4)."""
+    """What GeoCLIP's authors trained, under our names, in float32.
+
+    See docs/specs/geoclip.md, sections 2 to 4.
+    """
 
     location: Weights
     """State dict of a `LocationEncoder` with `sigmas`."""
@@ -135,7 +138,7 @@ def _package(place: Path) -> tuple[Weights, tuple[float, ...], Path]:
 
 
 def _release(place: Path) -> tuple[Weights, tuple[float, ...], Path]:
-    """Weights, sigmas and gallery of a release folder (geoclip.md section 2)."""
+    """Weights, sigmas and gallery of a release folder (docs/specs/geoclip.md, section 2)."""
     card = place / "config.json"
     try:
         values = json.loads(card.read_text())

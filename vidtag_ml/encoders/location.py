@@ -1,9 +1,9 @@
 """The GPS encoder: Equal Earth projection, random Fourier features, one perceptron a scale.
 
-Belongs here: the encoder of GeoCLIP and VidTAG (geoclip.md section 3), reading its weights, and the
-names that GeoCLIP's releases give them. Does not belong here: reading those releases
-(checkpoints.py), L2 normalisation, which the models do. Shape legend: N points, F frequencies, E
-common space, 2 = (lat, lon) in degrees.
+Belongs here: the encoder of GeoCLIP and VidTAG (docs/specs/geoclip.md, section 3), reading its
+weights, and the names that GeoCLIP's releases give them. Does not belong here: reading those
+releases (checkpoints.py), L2 normalisation, which the models do. Shape legend: N points, F
+frequencies, E common space, 2 = (lat, lon) in degrees.
 """
 
 import json
@@ -111,7 +111,7 @@ def load_location(path: Path, sigmas: tuple[float, ...]) -> tuple[dict[str, Tens
     """State dict, float32, of a `LocationEncoder` with `sigmas`, and the logarithm of the scale.
 
     A branch whose sigma differs from the stored one keeps the directions of its frequencies: they
-    are multiplied by wanted / stored (vidtag.md section 3.4).
+    are multiplied by wanted / stored (docs/specs/vidtag.md, section 3.4).
 
     Args:
         path: a safetensors file of a GPS encoder or of a model that has one; its metadata may hold

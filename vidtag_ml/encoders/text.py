@@ -1,4 +1,6 @@
-"""Text targets: what the names of a city and of all that it lies in mean (cityguessr.md section 3).
+"""Text targets: what the names of a city and of all that it lies in mean.
+
+See docs/specs/cityguessr.md, section 3.
 
 Belongs here: CLIP's text tower, its stand-in, the mean over a place's names. Does not belong here:
 the head that is aligned with them (models/cityguessr/network.py), its loss
@@ -33,7 +35,9 @@ _HOW = "put a checkpoint of CLIP ViT-B/32 there, or choose seeded text targets"
 def targets(
     places: Sequence[Sequence[str]], embed: Embed, levels: Sequence[str] = LEVELS
 ) -> Floats:
-    """The mean (C, E) over levels of the unit vectors of each city's names (section 3.6).
+    """The mean (C, E) over levels of the unit vectors of each city's names.
+
+    See docs/specs/cityguessr.md, section 3.6.
 
     Args:
         places: city, state, country and continent of each city, in the order of its class.
@@ -115,7 +119,8 @@ CLIP_VIT_B32 = TextSpec(
     vocab_size=49408,
     quick_gelu=True,
 )
-"""The text tower of OpenAI's CLIP ViT-B/32 (our decision: cityguessr.md section 3.6)."""
+"""The text tower of OpenAI's CLIP ViT-B/32 (our decision: docs/specs/cityguessr.md, section
+3.6)."""
 
 
 class TextTower(nn.Module):

@@ -1,4 +1,6 @@
-"""VideoMAE: all frames of a clip, as pixels, seen by one Transformer (cityguessr.md section 3).
+"""VideoMAE: all frames of a clip, as pixels, seen by one Transformer.
+
+See docs/specs/cityguessr.md, section 3.
 
 Belongs here: the network through transformers, its specification, its weights from local files.
 Does not belong here: which frames are seen of a clip (models/cityguessr/data.py), classes
@@ -94,7 +96,7 @@ VIDEOMAE_SMALL = VideoSpec(
     mlp=1536,
     final_norm=False,
 )
-"""VideoMAE-small as fine-tuned on Kinetics-400 (cityguessr.md section 3)."""
+"""VideoMAE-small as fine-tuned on Kinetics-400 (docs/specs/cityguessr.md, section 3)."""
 
 
 class VideoMAE(nn.Module):

@@ -16,7 +16,8 @@ Views = Literal["whole", "centre", "ten"]
 NUM = {"whole": 1, "centre": 1, "ten": 10}
 """Views a picture."""
 _TEN_CROP = 256 / 224
-"""Ten crops: shortest side of the resized picture, in sides of a crop (geoclip.md section 7)."""
+"""Ten crops: shortest side of the resized picture, in sides of a crop (docs/specs/geoclip.md,
+section 7)."""
 
 
 def squares(frames_NHW3: Tensor, size: int, views: Views) -> Tensor:

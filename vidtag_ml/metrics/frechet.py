@@ -1,4 +1,4 @@
-"""The discrete Frechet distance of many pairs of tracks at once (metrics.md section 4).
+"""The discrete Frechet distance of many pairs of tracks at once (docs/specs/metrics.md, section 4).
 
 Belongs here: its recursion, whatever a distance between two points is. Does not belong here: units
 and names (tracks.py).

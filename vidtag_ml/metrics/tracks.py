@@ -1,4 +1,6 @@
-"""Metrics of predicted tracks, named as in every machine-readable report (metrics.md section 10).
+"""Metrics of predicted tracks, named as in every machine-readable report.
+
+See docs/specs/metrics.md, section 10.
 
 Belongs here: errors of frames and clips, track distances, their summary over clips and bootstrap
 intervals. Accuracies are fractions from 0 to 1. Does not belong here: running a model
@@ -100,7 +102,8 @@ def _extent(track_P2: Floats) -> Floats:
 def video_error_km(prediction_P2: ArrayLike, truth_Q2: ArrayLike, *, flat: bool = False) -> float:
     """Distance of the truth's centroid from the prediction that is closest to the predictions' own.
 
-    Centroids are means of unit vectors; with `flat`, of lat and lon (metrics.md section 3).
+    Centroids are means of unit vectors; with `flat`, of lat and lon (docs/specs/metrics.md, section
+    3).
     """
     p, q = _track(prediction_P2), _track(truth_Q2)
     if flat:

@@ -24,8 +24,9 @@ class Report:
     """What a model did on one split, and everything the figures depend on."""
 
     summary: dict[str, Any]
-    """Figures (metrics.md section 10) with intervals, model, split, decoding and gallery protocol;
-    JSON-safe. Figures named initial_... are those before refinement and decoding."""
+    """Figures (docs/specs/metrics.md, section 10) with intervals, model, split, decoding and
+    gallery protocol; JSON-safe. Figures named initial_... are those before refinement and
+    decoding."""
     per_clip: pd.DataFrame
     """One row a clip: labels and the clip's own figures; with a gallery of cities also those that
     were predicted, as predicted_city ..., and which are right (acc_city ..., consistency)."""

@@ -71,8 +71,8 @@ def build(
 
     Args:
         settings: sources "lattice" and "file" read no fixes and are blind to every split; "grid"
-            covers boxes around the train fixes, "cities" is their cities' centres (vidtag.md
-            sections 7 and 8).
+            covers boxes around the train fixes, "cities" is their cities' centres
+            (docs/specs/vidtag.md, sections 7 and 8).
         train_fixes: fixes of the train split alone, columns lat, lon and perhaps status (those
             that are dropped do not count); "cities" also reads fix_source and the labels of the
             fixes' clips: city, state, country, continent.

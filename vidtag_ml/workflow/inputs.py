@@ -1,9 +1,9 @@
-"""What stages read, as digests: the parts of keys that all of them share (decision 17).
+"""What stages read, as digests: the parts of keys that all of them share (decision 11).
 
-Both doors, the command line and the Dagster assets, call the stages of each room (its inputs.py)
-and nothing below them. A stage returns True if it did work, False if its output was there and made
-from the same inputs. Progress goes to the logger `vidtag_ml.progress`, as text and, in `extra`, as
-numbers.
+Both doors, the command line and the Dagster assets, call the stages of each room (its module
+`stages`) and nothing below them. A stage returns True if it did work, False if its output was there
+and made from the same inputs. Progress goes to the logger `vidtag_ml.progress`, as text and, in
+`extra`, as numbers.
 
 Belongs here: digests of inputs, with the command that makes what is missing. Does not belong here:
 stages, where outputs lie (layout.py), the mechanics of skipping (stage.py).

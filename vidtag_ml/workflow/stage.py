@@ -1,7 +1,7 @@
 """Stages: outputs written aside, renamed when complete, with a record of what they were made from.
 
 Belongs here: digests of data, the record beside an output that lets a stage skip itself (decision
-17), and atomic writes. Does not belong here: what any stage makes, or of what its key consists
+11), and atomic writes. Does not belong here: what any stage makes, or of what its key consists
 (inputs.py, code_key.py).
 """
 

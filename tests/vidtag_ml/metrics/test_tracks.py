@@ -1,4 +1,4 @@
-"""Metrics against the values of metrics.md and second implementations."""
+"""Metrics against the values of docs/specs/metrics.md and second implementations."""
 
 import functools
 import json

@@ -28,7 +28,8 @@ from vidtag_ml.ingest.published.tables import Recording, Report, Source, Unusabl
 SOURCE = Source("cityguessr68k", mode="car", fix_source="city_centre")
 CENTRES = Path(__file__).with_suffix(".csv")
 NUM_FIELDS = 1 + len(LEVELS) + 512 + scenes.NUM_CLASSES
-"""Of a list's line with scenes: video, ids, text vector, scenes (datasets.md section 2)."""
+"""Of a list's line with scenes: video, ids, text vector, scenes (docs/specs/datasets.md, section
+2)."""
 _LABELS = {level: (level.capitalize(), level) for level in LEVELS}
 _OTHER_SPELLINGS = {
     "Bandar_Seri_Bagawan": ("Bandar Seri Begawan",),

@@ -4,8 +4,8 @@ The published folders are train_val/CITY/{query,database} with images/KEY.jpg, s
 raw.csv. There are no times within a sequence, only an order, so the tables have none either. The
 cities of `test` have no coordinates and are no clips.
 
-Belongs here: which rows make a sequence, and its place in a split (vidtag.md, section 6). Does not
-belong here: the tables (tables.py).
+Belongs here: which rows make a sequence, and its place in a split (docs/specs/vidtag.md, section
+6). Does not belong here: the tables (tables.py).
 """
 
 from pathlib import Path

@@ -50,8 +50,9 @@ class PlaceRow:
     """Heading under which it stands."""
     answered_by: Literal["cityguessr", "prior", "vidtag_cities", "vidtag_tracks"]
     """cityguessr: the model of the params; prior: the most frequent classes of the train clips;
-    vidtag_cities: VidTAG's nearest city centre a frame and a vote over frames (metrics.md section
-    7); vidtag_tracks: the same of its track, found in its usual gallery."""
+    vidtag_cities: VidTAG's nearest city centre a frame and a vote over frames
+    (docs/specs/metrics.md, section 7); vidtag_tracks: the same of its track, found in
+    its usual gallery."""
     params: config.Params
     """With everything that the row changes."""
     variant: str = ""
@@ -61,7 +62,10 @@ class PlaceRow:
 
 
 def rows(params: config.Params) -> list[PlaceRow]:
-    """The rows, in the paper's order (cityguessr.md section 8), then what goes beyond it."""
+    """The rows, in the paper's order, then what goes beyond it.
+
+    See docs/specs/cityguessr.md, section 8.
+    """
     heads: dict[str, Any] = {"attention": False, "scenes": "none", "text": None}
     modules: list[tuple[str, dict[str, Any], str]] = [
         (HEADS, heads, "heads"),
@@ -104,7 +108,7 @@ def run(
     only: Callable[[PlaceRow], bool] = lambda _row: True,
     tell: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> "pd.DataFrame":
-    """A record a row (metrics.md section 10); what is finished is not made again."""
+    """A record a row (docs/specs/metrics.md, section 10); what is finished is not made again."""
     import pandas as pd
 
     for make in (

@@ -87,7 +87,10 @@ class CachedVideos:
 
 
 class DecodedVideos:
-    """Clips as pixels, squeezed to squares: frames 0, 5, 10 ... (cityguessr.md section 5)."""
+    """Clips as pixels, squeezed to squares: frames 0, 5, 10 ...
+
+    See docs/specs/cityguessr.md, section 5.
+    """
 
     def __init__(
         self, tables: Tables, folder: Path, clip_ids: Sequence[str], num_frames: int, stride: int,
@@ -161,7 +164,7 @@ def middles(num_frames: int, wanted: int) -> Indices:
 
 
 def sampled(num_frames: int, wanted: int, stride: int) -> Indices:
-    """Numbers (T,) of the frames that are seen of a clip (cityguessr.md section 5).
+    """Numbers (T,) of the frames that are seen of a clip (docs/specs/cityguessr.md, section 5).
 
     Every `stride`-th frame from the first, if there are enough; else as far apart as the clip
     allows, and the last one again and again where it is too short.

@@ -42,8 +42,8 @@ class PlaceReport:
     """What a model says of the places of one split's clips."""
 
     summary: dict[str, Any]
-    """Figures (metrics.md section 10) with intervals, model, split and protocol; JSON-safe. Those
-    of the other inferences stand under their names, as tree_acc_city ..."""
+    """Figures (docs/specs/metrics.md, section 10) with intervals, model, split and protocol;
+    JSON-safe. Those of the other inferences stand under their names, as tree_acc_city ..."""
     per_clip: pd.DataFrame
     """One row a clip: true and predicted labels, which are right, confidences, and the answer that
     stops where it is not sure: `answer` in words, and `depth`, its number of levels."""

@@ -43,7 +43,7 @@ def probabilities(
     how: str,
     temperatures: Sequence[float] = UNCALIBRATED,
 ) -> list[Floats]:
-    """Probabilities of the classes of each level (cityguessr.md section 6).
+    """Probabilities of the classes of each level (docs/specs/cityguessr.md, section 6).
 
     Under codependent and tree, a class has the sum of its children's, and only the first
     temperature counts.
@@ -253,7 +253,8 @@ def judged(
 def figures(judged: pd.DataFrame) -> dict[str, float]:
     """Figures over clips of `judged`: shares acc_, top5_ and consistency, and ece of the levels.
 
-    ece_city ... are expected calibration errors, ece is their mean (metrics.md sections 7 and 10).
+    ece_city ... are expected calibration errors, ece is their mean (docs/specs/metrics.md, sections
+    7 and 10).
 
     Raises:
         ValueError: there is no clip.

@@ -1,4 +1,4 @@
-"""What CityGuessr minimises (cityguessr.md section 4).
+"""What CityGuessr minimises (docs/specs/cityguessr.md, section 4).
 
 Belongs here: functions of tensors. Shape legend: B clips, K classes of a level, S scenes, E text,
 4 = city, state, country, continent.
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 
 def hierarchical(logits: Sequence[Tensor], ids_B4: Tensor) -> Tensor:
-    """Sum over levels of the mean cross-entropy (cityguessr.md section 4, L_geo).
+    """Sum over levels of the mean cross-entropy (docs/specs/cityguessr.md, section 4, L_geo).
 
     Args:
         logits: scores (B, K) of each level, city first.
@@ -26,12 +26,17 @@ def hierarchical(logits: Sequence[Tensor], ids_B4: Tensor) -> Tensor:
 
 
 def soft_labels(scene_BS: Tensor, target_BS: Tensor) -> Tensor:
-    """Mean cross-entropy of logits to probabilities (cityguessr.md section 4, L_scene)."""
+    """Mean cross-entropy of logits to probabilities.
+
+    See docs/specs/cityguessr.md, section 4, L_scene.
+    """
     return functional.cross_entropy(scene_BS, target_BS.to(scene_BS.dtype))
 
 
 def text_alignment(text_BE: Tensor, target_BE: Tensor) -> Tensor:
-    """Minus the mean cosine between answers and targets (cityguessr.md section 4, L_TLA).
+    """Minus the mean cosine between answers and targets.
+
+    See docs/specs/cityguessr.md, section 4, L_TLA.
 
     Published as a sum: times 12 it is what it was at the published batch of 12.
     """

@@ -1,4 +1,6 @@
-"""CityGuessr: which city, state, country and continent a whole video is from (cityguessr.md 3).
+"""CityGuessr: which city, state, country and continent a whole video is from.
+
+See docs/specs/cityguessr.md, section 3.
 
 A backbone makes one vector of a video; four linear classifiers score the classes of four levels. In
 training only, attention lets all scores see each other, and two heads read from them what the scene
@@ -136,7 +138,10 @@ class FrameTransformer(nn.Module):
 
 
 class SelfCrossAttention(nn.Module):
-    """All logits of a video attend to each other, each as a token of width 1 (section 3.3)."""
+    """All logits of a video attend to each other, each as a token of width 1.
+
+    See docs/specs/cityguessr.md, section 3.3.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         """Builds query, key and value, and attention with projections of its own."""
@@ -214,7 +219,10 @@ class CityGuessr(Model):
 
 
 def _perceptron(*widths: int) -> nn.Sequential:
-    """Linear layers between the widths, ReLU between them (section 3, steps 4 and 5)."""
+    """Linear layers between the widths, ReLU between them.
+
+    See docs/specs/cityguessr.md, sections 3.4 and 3.5.
+    """
     layers: list[nn.Module] = []
     for before, after in itertools.pairwise(widths):
         layers += [nn.Linear(before, after), nn.ReLU()]

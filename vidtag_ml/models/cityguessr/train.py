@@ -1,4 +1,4 @@
-"""Training of CityGuessr (cityguessr.md sections 4 and 5).
+"""Training of CityGuessr (docs/specs/cityguessr.md, sections 4 and 5).
 
 Belongs here: the step with its three losses, which weights are kept, `train_cityguessr`. Does not
 belong here: the losses themselves (losses.py), networks (network.py), what is seen of a

@@ -79,7 +79,7 @@ class CellClassifier(GeoModel):
 
 
 def cells(latlon_N2: ArrayLike, cell_km: float, seed: int) -> NDArray[np.float64]:
-    """Centres (K, 2) of cells that the points fall into: k-means (vidtag.md section 9).
+    """Centres (K, 2) of cells that the points fall into: k-means (docs/specs/vidtag.md, section 9).
 
     There are as many cells as squares of `cell_km` that the points lie in; each cell is the nearest
     of some point.

@@ -1,4 +1,4 @@
-"""Training of the classifiers of the paper's tables (vidtag.md section 9).
+"""Training of the classifiers of the paper's tables (docs/specs/vidtag.md, section 9).
 
 Belongs here: cells of the train coordinates, the cross-entropy step, `train_classifier`. Does not
 belong here: the layer (network.py), the loop (models/fit.py). Shape legend: N frames of a batch,

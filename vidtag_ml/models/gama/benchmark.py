@@ -57,7 +57,10 @@ class CrossViewRow:
 
 
 def rows(params: config.Params) -> list[CrossViewRow]:
-    """The rows, in the order of the paper's Tables 3, 6, 4 and 5 (results.md section 6)."""
+    """The rows, in the order of the paper's Tables 3, 6, 4 and 5.
+
+    See docs/specs/results.md, section 6.
+    """
     bare: dict[str, Any] = {"hard_pairs": False, "augment": False, "tx": "none"}
     changes: list[tuple[str, dict[str, Any]]] = [
         (BASELINE, {"ground": "image"}),
@@ -113,7 +116,7 @@ def run(
     only: Callable[[CrossViewRow], bool] = lambda _row: True,
     tell: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> "pd.DataFrame":
-    """A record a row (metrics.md section 10); what is finished is not made again."""
+    """A record a row (docs/specs/metrics.md, section 10); what is finished is not made again."""
     import pandas as pd
 
     ingest_stages.ingest(root, params)

@@ -1,4 +1,6 @@
-"""Evaluation of GAMa: clips among tiles, videos among regions, and clips again (gama.md 9 and 10).
+"""Evaluation of GAMa: clips among tiles, videos among regions, and clips again.
+
+See docs/specs/gama.md, sections 9 and 10.
 
 The gallery of a split are the tiles of its videos' regions and those of no region.
 

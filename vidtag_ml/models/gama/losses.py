@@ -1,4 +1,4 @@
-"""What GAMa minimises (gama.md section 4).
+"""What GAMa minimises (docs/specs/gama.md, section 4).
 
 Belongs here: functions of tensors. Shape legend: B clips, X clips and tiles, E embedding.
 """
@@ -11,7 +11,9 @@ from torch.nn import functional
 def nt_xent(
     clips_BE: Tensor, tiles_BE: Tensor, temperature: float = 0.1, base_temperature: float = 0.07
 ) -> Tensor:
-    """Cross-entropy of finding each clip's tile and each tile's clip (gama.md section 4).
+    """Cross-entropy of finding each clip's tile and each tile's clip.
+
+    See docs/specs/gama.md, section 4.
 
     All other clips and tiles of the batch stand to choice. As in the reference code, the positive
     stays in the denominator, where the paper's Eq. 1 leaves it out, and the mean over all 2 B
@@ -35,7 +37,9 @@ def nt_xent(
 
 
 def triplet(clips_BE: Tensor, tiles_BE: Tensor, margin: float = 0.2) -> Tensor:
-    """How much nearer than by a margin the hardest wrong partner is (gama.md section 4, baseline).
+    """How much nearer than by a margin the hardest wrong partner is.
+
+    See docs/specs/gama.md, section 4, baseline.
 
     Squared distances of unit vectors; the mean over both directions, each clip with the nearest
     wrong tile of the batch and each tile with the nearest wrong clip.

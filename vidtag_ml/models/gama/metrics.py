@@ -1,4 +1,4 @@
-"""Metrics of cross-view retrieval (metrics.md section 6, named as in its section 10).
+"""Metrics of cross-view retrieval (docs/specs/metrics.md, section 6, named as in its section 10).
 
 An item is right if it is the one wanted, or near enough where the rule says so. Ties are counted
 pessimistically: of items that are as similar, the wrong ones come first and the farthest is the

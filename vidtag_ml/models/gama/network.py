@@ -1,4 +1,6 @@
-"""GAMa: clips, tiles of aerial imagery and whole regions in one space (gama.md sections 3 and 8).
+"""GAMa: clips, tiles of aerial imagery and whole regions in one space.
+
+See docs/specs/gama.md, sections 3 and 8.
 
 Belongs here: GAMaNet, Screening, the residual networks in them, and torchvision's published weights
 for these. Does not belong here: losses, sampling and augmentation (sampling.py), where
@@ -319,7 +321,7 @@ def load_published(network: ResidualNetwork, file: Path) -> None:
     """Fills a network of published size with torchvision's weights; its classifier is left out.
 
     A network with the reference stem takes the fast stem's convolution, and its shortcuts theirs,
-    which the reference code leaves at random by a slip of names (gama.md section 3.2).
+    which the reference code leaves at random by a slip of names (docs/specs/gama.md, section 3.2).
 
     Args:
         network: R3D-18 (Kinetics-400) fits a `VideoNetwork`, ResNet-18 (ImageNet) an

@@ -1,8 +1,8 @@
 """What training and evaluation of GAMa see: frames of clips, tiles, and how both are varied.
 
 Published: 30 frames/s, fixes once a second, clips of 8 frames with one left out between two
-(gama.md sections 5 and 6). All counts of frames follow from the `ClipShape`, so that 15 frames,
-published as the shift before a second, are the span of a clip here.
+(docs/specs/gama.md, sections 5 and 6). All counts of frames follow from the `ClipShape`, so that 15
+frames, published as the shift before a second, are the span of a clip here.
 
 Belongs here: which fix, frames, crop and turn are drawn, as functions of a NumPy generator. Does
 not belong here: reading frames (media/video.py) and tiles, batches, networks (network.py).
@@ -129,7 +129,8 @@ def _within(first: int, num_video_frames: int, shape: ClipShape) -> int:
 def draw_sequence(num_tiles: int, length: int, rng: Generator) -> Indices:
     """Tiles (S,) in a row from near a video's beginning; the last stands in for missing ones.
 
-    In training of the screening network (gama.md section 8); `screening.tile_sequence` otherwise.
+    In training of the screening network (docs/specs/gama.md, section 8); `screening.tile_sequence`
+    otherwise.
 
     Raises:
         ValueError: there is no tile.

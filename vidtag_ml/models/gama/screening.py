@@ -1,4 +1,6 @@
-"""The hierarchical search of GAMa: clips to tiles, videos to regions, and back (gama.md section 9).
+"""The hierarchical search of GAMa: clips to tiles, videos to regions, and back.
+
+See docs/specs/gama.md, section 9.
 
 1. `first_tiles`: the tile nearest to each clip. 2. `tile_sequence` of a video, embedded by the
 screening network, and `best_regions`. 3. `tiles_of_regions`: the gallery of each video. 4. `rerank`

@@ -1,4 +1,4 @@
-"""Training of GAMa-Net and of the screening network (gama.md sections 4, 7 and 8).
+"""Training of GAMa-Net and of the screening network (docs/specs/gama.md, sections 4, 7 and 8).
 
 Belongs here: the step, the optimiser's schedule, `train_gama` and `train_screening`, and embedding
 what they are searched in. Does not belong here: losses (losses.py), networks (network.py),

@@ -1,4 +1,4 @@
-"""GeoCLIP from its released weights or from none (geoclip.md 5).
+"""GeoCLIP from its released weights or from none (docs/specs/geoclip.md, section 5).
 
 Belongs here: what it starts from. Does not belong here: the contrastive step
 (gps_retrieval/contrastive.py).

@@ -1,4 +1,4 @@
-"""Frames and coordinates meet in one space (vidtag.md sections 4.1, 5).
+"""Frames and coordinates meet in one space (docs/specs/vidtag.md, sections 4.1, 5).
 
 Belongs here: the contrastive step and its data, shared by VidTAG's Phase I and the fine-tuning of
 GeoCLIP. Does not belong here: the loss itself (losses.py), the loop (models/fit.py), what each

@@ -1,4 +1,6 @@
-"""From the features of a clip to its track: embed, search, decode (vidtag.md section 8).
+"""From the features of a clip to its track: embed, search, decode.
+
+See docs/specs/vidtag.md, section 8.
 
 Belongs here: `locate`, `opinion`. Does not belong here: models (models/), how points are found
 (retrieval/index.py), the path through them (retrieval/decoding.py), files
@@ -26,7 +28,8 @@ from vidtag_ml.retrieval.index import Hits, Index
 Floats = NDArray[np.float64]
 
 MAX_FRAMES = 512
-"""Longest clip a network sees at once; longer ones are cut into windows (vidtag.md section 8)."""
+"""Longest clip a network sees at once; longer ones are cut into windows (docs/specs/vidtag.md,
+section 8)."""
 COMB_FRAMES = int(LAST_POSITION) + 1
 """Frames that training shows at once, hence the longest interleaved part of a clip."""
 PATH_FRAMES, PATH_STATES = 64, 256
@@ -47,7 +50,9 @@ def locate(
     evaluation: config.Evaluation,
     max_speed_kmh: float,
 ) -> Prediction:
-    """Where the frames of one clip were taken (vidtag.md section 8); no pass over the gallery.
+    """Where the frames of one clip were taken; no pass over the gallery.
+
+    See docs/specs/vidtag.md, section 8.
 
     initial takes each frame's nearest point; refined sends the embeddings of those points through
     the refiner and searches again. viterbi finds the likeliest speed-limited path through the
@@ -59,7 +64,7 @@ def locate(
     Args:
         model: in evaluation mode.
         features: cached features of the clip, any float type: (T, D), or (T, V, D) of several views
-            of each frame, whose similarities are averaged (geoclip.md section 7).
+            of each frame, whose similarities are averaged (docs/specs/geoclip.md, section 7).
         time_s: presentation times (T,), not decreasing.
         index: finds the points most similar to a query, by this model's embeddings.
         evaluation: decoding, windows and number of candidates.

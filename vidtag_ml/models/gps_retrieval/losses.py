@@ -1,4 +1,6 @@
-"""What is minimised where frames and coordinates meet (vidtag.md section 4.1); tensors on a sphere.
+"""What is minimised where frames and coordinates meet; tensors on a sphere.
+
+See docs/specs/vidtag.md, section 4.1.
 
 Belongs here: functions of tensors. Does not belong here: models, optimisers, batches, losses of one
 system (its losses.py). Shape legend: B clips, T frames, N real frames of a batch, M other
@@ -43,7 +45,9 @@ def contrastive(
     distance_NX: Tensor | None = None,
     soft_targets_km: float | None = None,
 ) -> Tensor:
-    """Cross-entropy of finding each frame's coordinate among all (vidtag.md 4.1, Eq. 1).
+    """Cross-entropy of finding each frame's coordinate among all.
+
+    See docs/specs/vidtag.md, section 4.1, Eq. 1.
 
     Args:
         frames_NE: embeddings of real frames.
@@ -99,7 +103,9 @@ def centroid(latlon_BT2: Tensor, valid_BT: Tensor) -> Tensor:
 
 
 def jitter(latlon_N2: Tensor, std_m: float, generator: torch.Generator) -> Tensor:
-    """Points (..., 2) moved by Gaussian noise of so many metres in both directions (geoclip.md 5).
+    """Points (..., 2) moved by Gaussian noise of so many metres in both directions.
+
+    See docs/specs/geoclip.md, section 5.
 
     A degree of longitude is as long as it is at the point, but no shorter than at 89 degrees.
     """

@@ -47,7 +47,7 @@ def interleaved(
     """As `in_windows`, but what is seen at once is every n-th frame, from each start.
 
     n is the least number that leaves at most `limit` frames, spread over all of the clip as in
-    training (vidtag.md section 3.2).
+    training (docs/specs/vidtag.md, section 3.2).
     """
     num = max(1, -(-len(time_T) // limit))
     order_T = torch.cat([torch.arange(first, len(time_T), num) for first in range(num)])

@@ -227,7 +227,9 @@ def run(
     only: Callable[[Row], bool] = lambda _row: True,
     tell: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> "pd.DataFrame":
-    """The table, a record a row (metrics.md section 10); what is finished is not made again.
+    """The table, a record a row; what is finished is not made again.
+
+    See docs/specs/metrics.md, section 10.
 
     Args:
         root: the workspace; data, gallery and features are made if need be.

@@ -60,7 +60,7 @@ def write_bundle(
         encoders_dir: holds NAME.json and NAME.safetensors of each encoder that the model reads.
         params: its sections `features` and `evaluation` go into the bundle.
         folder: the bundle; made if need be.
-        mode: how the clips moved (decision 5); its speed limit is used for videos of unknown mode.
+        mode: how the clips moved; its speed limit is used for videos of unknown mode.
         provenance: what the bundle was made from, stored as it is.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,6 @@
-"""What Phase II minimises, and the noise that it learns to undo (vidtag.md section 4.2).
+"""What Phase II minimises, and the noise that it learns to undo.
+
+See docs/specs/vidtag.md, section 4.2.
 
 Belongs here: functions of tensors. Shape legend: B clips, T frames, N real frames of a batch, E
 common space, X values of a frame, 2 = (lat, lon) in degrees. Embeddings are unit vectors.
@@ -26,7 +28,9 @@ def identity(
     same_place_km: float,
     video_unit: Literal["mean", "concatenation"] = "mean",
 ) -> Tensor:
-    """Squared error to the identity of frame and of video similarities (vidtag.md 4.2, Eq. 2-5).
+    """Squared error to the identity of frame and of video similarities.
+
+    See docs/specs/vidtag.md, section 4.2, Eq. 2-5.
 
     Args:
         refined_BTE: unit vectors from the refiner.

@@ -1,4 +1,6 @@
-"""VidTAG: frames aligned in time, then a track of GPS embeddings refined (vidtag.md section 3).
+"""VidTAG: frames aligned in time, then a track of GPS embeddings refined.
+
+See docs/specs/vidtag.md, section 3.
 
 Belongs here: TempGeo, the head, GeoRefiner. Does not belong here: backbones (their cached
 features come in), losses, decoding. Shape legend: B clips, T frames, D features, E common space.
@@ -142,7 +144,7 @@ def _to_stream(unit_BTX: Tensor) -> Tensor:
 
 
 def _head(widths: tuple[int, ...]) -> nn.Sequential:
-    """Linear layers between the widths, Mish between them (vidtag.md section 3.3)."""
+    """Linear layers between the widths, Mish between them (docs/specs/vidtag.md, section 3.3)."""
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.Mish()]

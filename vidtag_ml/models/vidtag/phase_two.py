@@ -1,4 +1,6 @@
-"""Phase II: the GeoRefiner learns to undo errors of tracks (vidtag.md sections 3.5, 3.6, 4.2).
+"""Phase II: the GeoRefiner learns to undo errors of tracks.
+
+See docs/specs/vidtag.md, sections 3.5, 3.6, 4.2.
 
 Everything else is frozen, so frame embeddings, embeddings of true positions and Phase I's
 predictions are computed once, over whole clips; a step costs the refiner and the embedding of
