@@ -54,3 +54,10 @@ def test_pages_sections_and_decisions_that_are_cited_exist(path):
         assert set(re.findall(NUMBER, numbers)) <= headings(page), (name, numbers)
     cited = {int(number) for pair in DECISION.findall(text) for number in pair if number}
     assert cited <= {int(page.name[:4]) for page in (ROOT / "docs/decisions").glob("0*.md")}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_modules_that_docstrings_name_lie_here_or_in_a_folder_above(path):
+    folders = [folder for folder in path.parents if ROOT in (folder, *folder.parents)]
+    named = re.findall(r"[\w/]+\.py\b", prose(path))
+    assert [n for n in named if not any((folder / n).is_file() for folder in folders)] == []

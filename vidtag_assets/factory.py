@@ -1,9 +1,8 @@
 """Assets that every system has: a trained model with its run in MLflow, and its reports.
 
 Belongs here: what makes such assets, and what is the same in all of them. Does not belong here: the
-assets of one system (models/vidtag/network.py, models/geoclip/network.py,
-models/cityguessr/network.py, models/gama/network.py), registration (registration.py), training and
-measuring themselves (vidtag_ml.models).
+assets of one system (vidtag.py, geoclip.py, cityguessr.py, gama.py), registration
+(registration.py), training and measuring themselves (vidtag_ml.models).
 """
 
 import inspect

@@ -1,8 +1,7 @@
 """What is the same in all registrations: a bundle becomes a version, and what the UI shows of it.
 
 Belongs here: entering a version with its lineage and reports. Does not belong here: assets, when a
-version becomes champion (models/vidtag/network.py, models/cityguessr/network.py,
-models/gama/network.py), the registry itself (registry.py).
+version becomes champion (vidtag.py, cityguessr.py, gama.py), the registry itself (registry.py).
 """
 
 import dataclasses

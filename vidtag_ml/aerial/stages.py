@@ -1,7 +1,7 @@
 """The stage that makes the aerial gallery; as in workflow/inputs.py.
 
-Belongs here: its key, and where imagery lies. Does not belong here: tiles (retrieval/gallery.py,
-sources.py), stages of networks that search them (models/gama/stages.py).
+Belongs here: its key, and where imagery lies. Does not belong here: tiles (gallery.py, sources.py),
+stages of networks that search them (models/gama/stages.py).
 """
 
 from pathlib import Path

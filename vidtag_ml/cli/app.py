@@ -1,9 +1,9 @@
 """The machine-learning commands: parse, call one function, print.
 
 Belongs here: commands that need neither a registry nor DVC (those are in vidtag_assets.cli), how
-errors look. Does not belong here: what commands do (workflow/inputs.py,
-models/gps_retrieval/evaluate.py ...), `locate` and `weights` (locate.py, weights.py), how results
-look (output.py). Nothing heavy is imported before a command needs it: `--help` answers at once.
+errors look. Does not belong here: what commands do (each room's module `stages`), `locate` and
+`weights` (locate.py, weights.py), how results look (output.py). Nothing heavy is imported before a
+command needs it: `--help` answers at once.
 """
 
 import errno

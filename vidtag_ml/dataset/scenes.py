@@ -6,7 +6,7 @@ say, a scene is the cover of the ground: deep sea, forest, desert, ice, as the c
 Marble tell.
 
 Belongs here: where the labels of a clip come from, and their table. Does not belong here: the loss
-(models/gps_retrieval/losses.py), a published dataset's lists (ingest/). Shape legend: N clips, F
+(models/cityguessr/losses.py), a published dataset's lists (ingest/). Shape legend: N clips, F
 fixes, K samples, S = 16 classes, H W rows and columns of the map, 2 = (lat, lon) in degrees, 3 =
 red, green, blue.
 """

@@ -90,7 +90,7 @@ class FrameEncoder(nn.Module):
         return self.normalise(squares_NV3SS.squeeze(1))
 
     def normalise(self, squares_N3SS: Tensor) -> Tensor:
-        """Squares of the encoder's size, 0 to 255 (views.py), by the encoder's own statistics."""
+        """Squares of the encoder's size, 0 to 255 (media/views.py), by its own statistics."""
         shift_C11 = -self.mean_C11 / self.std_C11
         return torch.addcmul(shift_C11, squares_N3SS.float(), 1 / (255 * self.std_C11))
 

@@ -4,8 +4,7 @@ See docs/specs/cityguessr.md, section 3.
 
 Belongs here: CLIP's text tower, its stand-in, the mean over a place's names. Does not belong here:
 the head that is aligned with them (models/cityguessr/network.py), its loss
-(models/gps_retrieval/losses.py). Nothing here ever downloads. Shape legend: C cities, N names, E
-text.
+(models/cityguessr/losses.py). Nothing here ever downloads. Shape legend: C cities, N names, E text.
 """
 
 import hashlib

@@ -6,8 +6,8 @@ that a resumed training sees what an uninterrupted one would have seen.
 
 Belongs here: which clips and frames a step sees. Does not belong here: where features come from
 (extraction.py), positions from fixes (dataset/tables.py), noise and losses
-(models/gps_retrieval/losses.py). Shape legend: C clips, F frames of a split, B clips of a batch, T
-frames a clip, D features, E embedding, 2 = (lat, lon) in degrees.
+(models/gps_retrieval/losses.py, models/vidtag/losses.py). Shape legend: C clips, F frames of a
+split, B clips of a batch, T frames a clip, D features, E embedding, 2 = (lat, lon) in degrees.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Views: the squares of a picture that an encoder sees.
 
 Belongs here: which squares there are, and their pixels. Does not belong here: an encoder's size and
-statistics (encoders/frames.py), what is made of several views (models/base.py).
+statistics (encoders/frames.py), what is made of several views (models/gps_retrieval/locate.py).
 Shape legend: N pictures, V views, H W pixels, S pixels of a side, 3 = red, green, blue.
 """
 

@@ -1,8 +1,8 @@
 """Labels of places: what the frames of a video agree on, and how often labels are right.
 
 Belongs here: the vote over frames and the hierarchical figures (docs/specs/metrics.md, sections 7
-and 10). Does not belong here: the table of places (dataset/hierarchy.py), distances and intervals
-(tracks.py), whatever gives a frame its label. Shape legend: T frames of a video.
+and 10). Does not belong here: the table of places (dataset/hierarchy.py), distances (tracks.py),
+intervals (bootstrap.py), whatever gives a frame its label. Shape legend: T frames of a video.
 """
 
 from collections import Counter

@@ -1,7 +1,7 @@
 """Bundles: folders with all that locating needs.
 
-Belongs here: what every bundle has. Does not belong here: what each system adds (its locator.py),
-opening one of any kind (registry.py).
+Belongs here: what every bundle has. Does not belong here: what each system adds (its module
+`locator`), opening one of any kind (registry.py).
 """
 
 import json

@@ -1,7 +1,7 @@
 """The one list of networks, and trained ones read from folders.
 
-Belongs here: finding the class by its name. Does not belong here: the classes (each system's
-network.py), how a folder is written (base.py).
+Belongs here: finding the class by its name. Does not belong here: the classes (each system's module
+`network`), how a folder is written (base.py).
 """
 
 import json

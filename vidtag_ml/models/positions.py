@@ -1,7 +1,7 @@
 """Where a frame stands in its clip, as numbers that networks read.
 
-Belongs here: position encodings. Does not belong here: layers that use them (a system's
-network.py). Shape legend: B clips, T frames. `valid_BT` is True at real frames, False at padding.
+Belongs here: position encodings. Does not belong here: layers that use them (each system's module
+`network`). Shape legend: B clips, T frames. `valid_BT` is True at real frames, False at padding.
 """
 
 from typing import Literal

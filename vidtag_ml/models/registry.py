@@ -1,7 +1,7 @@
 """Bundles of any kind, opened.
 
 Belongs here: finding the system whose bundle a folder is. Does not belong here: what is in it (each
-system's locator.py).
+system's module `locator`).
 """
 
 from pathlib import Path

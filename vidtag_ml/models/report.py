@@ -1,7 +1,6 @@
 """Reports: figures, a table a clip, a table a frame, as files.
 
-Belongs here: the folder. Does not belong here: what is measured (a system's
-models/gps_retrieval/evaluate.py).
+Belongs here: the folder. Does not belong here: what is measured (each system's module `evaluate`).
 """
 
 import json

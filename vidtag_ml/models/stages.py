@@ -1,6 +1,6 @@
 """All stages by name: what the command line, the benchmark and tests look up.
 
-Belongs here: one table. Does not belong here: any stage (the stages.py of its room).
+Belongs here: one table. Does not belong here: any stage (the module `stages` of its room).
 """
 
 from collections.abc import Callable

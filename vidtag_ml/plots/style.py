@@ -1,8 +1,8 @@
 """The one look of all pictures: dark, 1,200 pixels wide, quiet.
 
 Belongs here: colours, sizes, empty figures, saving. Figures are made without pyplot: nothing is
-global, no display needed. Does not belong here: what is drawn (maps.py, charts.py, a system's
-maps.py).
+global, no display needed. Does not belong here: what is drawn (maps.py, charts.py, each system's
+module `plots`).
 """
 
 from pathlib import Path

@@ -2,8 +2,7 @@
 
 Belongs here: the training-free speed prior, Viterbi, the marginals, and the local posterior mean
 that goes below the gallery's own spacing. Does not belong here: anything that knows a model or a
-gallery (models/base.py, gallery.py). Shape legend: T frames, K candidates, 2 = (lat, lon) in
-degrees.
+gallery (models/, gallery.py). Shape legend: T frames, K candidates, 2 = (lat, lon) in degrees.
 """
 
 import numpy as np

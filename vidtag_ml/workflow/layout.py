@@ -1,7 +1,7 @@
 """Where everything lies in a workspace.
 
-Belongs here: paths of what stages read and write. Does not belong here: making any of it
-(inputs.py).
+Belongs here: paths of what stages read and write. Does not belong here: making any of it (each
+room's module `stages`).
 """
 
 from dataclasses import dataclass

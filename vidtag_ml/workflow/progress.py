@@ -1,7 +1,8 @@
 """Progress: what stages log while they work, and how far work on files is, shown to a person.
 
 Belongs here: how `vidtag_ml.progress` messages look, bars on a terminal and lines elsewhere; bars
-of files. Does not belong here: who logs them (inputs.py), who works on files (models/answers.py).
+of files. Does not belong here: who logs them (each room's module `stages`), who works on files
+(models/answers.py).
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """GPX tracks: points with a time of the world.
 
-Belongs here: what a track point says. Does not belong here: writing GPX (vidtag_ml.earth.tracks).
+Belongs here: what a track point says. Does not belong here: writing GPX (earth/track_files.py).
 """
 
 from pathlib import Path

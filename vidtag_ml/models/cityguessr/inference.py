@@ -7,7 +7,7 @@ paths that exist, and of no other.
 
 Belongs here: inferences, their calibration and figures, the answer in words. Does not belong here:
 the model that scores (models/), the numbering of classes (dataset/hierarchy.py), intervals
-(metrics/tracks.py). Shape legend: N clips, K classes of a level, C cities, 4 = the levels, city
+(metrics/bootstrap.py). Shape legend: N clips, K classes of a level, C cities, 4 = the levels, city
 first. Logits and probabilities are sequences of four arrays (N, K), city first.
 """
 

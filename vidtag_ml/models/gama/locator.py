@@ -8,8 +8,8 @@ look at, stay where the imagery lies: the bundle knows that folder (the Blue Mar
 Belongs here: writing and reading such bundles, the four steps of the search for one video
 (docs/specs/gama.md, section 9). Does not belong here: bundles of other models
 (models/vidtag/locator.py, models/cityguessr/locator.py), the steps themselves (screening.py),
-reports (evaluate.py), track files (earth/tracks.py). Shape legend: N clips, T frames, M tiles, R
-regions, S tiles of a sequence, C channels, H W pixels, E common space, 2 = (lat, lon) in degrees.
+reports (evaluate.py), track files (earth/track_files.py). Shape legend: N clips, T frames, M tiles,
+R regions, S tiles of a sequence, C channels, H W pixels, E common space, 2 = (lat, lon) in degrees.
 """
 
 import json

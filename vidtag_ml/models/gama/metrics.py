@@ -5,7 +5,8 @@ pessimistically: of items that are as similar, the wrong ones come first and the
 answer, so that an encoder that has collapsed gets 0, not 1.
 
 Belongs here: ranks, distances of first answers, and their figures. Does not belong here: searches
-whose answer is used (retrieval/index.py, screening.py), embeddings, intervals (metrics/tracks.py).
+whose answer is used (retrieval/index.py, screening.py), embeddings, intervals
+(metrics/bootstrap.py).
 Shape legend: N queries, M gallery items, K of them, E common space, 2 = (lat, lon) in degrees.
 """
 

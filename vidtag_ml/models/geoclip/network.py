@@ -1,8 +1,8 @@
 """GeoCLIP: each frame by itself, from CLIP's features alone (docs/specs/geoclip.md, section 2).
 
 Belongs here: the image perceptron. Does not belong here: the GPS encoder (encoders/location.py),
-released weights (encoders/checkpoints.py). Shape legend: B clips, T frames, D features, E common
-space.
+released weights (encoders/geoclip_release.py). Shape legend: B clips, T frames, D features, E
+common space.
 """
 
 from collections.abc import Mapping

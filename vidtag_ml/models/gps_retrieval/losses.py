@@ -3,7 +3,7 @@
 See docs/specs/vidtag.md, section 4.1.
 
 Belongs here: functions of tensors. Does not belong here: models, optimisers, batches, losses of one
-system (its losses.py). Shape legend: B clips, T frames, N real frames of a batch, M other
+system (its module `losses`). Shape legend: B clips, T frames, N real frames of a batch, M other
 coordinates, E common space, 2 = (lat, lon) in degrees. Embeddings are unit vectors.
 """
 

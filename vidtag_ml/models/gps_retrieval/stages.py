@@ -1,7 +1,7 @@
 """What the stages of VidTAG, GeoCLIP and the classifier share, and their evaluation.
 
 Belongs here: keys of trainings and reports, the data that models read. Does not belong here: the
-trainings (the stages.py of each system), what is measured (evaluate.py).
+trainings (each system's module `stages`), what is measured (evaluate.py).
 """
 
 import dataclasses

@@ -5,8 +5,8 @@ a workspace nor a registry. `vidtag locate` and the model in MLflow both are thi
 
 Belongs here: writing and reading bundles, locating a video. Does not belong here: decoding videos
 (media/video.py), the way from features to positions (models/gps_retrieval/locate.py), track files
-(earth/tracks.py). Shape legend: T frames, V views, D features, G gallery entries, E common space, 2
-= (lat, lon) in degrees.
+(earth/track_files.py). Shape legend: T frames, V views, D features, G gallery entries, E common
+space, 2 = (lat, lon) in degrees.
 """
 
 import json
