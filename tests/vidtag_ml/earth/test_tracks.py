@@ -141,7 +141,7 @@ def test_gpx_comes_back_as_it_went(tmp_path):
     path = tmp_path / "a.gpx"
     table = _track(PARIS).table().assign(altitude_m=[1.0, np.nan, 3.5])
     path.write_text(track_files.gpx(table, START))
-    back = gpx.read(path)
+    back = gpx.read(path).points
     assert (back["utc_s"] - START.timestamp()).tolist() == [0.0, 0.5, 1.0]
     assert back[["lat", "lon"]].to_numpy().tolist() == [list(p) for p in PARIS]
     assert back["altitude_m"].tolist()[::2] == [1.0, 3.5]

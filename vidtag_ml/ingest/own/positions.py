@@ -5,7 +5,7 @@ here: reading a format (telemetry/), which positions are believed (plausibility.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,19 +13,23 @@ import numpy as np
 import pandas as pd
 
 from vidtag_ml.ingest.own import plausibility
-from vidtag_ml.ingest.telemetry import camm, gpmf, gpx, nmea, quicktime, srt, table
+from vidtag_ml.ingest.telemetry import camm, geojson, gpmf, gpx, nmea, quicktime, srt, table
+from vidtag_ml.ingest.telemetry.readers import Beside, Reader, Recording, Source
 from vidtag_ml.media import video
 
-SIDECARS: Mapping[str, tuple[str, Callable[[Path], pd.DataFrame]]] = {
-    ".gpx": ("gpx", gpx.read),
-    ".srt": ("dji_srt", srt.read),
-    ".nmea": ("nmea", nmea.read),
-    ".csv": ("csv", table.read_csv),
-    ".geojson": ("geojson", table.read_geojson),
-}
-"""Files of a video's name that hold its track, in the order in which they are tried."""
-MODES = {"dji_srt": "drone", "gpmf_glpi": "drone"}
-"""How those move whose positions come from these."""
+READERS: tuple[Reader, ...] = (
+    gpmf.READER,
+    camm.READER,
+    gpx.READER,
+    srt.READER,
+    nmea.READER,
+    table.READER,
+    geojson.READER,
+    quicktime.READER,
+)
+"""All formats of positions, the most trusted first."""
+SIDECARS = tuple(s for reader in READERS if isinstance(reader, Beside) for s in reader.suffixes)
+"""Suffixes of files of a video's name that hold its track, in that order."""
 
 
 class NoPositionError(ValueError):
@@ -59,8 +63,7 @@ def sidecars(path: Path) -> list[Path]:
     beside = _beside(folder, folder.stat().st_mtime_ns)
     names = {path.stem.lower(), path.name.lower()}
     mine = [file for name in sorted(names) for file in beside.get(name, ())]
-    order = list(SIDECARS)
-    return sorted(mine, key=lambda p: (order.index(p.suffix.lower()), p.name))
+    return sorted(mine, key=lambda p: (SIDECARS.index(p.suffix.lower()), p.name))
 
 
 @functools.lru_cache(maxsize=16)
@@ -97,29 +100,30 @@ def place(
     held = video.container(path)
     created_utc_s = quicktime.created_utc_s(held.tags)
     missed, reason = [], "no_position"
-    for name, read in _sources(path, held):
+    recording = Recording(held, sidecars(path))
+    for source in (s for reader in READERS for s in reader.sources(recording)):
         try:
-            points, fix_source = read()
-            repairs: list[str] = []
-            if name in SIDECARS:
+            found = source.read()
+            points, repairs = found.points, list[str]()
+            if source.is_beside:
                 points, repairs = plausibility.on_video_clock(
                     points, created_utc_s, duration_s, offset_s, max_gap_s
                 )
         except plausibility.ClockError as error:
             reason = "clock"
-            missed.append(f"{_called(path, name)}: {error}")
+            missed.append(f"{_called(path, source)}: {error}")
             continue
         except ValueError as error:
-            missed.append(f"{_called(path, name)}: {error}")
+            missed.append(f"{_called(path, source)}: {error}")
             continue
-        judged, moved = plausibility.judge(points, mode or MODES.get(fix_source), max_speed_kmh)
+        judged, moved = plausibility.judge(points, mode or found.mode, max_speed_kmh)
         if judged.kept_N.any():
             repairs = [*missed, *repairs, *judged.repairs]
             fixes = points.assign(status=np.where(judged.kept_N, "measured", "dropped"))
             began_s = _began(judged.kept, created_utc_s)
-            return Placed(fixes, fix_source, moved, began_s, repairs)
+            return Placed(fixes, found.fix_source, moved, began_s, repairs)
         if judged.repairs:
-            missed.append(f"{_called(path, name)}: {'; '.join(judged.repairs)}")
+            missed.append(f"{_called(path, source)}: {'; '.join(judged.repairs)}")
     kinds = ", ".join(suffix[1:].upper() for suffix in SIDECARS)
     advice = (
         "correct the clock with --time-offset SECONDS, or the camera's"
@@ -130,29 +134,9 @@ def place(
     raise NoPositionError(reason, f"{lacking}; {advice}", missed)
 
 
-def _sources(
-    path: Path, held: video.Container
-) -> Iterator[tuple[str, Callable[[], tuple[pd.DataFrame, str]]]]:
-    """What may hold positions, best first: a track in the video, one beside it, a single tag."""
-    for packets in held.tracks:
-        if gpmf.is_gpmf(packets):
-            yield "telemetry", lambda packets=packets: _gpmf(packets)  # type: ignore[misc]
-        elif camm.is_camm(packets):
-            yield "telemetry", lambda packets=packets: (camm.read(packets), "camm")  # type: ignore[misc]
-    for file in sidecars(path):
-        name, read = SIDECARS[file.suffix.lower()]
-        yield file.suffix.lower(), lambda file=file, name=name, read=read: (read(file), name)  # type: ignore[misc]
-    yield "location", lambda: (quicktime.read(held.tags), "location_tag")
-
-
-def _gpmf(packets: tuple[video.Packet, ...]) -> tuple[pd.DataFrame, str]:
-    points, stream = gpmf.read(packets)
-    return points, f"gpmf_{stream}"
-
-
-def _called(path: Path, name: str) -> str:
+def _called(path: Path, source: Source) -> str:
     """A source's name in a sentence."""
-    return f"{path.stem}{name}" if name in SIDECARS else f"the video's {name}"
+    return f"{path.stem}{source.name}" if source.is_beside else f"the video's {source.name}"
 
 
 def _began(kept: pd.DataFrame, created_utc_s: float) -> float:

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from vidtag_ml.ingest.telemetry import points
+from vidtag_ml.ingest.telemetry.readers import InTrack, Reading
 from vidtag_ml.media.video import Packet
 
 _HEAD = struct.Struct("<2xH")
@@ -31,7 +31,7 @@ def is_camm(track: Sequence[Packet]) -> bool:
     return bool(track) and all(_kind(packet.data) is not None for packet in track)
 
 
-def read(track: Sequence[Packet]) -> pd.DataFrame:
+def read(track: Sequence[Packet]) -> Reading:
     """Positions of a track: those of the receiver (type 6) or, without any, bare ones (type 5).
 
     Raises:
@@ -47,13 +47,15 @@ def read(track: Sequence[Packet]) -> pd.DataFrame:
     columns: dict[str, Any] = {"time_s": [packet.time_s for packet in found]}
     if chosen == _PLACE:
         rows = np.array(samples, np.float64).reshape(-1, 3)
-        return points.table(**columns, lat=rows[:, 0], lon=rows[:, 1], altitude_m=rows[:, 2])
+        columns["lat"], columns["lon"], columns["altitude_m"] = rows.T
+        return Reading(points.table(**columns), "camm")
     gps_s, _, columns["lat"], columns["lon"], columns["altitude_m"], columns["accuracy_m"] = (
         np.array(samples, np.float64)[:, :6].T
     )
     # A clock that was never set is written as 0.
     columns["utc_s"] = np.where(gps_s > 0, gps_s + _GPS_START_S - _LEAP_S, np.nan)
-    return points.table(**columns, fix_type=[_FIX_TYPES.get(sample[1]) for sample in samples])
+    columns["fix_type"] = [_FIX_TYPES.get(sample[1]) for sample in samples]
+    return Reading(points.table(**columns), "camm")
 
 
 def _kind(data: bytes) -> int | None:
@@ -61,3 +63,6 @@ def _kind(data: bytes) -> int | None:
     kind: int = _HEAD.unpack_from(data)[0] if len(data) >= _HEAD.size else -1
     layout = _DATA.get(kind)
     return kind if layout and len(data) == _HEAD.size + struct.calcsize(layout) else None
+
+
+READER = InTrack(is_camm, read)

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from vidtag_ml.ingest.telemetry import points
+from vidtag_ml.ingest.telemetry.readers import InTrack, Reading
 from vidtag_ml.media.video import Packet
 
 Floats = NDArray[np.float64]
@@ -39,8 +39,8 @@ def is_gpmf(track: Sequence[Packet]) -> bool:
     return bool(track) and track[0].data.startswith(b"DEVC")
 
 
-def read(track: Sequence[Packet]) -> tuple[pd.DataFrame, str]:
-    """Positions of a track, and the stream that gave them: gps9, gps5, glpi or, without any, none.
+def read(track: Sequence[Packet]) -> Reading:
+    """Positions of a track by its best stream: GPS9, GPS5, or GLPI, which only drones write.
 
     Samples are spread evenly over their packet. GPS9 has a time, a DOP and a fix for each sample,
     GPS5 one for each packet (the time is that of the packet's first sample), GLPI has none.
@@ -60,8 +60,9 @@ def read(track: Sequence[Packet]) -> tuple[pd.DataFrame, str]:
                 found.append(_samples(key, stream, packet.time_s + k * share_s, share_s))
         if found:
             joined = {name: np.concatenate([rows[name] for rows in found]) for name in found[0]}
-            return points.table(**joined), key.decode().lower()
-    return points.table(lat=[], lon=[]), "none"
+            mode = "drone" if key == b"GLPI" else None
+            return Reading(points.table(**joined), f"gpmf_{key.decode().lower()}", mode)
+    return Reading(points.table(lat=[], lon=[]), "gpmf_none")
 
 
 def _spans_s(track: Sequence[Packet]) -> list[float]:
@@ -165,3 +166,6 @@ def _utc_s(stream: Stream) -> float:
     except ValueError:
         return np.nan
     return moment.timestamp()
+
+
+READER = InTrack(is_gpmf, read)

@@ -6,14 +6,13 @@ Belongs here: what a track point says. Does not belong here: writing GPX (earth/
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import pandas as pd
-
 from vidtag_ml.ingest.telemetry import points, text
+from vidtag_ml.ingest.telemetry.readers import Beside, Reading
 
 _FIX_TYPES = ("none", "2d", "3d")
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(path: Path) -> Reading:
     """Track points of all tracks and segments, in the order of the file; waypoints are none.
 
     Raises:
@@ -41,4 +40,7 @@ def read(path: Path) -> pd.DataFrame:
     ).dropna(subset=["lat", "lon"], ignore_index=True)
     if table.empty:
         raise ValueError(f"{path}: has no track point with a position")
-    return table
+    return Reading(table, "gpx")
+
+
+READER = Beside((".gpx",), read)

@@ -14,6 +14,7 @@ import pynmea2
 from numpy.typing import NDArray
 
 from vidtag_ml.ingest.telemetry import points, text
+from vidtag_ml.ingest.telemetry.readers import Beside, Reading
 
 Floats = NDArray[np.float64]
 Row = tuple[str, float, float, float, float, float, float, str | None]
@@ -29,7 +30,7 @@ _ANGLE = re.compile(r"(\d{1,3})(\d\d(?:\.\d*)?)", re.ASCII)
 _SIGNS = {"N": 1.0, "S": -1.0, "E": 1.0, "W": -1.0}
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(path: Path) -> Reading:
     """Positions of the GGA sentences or, without any, of GNS or RMC; wrong checksums are skipped.
 
     RMC has the date, which all other times take from the nearest one before or else after them.
@@ -47,7 +48,8 @@ def read(path: Path) -> pd.DataFrame:
     time_s, utc_s = _times(rows["clock_s"].to_numpy(float), rows["day_s"].to_numpy(float))
     chosen = placed[placed["kind"] == best]
     columns = {name: chosen[name] for name in ("lat", "lon", "dop", "altitude_m", "fix_type")}
-    return points.table(time_s=time_s[chosen.index], utc_s=utc_s[chosen.index], **columns)
+    columns |= {"time_s": time_s[chosen.index], "utc_s": utc_s[chosen.index]}
+    return Reading(points.table(**columns), "nmea")
 
 
 def _rows(lines: Iterable[str]) -> Iterator[Row]:
@@ -116,3 +118,6 @@ def _degrees(written: str, direction: str) -> float:
     if not found or direction not in _SIGNS:
         return np.nan
     return _SIGNS[direction] * (float(found[1]) + float(found[2]) / 60)
+
+
+READER = Beside((".nmea",), read)

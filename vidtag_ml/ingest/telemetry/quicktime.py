@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
 from vidtag_ml.ingest.telemetry import points
+from vidtag_ml.ingest.telemetry.readers import InTags, Reading
 
 _LOCATIONS = ("com.apple.quicktime.location.ISO6709", "location", "location-eng")
 _ACCURACY = "com.apple.quicktime.location.accuracy.horizontal"
@@ -22,7 +22,7 @@ _UNSET_BEFORE_S = dt.datetime(1971, 1, 1, tzinfo=dt.UTC).timestamp()
 """Clocks that were never set count from 1904 or 1970."""
 
 
-def read(tags: Mapping[str, str]) -> pd.DataFrame:
+def read(tags: Mapping[str, str]) -> Reading:
     """The position in a video's tags, at the first frame; no row if there is none.
 
     Raises:
@@ -30,7 +30,7 @@ def read(tags: Mapping[str, str]) -> pd.DataFrame:
     """
     written = next((tags[key].strip() for key in _LOCATIONS if tags.get(key, "").strip()), "")
     if not written:
-        return points.table(lat=[], lon=[])
+        return Reading(points.table(lat=[], lon=[]), "location_tag")
     found = _ISO_6709.fullmatch(written)
     if not found:
         raise ValueError(f"location tag {written[:80]!r} is not a position by ISO 6709")
@@ -40,13 +40,14 @@ def read(tags: Mapping[str, str]) -> pd.DataFrame:
         accuracy_m = float(accuracy)
     except ValueError:
         raise ValueError(f"accuracy of the location tag is {accuracy[:80]!r}, no number") from None
-    return points.table(
+    table = points.table(
         time_s=[0.0],
         lat=[_degrees(lat, 2)],
         lon=[_degrees(lon, 3)],
         altitude_m=[float(altitude or "nan")],
         accuracy_m=[accuracy_m],
     )
+    return Reading(table, "location_tag")
 
 
 def created_utc_s(tags: Mapping[str, str]) -> float:
@@ -79,3 +80,6 @@ def _degrees(text: str, num_digits: int) -> float:
     parts[-1] += f".{fraction}"
     size = sum(float(part) / 60.0**k for k, part in enumerate(parts))
     return -size if text[0] == "-" else size
+
+
+READER = InTags(read)

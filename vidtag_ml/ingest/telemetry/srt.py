@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from vidtag_ml.ingest.telemetry import points
+from vidtag_ml.ingest.telemetry.readers import Beside, Reading
 
 _NUMBER = r"([-+]?\d{1,9}(?:\.\d{1,15})?)"
 _ARROW = re.compile(r"(\d{1,3}):(\d\d):(\d\d)[,.](\d{1,3})\s{0,9}-->", re.ASCII)
@@ -29,7 +29,7 @@ _LON = re.compile(rf"\blongt?itude\s{{0,9}}:\s{{0,9}}{_NUMBER}", re.ASCII)
 _ALTITUDE = re.compile(rf"\babs_alt\s{{0,9}}:\s{{0,9}}{_NUMBER}", re.ASCII)
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(path: Path) -> Reading:
     """Positions of the drone, one a block; not those of its home.
 
     The time is that in the video, or, in files without arrows, that since the first date. The dates
@@ -50,7 +50,8 @@ def read(path: Path) -> pd.DataFrame:
     if not rows:
         raise ValueError(f"{path}: not the subtitles of a DJI drone: no block has a position")
     names = ("time_s", "lat", "lon", "altitude_m")
-    return points.table(**dict(zip(names, zip(*rows, strict=True), strict=True)))
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+    return Reading(points.table(**columns), "dji_srt", "drone")
 
 
 def _blocks(content: str) -> Iterator[str]:
@@ -91,3 +92,6 @@ def _date_s(block: str) -> float:
     except ValueError:
         return np.nan
     return moment.timestamp() + float(f"0.{found[7] or 0}")
+
+
+READER = Beside((".srt",), read)

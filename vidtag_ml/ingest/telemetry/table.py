@@ -1,20 +1,19 @@
-"""Tables of positions: CSV and GeoJSON tracks, and lists of photos with their places.
+"""Tables of positions: CSV tracks, and lists of photos with their places.
 
 Belongs here: the names that columns go by, and what their numbers mean. Does not belong here: the
-tables of the published datasets (vidtag_ml.ingest), GPX (gpx.py).
+tables of the published datasets (vidtag_ml.ingest), other files of tracks (gpx.py, geojson.py).
 """
 
 import csv
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from vidtag_ml.ingest.telemetry import points, text
+from vidtag_ml.ingest.telemetry.readers import Beside, Reading
 
 Floats = NDArray[np.float64]
 Place = tuple[float, float]
@@ -30,14 +29,14 @@ _NAMES = {
     "dop": ("hdop", "dop"),
 }
 _TIMES = ("time_s", "t_s", "timestamp", "utc", "datetime", "time")
-_LINE_TIMES = ("time_s", "coordTimes", "times")
 _FILES = ("file", "filename", "name", "img_file", "img_id", "id", "path")
-_KNOWN = {name for names in (*_NAMES.values(), _TIMES, _FILES) for name in names}
+KNOWN = {name for names in (*_NAMES.values(), _TIMES, _FILES) for name in names}
+"""All names of columns that are read."""
 _EPOCH_S, _EPOCH_MS = 1e8, 1e11
 """Times from here are seconds, or milliseconds, since 1970; smaller ones seconds of a video."""
 
 
-def read_csv(path: Path) -> pd.DataFrame:
+def read(path: Path) -> Reading:
     """Positions of a CSV file with a column of latitudes, one of longitudes, and perhaps of times.
 
     Times without a zone are UTC. A cell that is no number, as NA, is missing.
@@ -45,23 +44,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     Raises:
         ValueError: the file is no table, or lacks a column, or has no position; names the file.
     """
-    return _positions(path, _columns(path))
-
-
-def read_geojson(path: Path) -> pd.DataFrame:
-    """Positions of a GeoJSON file: points with a time each, or lines with a list of times.
-
-    Raises:
-        ValueError: the file is not GeoJSON, or has no position; names the file.
-    """
-    try:
-        rows = list(_rows(json.loads(path.read_text(encoding="utf-8-sig"))))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not GeoJSON of points or lines: {error}") from error
-    if not rows:
-        raise ValueError(f"{path}: holds no point and no line")
-    names = {name for row in rows for name in row}
-    return _positions(path, {name: [row.get(name, "") for row in rows] for name in names})
+    return Reading(positions(path, _columns(path)), "csv")
 
 
 def read_places(path: Path) -> dict[str, Place]:
@@ -100,48 +83,19 @@ def _columns(path: Path) -> Columns:
             rows = csv.reader(file, delimiter=max(",;\t", key=head.count))
             header = [name.strip().lower() for name in next(rows, [])]
             # Only the cells that are read are kept: a file may claim any number of others.
-            at = {name: header.index(name) for name in header if name in _KNOWN}
+            at = {name: header.index(name) for name in header if name in KNOWN}
             cells = [[row[k] if k < len(row) else "" for k in at.values()] for row in rows if row]
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a table in UTF-8: {error}") from error
     return {name: [row[k] for row in cells] for k, name in enumerate(at)}
 
 
-def _rows(document: Any) -> Iterator[dict[str, str]]:
-    """Cells of the points of a GeoJSON document."""
-    root = _typed(document, dict)
-    alone = root if root.get("type") == "Feature" else {"geometry": root}
-    for feature in _typed(root.get("features", [alone]), list):
-        parts = [_typed(feature, dict).get(name) or {} for name in ("geometry", "properties")]
-        geometry, properties = (_typed(part, dict) for part in parts)
-        where = geometry.get("coordinates")
-        if geometry.get("type") == "Point":
-            yield {k: str(v) for k, v in properties.items() if k in _KNOWN} | _place(where)
-        elif geometry.get("type") == "LineString":
-            line = _typed(where, list)
-            key = next((k for k in _LINE_TIMES if k in properties), None)
-            times = _typed(properties[key], list) if key else [""] * len(line)
-            if len(times) != len(line):
-                raise ValueError(f"a line of {len(line)} positions has {len(times)} times")
-            for place, time in zip(line, times, strict=True):
-                yield {"time": str(time), **_place(place)}
+def positions(path: Path, columns: Columns) -> pd.DataFrame:
+    """Positions, and perhaps times, in the columns of a file.
 
-
-def _place(position: Any) -> dict[str, str]:
-    """Cells of a GeoJSON position, which has its longitude first."""
-    numbers = _typed(position, list)
-    if len(numbers) < 2:
-        raise ValueError(f"a position has {len(numbers)} numbers")
-    return dict(zip(("lon", "lat", "ele"), map(str, numbers), strict=False))
-
-
-def _typed(value: Any, kind: type) -> Any:
-    if not isinstance(value, kind):
-        raise ValueError(f"has a {type(value).__name__} where a {kind.__name__} should be")
-    return value
-
-
-def _positions(path: Path, columns: Columns) -> pd.DataFrame:
+    Raises:
+        ValueError: a column is lacking, or no row has a position; names the file.
+    """
     found = {name: _find(columns, names) for name, names in _NAMES.items()}
     for name in ("lat", "lon"):
         if found[name] is None:
@@ -189,3 +143,6 @@ def _times(columns: Columns, num: int) -> tuple[Floats, Floats]:
 
 def _numbers(cells: Iterable[str]) -> Floats:
     return np.array([text.number(cell) for cell in cells], np.float64)
+
+
+READER = Beside((".csv",), read)

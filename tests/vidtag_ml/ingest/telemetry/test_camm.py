@@ -18,7 +18,7 @@ def track(*packets):
 
 @pytest.mark.parametrize("kind", [5, 6])
 def test_positions_come_back_as_written(made, kind):
-    table = camm.read(track(*made.camm_packets(PLACES, kind)))
+    table = camm.read(track(*made.camm_packets(PLACES, kind))).points
     assert tuple(table.columns) == points.COLUMNS
     np.testing.assert_array_equal(table[["lat", "lon"]], PLACES)
     assert table["time_s"].tolist() == [0, 0.5, 1.0]
@@ -26,7 +26,7 @@ def test_positions_come_back_as_written(made, kind):
 
 
 def test_the_receiver_s_packets_tell_quality_and_time(made):
-    table = camm.read(track(*made.camm_packets(PLACES)))
+    table = camm.read(track(*made.camm_packets(PLACES))).points
     np.testing.assert_allclose(table["utc_s"], made.START.timestamp() + np.arange(3), atol=1e-5)
     assert table["accuracy_m"].tolist() == [2.5] * 3
     assert table["fix_type"].tolist() == ["3d"] * 3
@@ -34,18 +34,18 @@ def test_the_receiver_s_packets_tell_quality_and_time(made):
 
 def test_the_receiver_s_packets_come_before_bare_ones(made):
     packets = [*made.camm_packets(PLACES, 5), GYRO, *made.camm_packets(PLACES[:1], 6), GYRO]
-    table = camm.read(track(*packets))
+    table = camm.read(track(*packets)).points
     assert table["time_s"].tolist() == [2.0]
 
 
 def test_a_clock_that_was_never_set_gives_no_utc(made):
     (data,) = made.camm_packets(PLACES[:1])
-    table = camm.read(track(data[:4] + bytes(8) + data[12:]))
+    table = camm.read(track(data[:4] + bytes(8) + data[12:])).points
     assert table["utc_s"].isna().all()
 
 
 def test_a_camera_without_a_receiver_gives_no_positions():
-    assert len(camm.read(track(GYRO, GYRO))) == 0
+    assert len(camm.read(track(GYRO, GYRO)).points) == 0
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ def packets(*payloads, duration_s=1.0):
 @pytest.mark.parametrize("stream", ["GPS5", "GPS9", "GLPI"])
 def test_positions_come_back_as_written(made, stream):
     track = packets(made.gpmf_payload(PLACES, stream), made.gpmf_payload(PLACES[:1], stream))
-    table, used = gpmf.read(track)
-    assert used == stream.lower()
+    found = gpmf.read(track)
+    table = found.points
+    assert found.fix_source == f"gpmf_{stream.lower()}"
     assert tuple(table.columns) == points.COLUMNS
     np.testing.assert_array_equal(table[["lat", "lon"]], [*PLACES, PLACES[0]])
     np.testing.assert_array_equal(table["altitude_m"], 20.0)
@@ -26,7 +27,7 @@ def test_positions_come_back_as_written(made, stream):
 
 @pytest.mark.parametrize("stream", ["GPS5", "GPS9"])
 def test_quality_and_time_come_back_as_written(made, stream):
-    table, _ = gpmf.read(packets(made.gpmf_payload(PLACES[:2], stream, dop=3.5, fix=2)))
+    table = gpmf.read(packets(made.gpmf_payload(PLACES[:2], stream, dop=3.5, fix=2))).points
     assert table["dop"].tolist() == [3.5, 3.5]
     assert table["fix_type"].tolist() == ["2d", "2d"]
     assert table["utc_s"][0] == made.START.timestamp()
@@ -35,8 +36,8 @@ def test_quality_and_time_come_back_as_written(made, stream):
 
 def test_the_best_stream_is_read(made):
     payloads = [made.gpmf_payload(PLACES, stream) for stream in ("GLPI", "GPS5", "GPS9")]
-    assert gpmf.read(packets(b"".join(payloads)))[1] == "gps9"
-    assert gpmf.read(packets(b"".join(payloads[:2])))[1] == "gps5"
+    assert gpmf.read(packets(b"".join(payloads))).fix_source == "gpmf_gps9"
+    assert gpmf.read(packets(b"".join(payloads[:2]))).fix_source == "gpmf_gps5"
 
 
 @pytest.mark.parametrize(
@@ -51,27 +52,27 @@ def test_the_best_stream_is_read(made):
 def test_samples_are_spread_evenly_over_their_packet(made, starts, durations, wanted):
     data = made.gpmf_payload(PLACES[:2])
     track = [video.Packet(*when, data) for when in zip(starts, durations, strict=True)]
-    assert gpmf.read(track)[0]["time_s"].tolist() == list(wanted)
+    assert gpmf.read(track).points["time_s"].tolist() == list(wanted)
 
 
 def test_payloads_in_one_packet_share_its_time(made):
-    table, _ = gpmf.read(packets(made.gpmf_payload(PLACES[:2]) * 2, duration_s=2.0))
+    table = gpmf.read(packets(made.gpmf_payload(PLACES[:2]) * 2, duration_s=2.0)).points
     assert table["time_s"].tolist() == [0.0, 0.5, 1.0, 1.5]
 
 
 def test_a_receiver_without_a_date_gives_no_utc(made):
     data = made.gpmf_payload(PLACES).replace(b"190506", b"000000")
-    assert gpmf.read(packets(data))[0]["utc_s"].isna().all()
+    assert gpmf.read(packets(data)).points["utc_s"].isna().all()
 
 
 def test_a_camera_without_a_receiver_gives_no_positions(made):
     data = made.nested("DEVC", made.nested("STRM", made.klv("ACCL", "s", 6, bytes(12))))
-    table, used = gpmf.read(packets(data))
-    assert (len(table), used) == (0, "none")
+    found = gpmf.read(packets(data))
+    assert (len(found.points), found.fix_source) == (0, "gpmf_none")
 
 
 def test_a_payload_may_be_padded_with_zeros(made):
-    assert len(gpmf.read(packets(made.gpmf_payload(PLACES) + bytes(10)))[0]) == len(PLACES)
+    assert len(gpmf.read(packets(made.gpmf_payload(PLACES) + bytes(10))).points) == len(PLACES)
 
 
 @pytest.mark.parametrize(("data", "wanted"), [(b"DEVC\0\1\0\0", True), (b"\0\0\0\1", False)])
@@ -114,7 +115,8 @@ def test_an_unknown_layout_is_refused(made, before, after, message):
 )
 def test_real_videos_agree_with_the_second_parser(real, name, stream):
     (track,) = filter(gpmf.is_gpmf, video.container(real / name).tracks)
-    table, used = gpmf.read(track)
+    found = gpmf.read(track)
+    table, used = found.points, found.fix_source.removeprefix("gpmf_")
     wanted = pd.read_csv((real / "tracks" / name.split("/")[1]).with_suffix(".csv"))
     assert (used, len(table)) == (stream, len(wanted))
     np.testing.assert_allclose(table[["lat", "lon"]], wanted[["lat", "lon"]], atol=1e-7, rtol=0)
@@ -133,7 +135,8 @@ def test_real_videos_agree_with_the_second_parser(real, name, stream):
     ],
 )
 def test_real_dumps_hold_the_samples_of_the_manifest(real, manifest, name, stream, num):
-    table, used = gpmf.read(packets((real / name).read_bytes()))
+    found = gpmf.read(packets((real / name).read_bytes()))
+    table, used = found.points, found.fix_source.removeprefix("gpmf_")
     usable = table["fix_type"] != "none"
     assert (used, len(table), usable.sum()) == (stream, num, int(manifest["n_fixes"][name]))
     if usable.any():

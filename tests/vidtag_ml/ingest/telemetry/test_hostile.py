@@ -13,7 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidtag_ml.ingest.telemetry import camm, exif, gpmf, gpx, nmea, points, quicktime, srt, table
+from vidtag_ml.ingest.telemetry import (
+    camm,
+    exif,
+    geojson,
+    gpmf,
+    gpx,
+    nmea,
+    points,
+    quicktime,
+    srt,
+    table,
+)
+from vidtag_ml.ingest.telemetry.readers import Reading
 from vidtag_ml.media import video
 
 PLACES = [(47.376, 8.541), (-33.85, -70.25), (0.0, 179.999999)]
@@ -22,8 +34,8 @@ FILES = {
     "gpx": gpx.read,
     "srt": srt.read,
     "nmea": nmea.read,
-    "csv": table.read_csv,
-    "geojson": table.read_geojson,
+    "csv": table.read,
+    "geojson": geojson.read,
     "places": table.read_places,
     "jpg": exif.read,
 }
@@ -99,10 +111,11 @@ def survives(read, source):
         found = read(source)
     except ValueError:
         return
-    found = found[0] if isinstance(found, tuple) else found
-    if not isinstance(found, exif.Photo | dict):
-        assert tuple(found.columns) == points.COLUMNS
-        assert found.drop(columns="fix_type").dtypes.eq(np.float64).all()
+    if isinstance(found, Reading):
+        assert tuple(found.points.columns) == points.COLUMNS
+        assert found.points.drop(columns="fix_type").dtypes.eq(np.float64).all()
+    else:
+        assert isinstance(found, exif.Photo | dict)
 
 
 def reads(folder, kind, data):

@@ -16,7 +16,7 @@ def nmea_of(tmp_path):
 
     def read(content):
         (tmp_path / "a.nmea").write_text(content, newline="")
-        return nmea.read(tmp_path / "a.nmea")
+        return nmea.read(tmp_path / "a.nmea").points
 
     return read
 

@@ -22,7 +22,7 @@ from vidtag_ml.media import video
     ],
 )
 def test_each_form_of_iso_6709_is_read(text, lat, lon, altitude_m):
-    (row,) = quicktime.read({"location": text}).to_dict("records")
+    (row,) = quicktime.read({"location": text}).points.to_dict("records")
     assert row["time_s"] == 0
     np.testing.assert_allclose([row["lat"], row["lon"]], [lat, lon], atol=1e-9)
     np.testing.assert_array_equal(row["altitude_m"], altitude_m)
@@ -31,12 +31,12 @@ def test_each_form_of_iso_6709_is_read(text, lat, lon, altitude_m):
 def test_apple_s_tag_comes_first_and_has_an_accuracy():
     apple = "com.apple.quicktime.location"
     tags = {"location": "+01+002/", f"{apple}.ISO6709": "+03+004/"}
-    table = quicktime.read({**tags, f"{apple}.accuracy.horizontal": "14.5"})
+    table = quicktime.read({**tags, f"{apple}.accuracy.horizontal": "14.5"}).points
     assert table[["lat", "lon", "accuracy_m"]].values.tolist() == [[3.0, 4.0, 14.5]]
 
 
 def test_no_tag_gives_no_row():
-    table = quicktime.read({"encoder": "Lavf", "location": " "})
+    table = quicktime.read({"encoder": "Lavf", "location": " "}).points
     assert (len(table), tuple(table.columns)) == (0, points.COLUMNS)
 
 
@@ -83,7 +83,7 @@ def test_an_unset_clock_tells_no_time(text):
 def test_real_videos_are_where_the_manifest_says(real, manifest, name):
     path = f"metadata_extractor/video/{name}"
     tags = video.container(real / path).tags
-    (found,) = quicktime.read(tags)[["lat", "lon"]].to_numpy()
+    (found,) = quicktime.read(tags).points[["lat", "lon"]].to_numpy()
     wanted = [float(manifest["lat_min"][path]), float(manifest["lon_min"][path])]
     np.testing.assert_allclose(found, wanted, atol=1e-4)
     assert quicktime.created_utc_s(tags) > 1.5e9

@@ -16,7 +16,7 @@ def srt_of(tmp_path):
     def read(content):
         path = tmp_path / "DJI_0001.SRT"
         path.write_text(content, newline="")
-        return srt.read(path)
+        return srt.read(path).points
 
     return read
 
@@ -59,7 +59,7 @@ def test_other_subtitles_are_refused(srt_of, content):
 @pytest.mark.parametrize("name", ["mavic_2_style", "mavic_pro", "old_format", "p4_rtk"])
 def test_real_files_hold_the_track_of_the_manifest(real, manifest, name):
     row = manifest.loc[f"dji_srt/{name}.SRT"]
-    table = srt.read(real / "dji_srt" / f"{name}.SRT")
+    table = srt.read(real / "dji_srt" / f"{name}.SRT").points
     assert len(table) == int(row["n_fixes"])
     for name in ("lat", "lon"):
         box = [float(row[f"{name}_min"]), float(row[f"{name}_max"])]

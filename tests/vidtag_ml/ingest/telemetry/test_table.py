@@ -1,7 +1,5 @@
 """Claims about tables: which columns are positions and times, and which photos are where."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -12,22 +10,10 @@ from vidtag_ml.ingest.telemetry import points, table
 def csv_of(tmp_path):
     """Reads text as a CSV file."""
 
-    def read(text, read=table.read_csv, **options):
+    def read(text, read=lambda path: table.read(path).points, **options):
         path = tmp_path / "a.csv"
         path.write_text(text, **options)
         return read(path)
-
-    return read
-
-
-@pytest.fixture
-def geojson_of(tmp_path):
-    """Reads a document as a GeoJSON file."""
-
-    def read(document):
-        path = tmp_path / "a.geojson"
-        path.write_text(document if isinstance(document, str) else json.dumps(document))
-        return table.read_geojson(path)
 
     return read
 
@@ -110,57 +96,6 @@ def test_a_file_of_another_encoding_is_refused(csv_of):
         csv_of("lat,lon,city\n1,2,Zürich\n", encoding="latin-1")
 
 
-def test_points_with_times_are_a_track(geojson_of):
-    features = [
-        {
-            "type": "Feature",
-            "properties": {"time": f"2019-05-06T18:15:0{k}Z", "hdop": 2, "name": None},
-            "geometry": {"type": "Point", "coordinates": [8.5, 47.5 + k, 400]},
-        }
-        for k in range(2)
-    ]
-    found = geojson_of({"type": "FeatureCollection", "features": features})
-    assert found["lat"].tolist() == [47.5, 48.5]
-    assert found["utc_s"].tolist() == [1557166500, 1557166501]
-    assert found[["altitude_m", "dop"]].values.tolist() == [[400, 2]] * 2
-
-
-@pytest.mark.parametrize("key", ["time_s", "coordTimes", "times"])
-def test_a_line_with_times_is_a_track(geojson_of, key):
-    line = {"type": "LineString", "coordinates": [[8.5, 47.5], [8.75, 47.25]]}
-    found = geojson_of({"type": "Feature", "properties": {key: [0, 1.5]}, "geometry": line})
-    assert found[["time_s", "lat", "lon"]].values.tolist() == [[0, 47.5, 8.5], [1.5, 47.25, 8.75]]
-
-
-def test_a_geometry_alone_has_no_times(geojson_of):
-    found = geojson_of({"type": "Point", "coordinates": [8.5, 47.5]})
-    assert found[["lat", "lon"]].values.tolist() == [[47.5, 8.5]]
-    assert found[["time_s", "utc_s"]].isna().all(axis=None)
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        "",
-        "[" * 100_000,
-        "[]",
-        {"type": "FeatureCollection", "features": []},
-        {"type": "FeatureCollection", "features": [None]},
-        {"type": "Point", "coordinates": [1]},
-        {"type": "Point", "coordinates": "8.5,47.5"},
-        {"type": "Polygon", "coordinates": [[[8, 47]]]},
-        {
-            "type": "Feature",
-            "properties": {"times": [1]},
-            "geometry": {"type": "LineString", "coordinates": [[8, 47], [9, 48]]},
-        },
-    ],
-)
-def test_a_document_without_positions_is_refused(geojson_of, document):
-    with pytest.raises(ValueError, match=r"a\.geojson: "):
-        geojson_of(document)
-
-
 def test_photos_are_named_with_and_without_suffix(csv_of):
     text = "file,lat,lon,country\nphotos/a.jpg,-22.5,17,NA\nc:\\b.png,1,2,CH\nd,NA,NA,NA\n"
     places = csv_of(text, table.read_places)
@@ -184,6 +119,6 @@ def test_real_labels_place_the_photos_beside_them(real, manifest):
 
 def test_real_tracks_are_read(real):
     for path in (real / "tracks").glob("*.csv"):
-        found = table.read_csv(path)
+        found = table.read(path).points
         assert len(found) == len(path.read_text().splitlines()) - 1
         assert found["time_s"].isna().all() == path.name.startswith("seq_")

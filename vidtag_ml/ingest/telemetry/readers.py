@@ -1,0 +1,90 @@
+"""What a format of positions offers: where in a video or beside it it stands, and how it is read.
+
+Belongs here: the kinds of places, what a reader returns. Does not belong here: any format (a module
+each, with its `READER`), which of them is trusted most (vidtag_ml.ingest.own.positions).
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from vidtag_ml.media.video import Container, Packet
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Where positions of a video may be."""
+
+    inside: Container
+    beside: Sequence[Path]
+    """Files of its name, in the order in which they are tried."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is written in one place."""
+
+    points: pd.DataFrame
+    """The columns of `points.COLUMNS`."""
+    fix_source: str
+    """The format, as tables of fixes name it."""
+    mode: str | None = None
+    """How those move who write it; None = in any way."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place that may hold the positions of a video."""
+
+    name: str
+    """A suffix, or what is in the video."""
+    read: Callable[[], Reading]
+    """Raises ValueError if what is there cannot be read."""
+    is_beside: bool = False
+    """Whether it is a file of its own, with a clock of its own."""
+
+
+@dataclass(frozen=True)
+class InTrack:
+    """A format of data tracks in videos."""
+
+    has: Callable[[Sequence[Packet]], bool]
+    """Whether a track is of this format."""
+    read: Callable[[Sequence[Packet]], Reading]
+
+    def sources(self, video: Recording) -> Iterator[Source]:
+        """The tracks that are of this format."""
+        for track in filter(self.has, video.inside.tracks):
+            yield Source("telemetry", functools.partial(self.read, track))
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A format of files beside videos."""
+
+    suffixes: tuple[str, ...]
+    """In lower case, with the dot."""
+    read: Callable[[Path], Reading]
+
+    def sources(self, video: Recording) -> Iterator[Source]:
+        """The files that have such a suffix."""
+        for file in video.beside:
+            if (suffix := file.suffix.lower()) in self.suffixes:
+                yield Source(suffix, functools.partial(self.read, file), is_beside=True)
+
+
+@dataclass(frozen=True)
+class InTags:
+    """A format of tags of whole videos."""
+
+    read: Callable[[Mapping[str, str]], Reading]
+
+    def sources(self, video: Recording) -> Iterator[Source]:
+        """The video's tags, whatever they are."""
+        yield Source("location", functools.partial(self.read, video.inside.tags))
+
+
+Reader = InTrack | Beside | InTags
