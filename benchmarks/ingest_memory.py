@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -26,6 +25,7 @@ from vidtag_ml.ingest.own import inspection, journal
 from vidtag_ml.ingest.own import report as rejected_report
 from vidtag_ml.ingest.own import tables as own_tables
 from vidtag_ml.ingest.own.discovery import Candidate
+from vidtag_ml.ingest.own.records import Accepted, Clip, Columns, Rejected, Summary
 from vidtag_ml.workflow import code_key
 
 NUM_RECORDINGS, NUM_FIXES, NUM_PICTURES = 20_000, 60, 16
@@ -48,54 +48,58 @@ def make(root: Path, num: int) -> None:
         journal.write(file, journal.key_of(one, HOW, code), one.path, [found], added_ns=0)
 
 
-def _left_out(path: Path) -> inspection.Record:
+def _left_out(path: Path) -> Rejected:
     return inspection.left_out(
         path, "no_position", "put its track beside it: a GPX of the same name"
     )
 
 
-def _taken_in(path: Path, number: int, rng: np.random.Generator) -> inspection.Record:
+def _taken_in(path: Path, number: int, rng: np.random.Generator) -> Accepted:
     """A walk of a minute; each begins far from all others."""
     lat, lon = np.divmod(number, 1000)
-    row = {
-        "clip_id": f"{path.stem}-{number:010x}",
-        "source_md5": f"{number:032x}",
-        "kind": "video",
-        "mode": "walk",
-        "content_md5": f"{number:032x}",
-        "num_frames": 1800,
-        "duration_s": 60.0,
-        "fps": 30.0,
-        "width": 1920,
-        "height": 1080,
-        "codec": "h264",
-    }
+    clip = Clip(
+        clip_id=f"{path.stem}-{number:010x}",
+        source_md5=f"{number:032x}",
+        kind="video",
+        mode="walk",
+        content_md5=f"{number:032x}",
+        num_frames=1800,
+        duration_s=60.0,
+        fps=30.0,
+        width=1920,
+        height=1080,
+        codec="h264",
+    )
     second = np.arange(NUM_FIXES, dtype=float)
     missing = dict.fromkeys(("altitude_m", "accuracy_m", "dop"), np.nan)
     known = {"fix_type": "3d", "fix_source": "gpx", "status": "measured"}
-    fixes: dict[str, Any] = {name: [value] * NUM_FIXES for name, value in (missing | known).items()}
+    fixes: Columns = {name: [value] * NUM_FIXES for name, value in (missing | known).items()}
     fixes |= {"time_s": second.tolist(), "lat": (lat / 2.0 - 50.0 + second * 1e-5).tolist()}
     fixes["lon"] = [lon / 3.0 - 160.0] * NUM_FIXES
-    return {
-        "clip": row,
-        "fixes": {name: fixes[name] for name in tables.FIX_COLUMNS if name != "clip_id"},
-        "began_utc_s": 1e9 + 3600.0 * number,
-        "sources": [str(path)],
-        "files": [str(path)],
-        "signature": rng.integers(0, 2**64, NUM_PICTURES, np.uint64).tolist(),
-        "told": {
-            "clip_id": row["clip_id"],
-            "path": str(path),
-            "decoder": "pyav",
-            "num_frames": 1800,
-            "duration_s": 60.0,
-            "num_fixes": NUM_FIXES,
-            "fix_source": "gpx",
-            **dict.fromkeys(("lat_min", "lat_max"), lat / 2.0 - 50.0),
-            **dict.fromkeys(("lon_min", "lon_max"), lon / 3.0 - 160.0),
-            "repairs": ["1 of 61 fixes dropped: faster than walk"],
-        },
-    }
+    summary = Summary(
+        clip_id=clip.clip_id,
+        path=str(path),
+        decoder="pyav",
+        num_frames=1800,
+        duration_s=60.0,
+        num_fixes=NUM_FIXES,
+        fix_source="gpx",
+        lat_min=lat / 2.0 - 50.0,
+        lat_max=lat / 2.0 - 50.0,
+        lon_min=lon / 3.0 - 160.0,
+        lon_max=lon / 3.0 - 160.0,
+        repairs=["1 of 61 fixes dropped: faster than walk"],
+    )
+    return Accepted(
+        clip=clip,
+        summary=summary,
+        fixes={name: fixes[name] for name in tables.FIX_COLUMNS if name != "clip_id"},
+        began_utc_s=1e9 + 3600.0 * number,
+        sources=[str(path)],
+        files=[str(path)],
+        signature=rng.integers(0, 2**64, NUM_PICTURES, np.uint64).tolist(),
+        picture_time_s=[],
+    )
 
 
 def take_in(root: Path) -> None:

@@ -69,7 +69,8 @@ def own_recordings(
     folder = inbox(workspace.path) / dataset
     outcome = ingest_stages.recordings(workspace.path, params, [str(folder)], dataset)
     num_left_out = len(outcome.quarantined)
-    left_out = pd.DataFrame(outcome.quarantined[:20], columns=["path", "reason", "advice"])
+    rejected = [record.as_json() for record in outcome.quarantined[:20]]
+    left_out = pd.DataFrame(rejected, columns=["path", "reason", "advice"])
     if not outcome.accepted:
         raise dg.Failure(
             f"{folder}: none of {num_left_out} recordings can be used",
@@ -78,13 +79,13 @@ def own_recordings(
     tables = clip_tables.read(workspace.path / "data" / dataset)
     shown = tables.clips["clip_id"].iloc[:: max(1, len(tables.clips) // MAPPED)]
     tracks = {clip: tables.fixes_of(clip)[["lat", "lon"]].to_numpy(float) for clip in shown}
-    accepted = pd.DataFrame(outcome.accepted[:10]).drop(columns=["repairs"])
+    accepted = pd.DataFrame([summary.as_json() for summary in outcome.accepted[:10]])
     return dg.MaterializeResult(
         data_version=dg.DataVersion(stage.digest(workspace.path / "data" / dataset)),
         metadata={
             "dagster/row_count": len(tables.clips),
             "map": picture(lambda path: maps.measured_map(tracks, path, dataset)),
-            "accepted": preview(accepted, 10),
+            "accepted": preview(accepted.drop(columns="repairs"), 10),
             "num_repaired": outcome.num_repaired,
             "num_quarantined": num_left_out,
             "quarantined": preview(left_out, 20),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vidtag_ml.encoders.catalog import Status
+    from vidtag_ml.ingest.own.records import Rejected
     from vidtag_ml.ingest.own.tables import Outcome
 
 
@@ -151,14 +152,13 @@ def _print_place(row: Mapping[str, Any]) -> None:
 def print_outcome(outcome: "Outcome") -> None:
     """Prints what became of own recordings: taken in, repaired or left out, and why."""
     for record in outcome.accepted:
-        seconds = f", {record['duration_s']:g} s" if record["duration_s"] else ""
-        frames = _counted(record["num_frames"], "frame", "frames")
-        fixes = _counted(record["num_fixes"], "fix", "fixes")
+        seconds = f", {record.duration_s:g} s" if record.duration_s else ""
+        frames = _counted(record.num_frames, "frame", "frames")
+        fixes = _counted(record.num_fixes, "fix", "fixes")
         print_line(
-            f"{record['path']}: {frames}{seconds}, {fixes} ({record['fix_source']}) "
-            f"as {record['clip_id']}"
+            f"{record.path}: {frames}{seconds}, {fixes} ({record.fix_source}) as {record.clip_id}"
         )
-        for repair in record["repairs"]:
+        for repair in record.repairs:
             print_line(f"  {repair}")
     for (reason, advice), (num, names) in _by_reason(outcome.quarantined).items():
         if num == 1:
@@ -173,14 +173,14 @@ def print_outcome(outcome: "Outcome") -> None:
 
 
 def _by_reason(
-    quarantined: Iterable[Mapping[str, str]],
+    quarantined: "Iterable[Rejected]",
 ) -> dict[tuple[str, str], tuple[int, list[str]]]:
     """How many recordings were left out for a reason with an advice, and the first names."""
     found: dict[tuple[str, str], tuple[int, list[str]]] = {}
     for record in quarantined:
-        num, names = found.get((record["reason"], record["advice"]), (0, []))
-        told = [*names, record["path"]] if num < NAMED else names
-        found[record["reason"], record["advice"]] = num + 1, told
+        num, names = found.get((record.reason, record.advice), (0, []))
+        told = [*names, record.path] if num < NAMED else names
+        found[record.reason, record.advice] = num + 1, told
     return found
 
 

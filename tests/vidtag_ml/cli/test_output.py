@@ -5,6 +5,7 @@ import json
 import pytest
 
 from vidtag_ml.cli import output as cli_output
+from vidtag_ml.ingest.own.records import Rejected
 from vidtag_ml.ingest.own.tables import Outcome
 
 
@@ -22,9 +23,8 @@ def test_json_has_no_nan(capsys):
 
 
 def test_equal_reasons_are_one_line_with_the_first_names(capsys):
-    record = {"reason": "no_position", "advice": "put a GPX beside it"}
-    many = [{**record, "path": f"{k}.mp4"} for k in range(17)]
-    other = {"path": "bad.mp4", "reason": "unreadable", "advice": "cut off"}
+    many = [Rejected(f"{k}.mp4", "no_position", "put a GPX beside it", []) for k in range(17)]
+    other = Rejected("bad.mp4", "unreadable", "cut off", [])
     cli_output.print_outcome(Outcome(quarantined=[*many[:9], other, *many[9:]]))
     assert capsys.readouterr().out.splitlines()[:4] == [
         "17 files: no_position: put a GPX beside it",

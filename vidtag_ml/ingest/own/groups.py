@@ -4,7 +4,7 @@ Recordings of one ride, walk or flight follow each other in time and place; copi
 show the same pictures. Both are one group, and a group is never in two splits.
 
 Belongs here: groups of recordings, and their splits. Does not belong here: what a recording is
-(tables.py). Shape legend: K recordings, P pictures or pairs, N fixes.
+(records.py). Shape legend: K recordings, P pictures or pairs, N fixes.
 """
 
 import hashlib
@@ -12,7 +12,6 @@ import itertools
 import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from vidtag_ml import config
 from vidtag_ml.dataset import splits, tables
 from vidtag_ml.earth import sphere
+from vidtag_ml.ingest.own.records import Accepted
 from vidtag_ml.ingest.published import tables as published
 
 PAUSE_S = 600.0
@@ -58,15 +58,15 @@ class Marks:
         self._pictures, self._shown_by = array("Q"), array("l")
         self._latlon, self._fix_of = array("d"), array("l")
 
-    def add(self, clip_id: str, found: Mapping[str, Any], added_ns: int = 0) -> None:
-        """Remembers a recording by its journal entry, and when the run began that took it in."""
-        began_s, fixes, lasts_s = found["began_utc_s"], found["fixes"], found["clip"]["duration_s"]
+    def add(self, found: Accepted, added_ns: int = 0) -> None:
+        """Remembers a recording, and when the run began that took it in."""
+        began_s, fixes, lasts_s = found.began_utc_s, found.fixes, found.clip.duration_s
         places = zip(fixes["lat"], fixes["lon"], fixes["status"], strict=True)
         kept = [(lat, lon) for lat, lon, status in places if status != "dropped"]
         ended_s = began_s + (0.0 if math.isnan(lasts_s) else lasts_s)
-        pictures = {s for s in found["signature"] if _is_distinct(s)}
+        pictures = {s for s in found.signature if _is_distinct(s)}
         number = len(self.names)
-        self.names.append(clip_id)
+        self.names.append(found.clip.clip_id)
         self._added_ns.append(added_ns)
         self._facts.extend((began_s, ended_s, *kept[0], *kept[-1]))
         self._pictures.extend(pictures)

@@ -1,8 +1,8 @@
 """What becomes of one recording: a video, or the photos of a folder, as the rows of a clip or not.
 
-Belongs here: a record of each clip with its fixes, or of why there is none. Does not belong here:
-where positions are (positions.py), which photos belong together (photos.py), the tables of all
-(tables.py). Shape legend: N photos.
+Belongs here: how a recording is looked at, and what is left out. Does not belong here: what is
+known of it in the end (records.py), where positions are (positions.py), which photos belong
+together (photos.py), the tables of all (tables.py). Shape legend: N photos.
 """
 
 import errno
@@ -13,7 +13,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,13 +21,11 @@ from vidtag_ml import config
 from vidtag_ml.dataset import tables
 from vidtag_ml.ingest.own import photos, plausibility, positions
 from vidtag_ml.ingest.own.discovery import Candidate
+from vidtag_ml.ingest.own.records import Accepted, Clip, Columns, Record, Rejected, Summary
 from vidtag_ml.media import fingerprint, privacy, video
 from vidtag_ml.workflow import stage
 
-Record = dict[str, Any]
-
 _CONTAINERS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
-_FACTS = ("num_frames", "duration_s", "fps", "width", "height", "codec")
 _NO_PLACE = (
     "nothing tells where it was taken; write the position into its EXIF, or put a CSV with the "
     "columns file, lat and lon beside it"
@@ -91,10 +88,7 @@ def settings(
 
 
 def inspect(candidate: Candidate, how: Intake) -> list[Record]:
-    """What becomes of a video, or of photos of a folder: JSON-safe records.
-
-    Each has `told`, what a person is told, and `files`, what must exist for it to hold; that of a
-    clip also its row, fixes, times of pictures, and marks.
+    """What becomes of a video, or of photos of a folder.
 
     Raises:
         OSError: the disk is full.
@@ -107,11 +101,10 @@ def inspect(candidate: Candidate, how: Intake) -> list[Record]:
     return _photos(candidate, how)
 
 
-def left_out(path: Path, reason: str, advice: str) -> Record:
+def left_out(path: Path, reason: str, advice: str) -> Rejected:
     """The record of a recording that cannot be used."""
     said = printable(advice.replace(f"{path}: ", ""))
-    told = {"path": printable(path), "reason": reason, "advice": said}
-    return {"told": told, "files": [str(path.absolute())]}
+    return Rejected(printable(path), reason, said, [str(path.absolute())])
 
 
 def printable(text: str | Path) -> str:
@@ -134,20 +127,33 @@ def _video(path: Path, how: Intake) -> Record:
         return left_out(path, error.reason, str(error))
     except (ValueError, OSError) as error:
         return _unreadable(path, error)
-    row = {
-        "clip_id": clip_id,
-        "source_md5": md5,
-        "kind": "video",
-        "mode": placed.mode,
-        "content_md5": md5 if media == path else stage.digest(media),
-        **{n: getattr(facts, n) for n in _FACTS},
-    }
+    clip = Clip(
+        clip_id=clip_id,
+        source_md5=md5,
+        kind="video",
+        mode=placed.mode,
+        content_md5=md5 if media == path else stage.digest(media),
+        num_frames=facts.num_frames,
+        duration_s=facts.duration_s,
+        fps=facts.fps,
+        width=facts.width,
+        height=facts.height,
+        codec=facts.codec,
+    )
     fixes = placed.fixes.assign(fix_source=placed.fix_source)
-    marks = {"files": [_absolute(media)], "signature": seen.hashes.tolist()}
-    return _taken_in(path, row, fixes, seen.decoder, placed, marks)
+    return Accepted(
+        clip=clip,
+        summary=_summary(path, clip, seen.decoder, fixes, placed),
+        fixes=_columns(fixes),
+        began_utc_s=placed.began_utc_s,
+        sources=[_absolute(path)],
+        files=[_absolute(media)],
+        signature=seen.hashes.tolist(),
+        picture_time_s=[],
+    )
 
 
-def _unreadable(path: Path, error: Exception) -> Record:
+def _unreadable(path: Path, error: Exception) -> Rejected:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         raise error
     return left_out(path, "unreadable", str(error))
@@ -159,7 +165,7 @@ def _absolute(path: Path) -> str:
 
 def _photos(candidate: Candidate, how: Intake) -> list[Record]:
     seen = list(photos.read([candidate.path / name for name in candidate.names]))
-    found = [left_out(p.path, "unreadable", p.error) for p in seen if not p.readable]
+    found: list[Record] = [left_out(p.path, "unreadable", p.error) for p in seen if not p.readable]
     chains = photos.sequences(seen)
     used = {photo.path for chain in chains for photo in chain}
     found += [
@@ -179,7 +185,7 @@ def _sequence(chain: list[photos.Photo], how: Intake, *, main: bool) -> Record:
         return _unreadable(path, error)
 
 
-def _clip(path: Path, chain: list[photos.Photo], how: Intake, *, main: bool) -> Record:
+def _clip(path: Path, chain: list[photos.Photo], how: Intake, *, main: bool) -> Accepted:
     """One clip of photos that follow each other; a time only where all have one."""
     first, single = chain[0], len(chain) == 1
     time_N, num_spread = photos.times(chain)
@@ -194,19 +200,19 @@ def _clip(path: Path, chain: list[photos.Photo], how: Intake, *, main: bool) -> 
     clip_id = f"{name}-{md5[:10]}"
     files = [_media(source, clip_id, how.copies, within=True) for source in sources]
     duration_s = float(time_N[-1]) if len(chain) > 1 else 0.0
-    row = {
-        "clip_id": clip_id,
-        "source_md5": md5,
-        "kind": "frames",
-        "mode": mode,
-        "content_md5": md5 if how.copies is None else _joint_digest(files),
-        "num_frames": len(chain),
-        "duration_s": duration_s,
-        "fps": len(chain) / duration_s if duration_s > 0 else math.nan,
-        "width": first.exif.width,
-        "height": first.exif.height,
-        "codec": first.path.suffix[1:].lower().replace("jpg", "jpeg"),
-    }
+    clip = Clip(
+        clip_id=clip_id,
+        source_md5=md5,
+        kind="frames",
+        mode=mode,
+        content_md5=md5 if how.copies is None else _joint_digest(files),
+        num_frames=len(chain),
+        duration_s=duration_s,
+        fps=len(chain) / duration_s if duration_s > 0 else math.nan,
+        width=first.exif.width,
+        height=first.exif.height,
+        codec=first.path.suffix[1:].lower().replace("jpg", "jpeg"),
+    )
     num_between = int((table["status"] == "interpolated").sum())
     repairs = [
         f"{number} photos {done}"
@@ -220,13 +226,16 @@ def _clip(path: Path, chain: list[photos.Photo], how: Intake, *, main: bool) -> 
     placed = positions.Placed(
         table, first.fix_source, mode, first.exif.captured_s, [*repairs, *judged.repairs]
     )
-    marks = {
-        "files": list(map(_absolute, files)),
-        "sources": list(map(_absolute, sources)),
-        "picture_time_s": list(map(float, time_N)),
-        "signature": photos.signature(chain),
-    }
-    return _taken_in(path, row, table, "pillow", placed, marks)
+    return Accepted(
+        clip=clip,
+        summary=_summary(path, clip, "pillow", table, placed),
+        fixes=_columns(table),
+        began_utc_s=placed.began_utc_s,
+        sources=list(map(_absolute, sources)),
+        files=list(map(_absolute, files)),
+        signature=photos.signature(chain),
+        picture_time_s=list(map(float, time_N)),
+    )
 
 
 def _media(path: Path, clip_id: str, copies: Copies | None, *, within: bool = False) -> Path:
@@ -265,34 +274,25 @@ def _joint_digest(paths: Sequence[Path]) -> str:
     return whole.hexdigest()
 
 
-def _taken_in(
-    path: Path,
-    row: Record,
-    fixes: pd.DataFrame,
-    decoder: str,
-    placed: positions.Placed,
-    marks: Record,
-) -> Record:
+def _columns(fixes: pd.DataFrame) -> Columns:
+    return {name: fixes[name].tolist() for name in tables.FIX_COLUMNS if name != "clip_id"}
+
+
+def _summary(
+    path: Path, clip: Clip, decoder: str, fixes: pd.DataFrame, placed: positions.Placed
+) -> Summary:
     kept = fixes[fixes["status"] != "dropped"]
-    columns = [c for c in tables.FIX_COLUMNS if c != "clip_id"]
-    return {
-        "clip": row,
-        "fixes": {c: fixes[c].tolist() for c in columns},
-        "began_utc_s": placed.began_utc_s,
-        "sources": [_absolute(path)],
-        **marks,
-        "told": {
-            "clip_id": row["clip_id"],
-            "path": str(path),
-            "decoder": decoder,
-            "num_frames": row["num_frames"],
-            "duration_s": None if math.isnan(row["duration_s"]) else round(row["duration_s"], 3),
-            "num_fixes": len(kept),
-            "fix_source": placed.fix_source,
-            "lat_min": float(kept["lat"].min()),
-            "lat_max": float(kept["lat"].max()),
-            "lon_min": float(kept["lon"].min()),
-            "lon_max": float(kept["lon"].max()),
-            "repairs": placed.repairs,
-        },
-    }
+    return Summary(
+        clip_id=clip.clip_id,
+        path=str(path),
+        decoder=decoder,
+        num_frames=clip.num_frames,
+        duration_s=None if math.isnan(clip.duration_s) else round(clip.duration_s, 3),
+        num_fixes=len(kept),
+        fix_source=placed.fix_source,
+        lat_min=float(kept["lat"].min()),
+        lat_max=float(kept["lat"].max()),
+        lon_min=float(kept["lon"].min()),
+        lon_max=float(kept["lon"].max()),
+        repairs=placed.repairs,
+    )

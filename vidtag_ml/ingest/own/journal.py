@@ -7,14 +7,15 @@ recording (inspection.py), the tables made of all entries (tables.py).
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vidtag_ml.ingest.own import photos, positions
+from vidtag_ml.ingest.own import photos, positions, records
 from vidtag_ml.ingest.own.discovery import Candidate
 from vidtag_ml.ingest.own.inspection import Intake
+from vidtag_ml.ingest.own.records import Accepted, Record, Rejected
 from vidtag_ml.workflow import stage
 
 FOLDER = "journal"
@@ -22,7 +23,8 @@ FOLDER = "journal"
 FINAL = ("no_position", "clock")
 """Reasons that stay until the recording changes; others may go away by themselves."""
 
-Record = dict[str, Any]
+Key = dict[str, Any]
+"""What an entry depends on, as JSON: files by size and time, settings, code."""
 
 
 @dataclass(frozen=True)
@@ -31,30 +33,30 @@ class Entry:
 
     file: Path
     """Where it is written."""
-    key: Record
-    """What it depends on: files by size and time, settings, code."""
+    key: Key
     path: str
     """The candidate's path as it was asked for."""
     added_ns: int
     """When the run began by which the candidate was first taken in."""
     found: list[Record]
-    """Records of its clips, and of what was left out."""
+    """Its clips, and what was left out."""
 
     @property
     def copied(self) -> bool:
         """Whether the dataset reads copies of these recordings."""
         return bool(self.key["how"]["copies"])
 
-    def holds(self, key: Record) -> bool:
+    def holds(self, key: Key) -> bool:
         """Whether it tells of the same files, settings and code, and needs no second look."""
-        settled = (r["told"].get("reason", FINAL[0]) in FINAL and is_there(r) for r in self.found)
-        return self.key == key and all(settled)
+        settled = (isinstance(r, Accepted) or r.reason in FINAL for r in self.found)
+        return self.key == key and all(settled) and all(map(is_there, self.found))
 
 
 def is_there(record: Record) -> bool:
     """Whether the files of a record still exist; a link that leads nowhere is no clip's file."""
-    paths = map(Path, record["files"])
-    return all(path.exists() or ("clip" not in record and path.is_symlink()) for path in paths)
+    left_out = isinstance(record, Rejected)
+    paths = map(Path, record.files)
+    return all(path.exists() or (left_out and path.is_symlink()) for path in paths)
 
 
 def file_of(folder: Path, candidate: Candidate) -> Path:
@@ -62,15 +64,15 @@ def file_of(folder: Path, candidate: Candidate) -> Path:
     return folder / f"{candidate.name}.json"
 
 
-def key_of(candidate: Candidate, how: Intake, code: Record) -> Record:
-    """What an entry depends on; `code` is what decides what becomes of a recording."""
+def key_of(candidate: Candidate, how: Intake, code: dict[str, Any]) -> Key:
+    """The key of an entry; `code` is what decides what becomes of a recording."""
     if candidate.names:
         files = [candidate.path / name for name in candidate.names]
         files += photos.tables(candidate.path)
     else:
         files = [candidate.path, *positions.sidecars(candidate.path)]
     key = {"files": [_facts(file) for file in files], "how": asdict(how), "code": code}
-    plain: Record = json.loads(json.dumps(key))
+    plain: Key = json.loads(json.dumps(key))
     return plain
 
 
@@ -83,11 +85,15 @@ def _facts(file: Path) -> tuple[str, int, int]:
 
 
 def read(file: Path) -> Entry | None:
-    """An entry; None if there is none, or one that was cut off when it was written."""
+    """An entry; None if there is none, or one that was cut off, or is of another layout.
+
+    So its recording is looked at again.
+    """
     try:
         known = json.loads(file.read_text())
-        return Entry(file, known["key"], known["path"], known["added_ns"], known["found"])
-    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+        found = [records.from_json(record) for record in known["found"]]
+        return Entry(file, known["key"], known["path"], known["added_ns"], found)
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
         return None
 
 
@@ -113,9 +119,10 @@ def _names(folder: Path) -> Iterator[str]:
             yield from (n for n in names if n.endswith(".json") and not n.startswith("."))
 
 
-def write(file: Path, key: Record, path: Path, found: Sequence[Record], added_ns: int) -> None:
+def write(file: Path, key: Key, path: Path, found: Iterable[Record], added_ns: int) -> None:
     """Writes an entry in one step; a candidate that is looked at again keeps its place."""
     before = read(file)
     added_ns = before.added_ns if before else added_ns
-    known = {"key": key, "path": str(path), "added_ns": added_ns, "found": list(found)}
+    told = [records.to_json(record) for record in found]
+    known = {"key": key, "path": str(path), "added_ns": added_ns, "found": told}
     stage.write_text(file, json.dumps(known) + "\n")

@@ -9,9 +9,10 @@ import html
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from vidtag_ml.ingest.own.disk_list import Shelf
+from vidtag_ml.ingest.own.records import Rejected
 from vidtag_ml.workflow import stage
 
 COLUMNS = ("dataset", "path", "reason", "advice")
@@ -39,13 +40,13 @@ again.</p>
 """
 
 
-def write(folder: Path, dataset: str, left_out: Iterable[dict[str, Any]]) -> tuple[Path, Path]:
+def write(folder: Path, dataset: str, left_out: Iterable[Rejected]) -> tuple[Path, Path]:
     """Writes report.csv and report.html, in which a dataset's old lines give way to these.
 
     Args:
         folder: made if need be.
         dataset: whose recordings they are.
-        left_out: records with path, reason and advice; read once, held one at a time.
+        left_out: read once, held one at a time.
     """
     table, page = folder / "report.csv", folder / "report.html"
     lines = Shelf[list[str]]()
@@ -63,7 +64,7 @@ def write(folder: Path, dataset: str, left_out: Iterable[dict[str, Any]]) -> tup
     return table, page
 
 
-def _lines(table: Path, dataset: str, left_out: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
+def _lines(table: Path, dataset: str, left_out: Iterable[Rejected]) -> Iterator[list[str]]:
     """The earlier lines of other datasets, then those of this one."""
     if table.exists():
         with table.open(encoding="utf-8", newline="") as file:
@@ -72,7 +73,7 @@ def _lines(table: Path, dataset: str, left_out: Iterable[dict[str, Any]]) -> Ite
                 [line[c] for c in COLUMNS] for line in earlier if line["dataset"] != dataset
             )
     for record in left_out:
-        yield [dataset, *(str(record[c]) for c in COLUMNS[1:])]
+        yield [dataset, record.path, record.reason, record.advice]
 
 
 def _text(path: Path) -> TextIO:

@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ from vidtag_ml.dataset import tables as clip_tables
 from vidtag_ml.ingest.own import discovery, groups, inspection, journal, parquet_writer
 from vidtag_ml.ingest.own.discovery import Candidate
 from vidtag_ml.ingest.own.disk_list import Shelf
-from vidtag_ml.ingest.own.inspection import Intake, Record
+from vidtag_ml.ingest.own.inspection import Intake
+from vidtag_ml.ingest.own.records import Accepted, Columns, Rejected, Summary
 from vidtag_ml.ingest.published import tables as published
 from vidtag_ml.workflow import code_key, stage
 
@@ -53,7 +54,7 @@ class Job:
     candidate: Candidate
     file: Path
     """The journal entry to write."""
-    key: Record
+    key: journal.Key
     """Of the entry."""
     began_ns: int
     """When the run began that does it."""
@@ -61,31 +62,37 @@ class Job:
 
 @dataclass
 class Outcome:
-    """What became of recordings: records as `vidtag ingest --json` prints them."""
+    """What became of recordings."""
 
-    accepted: Shelf[Record] = field(default_factory=Shelf)
-    """clip_id, path, decoder, num_frames, duration_s, num_fixes, fix_source, box, repairs."""
-    quarantined: Shelf[Record] = field(default_factory=Shelf)
-    """path, reason and advice."""
+    accepted: Shelf[Summary] = field(default_factory=Shelf)
+    quarantined: Shelf[Rejected] = field(default_factory=Shelf)
+
+    def add(self, told: Summary | Rejected) -> None:
+        """Adds what became of one."""
+        if isinstance(told, Rejected):
+            self.quarantined.append(told)
+        else:
+            self.accepted.append(told)
 
     @property
     def num_repaired(self) -> int:
         """How many of the accepted were repaired."""
-        return sum(bool(record["repairs"]) for record in self.accepted)
+        return sum(bool(record.repairs) for record in self.accepted)
 
     def json_lines(self) -> Iterator[str]:
         """What `--json` prints, as `json.dumps` with an indent of 1 does, a record at a time."""
         yield "{"
-        for name, records, end in (
+        told: tuple[tuple[str, Sequence[Summary | Rejected], str], ...] = (
             ("accepted", self.accepted, ","),
             ("quarantined", self.quarantined, ""),
-        ):
+        )
+        for name, records, end in told:
             if not records:
                 yield f' "{name}": []{end}'
                 continue
             yield f' "{name}": ['
             for num, record in enumerate(records, 1):
-                text = json.dumps(record, indent=1, allow_nan=False)
+                text = json.dumps(record.as_json(), indent=1, allow_nan=False)
                 yield textwrap.indent(text, "  ") + ("," if num < len(records) else "")
             yield f" ]{end}"
         yield "}"
@@ -259,22 +266,20 @@ class _Tables:
         shown = inspection.printable(asked.path) if asked else entry.path
         outcomes = [self.of_all, *([self.of_asked] if asked else [])]
         for record in filter(journal.is_there, entry.found):
-            path = record["told"]["path"]
-            whole = path == inspection.printable(entry.path)
-            told = {**record["told"], "path": shown if whole else str(Path(shown, Path(path).name))}
-            if "clip" not in record:
-                _each(outcomes, "quarantined", told)
-            elif twin := self._twin(record, told["path"]):
+            whole = record.path == inspection.printable(entry.path)
+            path = shown if whole else str(Path(shown, Path(record.path).name))
+            told = record.summary if isinstance(record, Accepted) else record
+            if isinstance(record, Accepted) and (twin := self._twin(record, path)):
                 advice = f"the same bytes are taken in as {twin}; remove one of them"
-                told = {"path": told["path"], "reason": "duplicate", "advice": advice}
-                _each(outcomes, "quarantined", told)
-            else:
+                told = Rejected(path, "duplicate", advice, record.files)
+            elif isinstance(record, Accepted):
                 self._add_clip(record, dataset, entry.added_ns)
-                _each(outcomes, "accepted", told)
+            for outcome in outcomes:
+                outcome.add(replace(told, path=path))
 
-    def _twin(self, record: Record, path: str) -> str:
+    def _twin(self, record: Accepted, path: str) -> str:
         """Where the same recording, or one of its photos, was taken in before; empty if nowhere."""
-        marks = (record["clip"]["source_md5"], *record["sources"])
+        marks = (record.clip.source_md5, *record.sources)
         for mark in marks:
             if twin := self.told_of.find(mark):
                 return twin
@@ -282,18 +287,18 @@ class _Tables:
             self.told_of.append(path, mark)
         return ""
 
-    def _add_clip(self, record: Record, dataset: str, added_ns: int) -> None:
-        clip, files = record["clip"], record["files"]
-        place = Path(files[0]) if clip["kind"] == "video" else Path(files[0]).parent
-        row = {name: value for name, value in clip.items() if name in clip_tables.CLIP_COLUMNS}
+    def _add_clip(self, record: Accepted, dataset: str, added_ns: int) -> None:
+        clip, files = record.clip, record.files
+        place = Path(files[0]) if clip.kind == "video" else Path(files[0]).parent
+        row = {n: value for n, value in vars(clip).items() if n in clip_tables.CLIP_COLUMNS}
         row |= {"dataset": dataset, "video_path": self._relative(place)}
-        frames = None
-        if clip["kind"] == "frames":
+        frames: Columns | None = None
+        if clip.kind == "frames":
             self.has_frames = True
             names = [self._relative(Path(file)) for file in files]
-            frames = {"file": names, "time_s": record["picture_time_s"]}
-        self.taken.append(_Taken(row, record["fixes"], frames), clip["clip_id"])
-        self.marks.add(clip["clip_id"], record, added_ns)
+            frames = {"file": names, "time_s": record.picture_time_s}
+        self.taken.append(_Taken(row, record.fixes, frames), clip.clip_id)
+        self.marks.add(record, added_ns)
 
     def _relative(self, path: Path) -> str:
         return Path(os.path.relpath(path, self.base)).as_posix()
@@ -334,16 +339,16 @@ class _Tables:
 class _Taken:
     """What the tables tell of a clip."""
 
-    row: Record
-    fixes: Record
-    frames: Record | None
+    row: dict[str, Any]
+    fixes: Columns
+    frames: Columns | None
 
     @property
     def clip_id(self) -> str:
         """Its name."""
         return str(self.row["clip_id"])
 
-    def in_time(self) -> Record:
+    def in_time(self) -> Columns:
         """Its fixes in order of time."""
         order = np.argsort(np.asarray(self.fixes["time_s"], float), kind="stable").tolist()
         return {name: [values[k] for k in order] for name, values in self.fixes.items()}
@@ -359,8 +364,3 @@ def _labelled(taken: Iterator[_Taken]) -> Iterator[tuple[_Taken, dict[str, str]]
     """Clips, each with the place nearest to its middle."""
     while some := list(itertools.islice(taken, _AT_ONCE)):
         yield from zip(some, published.labels_at([one.middle() for one in some]), strict=True)
-
-
-def _each(outcomes: Sequence[Outcome], name: str, told: Record) -> None:
-    for outcome in outcomes:
-        getattr(outcome, name).append(told)

@@ -8,16 +8,24 @@ import pytest
 from vidtag_ml import config
 from vidtag_ml.dataset import tables
 from vidtag_ml.ingest.own import groups
+from vidtag_ml.ingest.own.records import Accepted, Clip, Summary
 
 BUSY = 0x5A5A_A5A5_3C3C_0F0F
 """A picture that shows something: half of its bits are set."""
 
 
-def entry(began_s=np.nan, duration_s=60.0, start=(47.0, 8.0), end=(47.0, 8.0), signature=()):
-    """What the journal keeps of a recording."""
+def entry(began_s=np.nan, start=(47.0, 8.0), end=(47.0, 8.0), signature=()):
+    """What is known of a recording of a minute."""
     fixes = {"lat": [start[0], end[0]], "lon": [start[1], end[1]], "status": ["measured"] * 2}
-    clip = {"duration_s": duration_s}
-    return {"began_utc_s": began_s, "clip": clip, "fixes": fixes, "signature": list(signature)}
+    clip = Clip("", "", "video", "walk", "", 1800, 60.0, 30.0, 1920, 1080, "h264")
+    told = Summary("", "", "pyav", 1800, 60.0, 2, "gpx", 0.0, 0.0, 0.0, 0.0, [])
+    return Accepted(clip, told, fixes, began_s, [], [], list(signature), [])
+
+
+def add(marks, name, found, **when):
+    """Remembers a recording by a name."""
+    clip = dataclasses.replace(found.clip, clip_id=name)
+    marks.add(dataclasses.replace(found, clip=clip), **when)
 
 
 def settings(min_split_km=0.0):
@@ -27,7 +35,7 @@ def settings(min_split_km=0.0):
 def grouped(**entries):
     marks = groups.Marks(settings())
     for name, found in entries.items():
-        marks.add(name, found)
+        add(marks, name, found)
     return marks.groups()
 
 
@@ -79,10 +87,8 @@ def test_night_is_not_the_same_as_night(flat):
 
 
 def test_dropped_fixes_do_not_place_a_ride():
-    found = entry(100.0)
-    found["fixes"] = {
-        "lat": [0.0, 47.0], "lon": [0.0, 8.0], "status": ["dropped", "measured"],
-    }  # fmt: skip
+    found = entry(100.0, start=(0.0, 0.0))
+    found.fixes["status"][0] = "dropped"
     assert grouped(a=entry(0.0), b=found) == {"a": "a", "b": "a"}
 
 
@@ -92,7 +98,7 @@ def splits(num, min_split_km=0.0, away_km=1.0, left_out=(), seed=7):
     for k in range(num):
         place = (away_km * k / 111.195 - 60.0, 8.0)
         if k not in left_out:
-            marks.add(f"c{k}", entry(start=place, end=place), added_ns=k // 2)
+            add(marks, f"c{k}", entry(start=place, end=place), added_ns=k // 2)
     group_of = marks.groups()
     split_of = marks.splits(group_of)
     return {name: split_of[group] for name, group in group_of.items()}
@@ -124,10 +130,10 @@ def test_what_is_deleted_moves_no_group_but_those_that_fill_empty_splits():
 def test_a_group_that_grows_keeps_its_split():
     marks = groups.Marks(settings())
     for k in range(40):
-        marks.add(f"m{k}", entry(1e5 * k), added_ns=0)
+        add(marks, f"m{k}", entry(1e5 * k), added_ns=0)
     before = marks.splits(marks.groups())
     for k in range(40):
-        marks.add(f"a{k}", entry(1e5 * k + 100.0), added_ns=1)
+        add(marks, f"a{k}", entry(1e5 * k + 100.0), added_ns=1)
     after, group_of = marks.splits(marks.groups()), marks.groups()
     assert all(after[group_of[f"m{k}"]] == before[f"m{k}"] for k in range(40))
 
@@ -144,7 +150,7 @@ def test_groups_are_united_alike_however_few_fixes_are_compared_at_once(monkeypa
     places = np.random.default_rng(3).uniform(47.0, 48.0, (300, 2))
     marks = groups.Marks(settings(3.0))
     for k, place in enumerate(places.tolist()):
-        marks.add(f"c{k}", entry(start=place, end=place), added_ns=k)
+        add(marks, f"c{k}", entry(start=place, end=place), added_ns=k)
     found = []
     for points in (10, 200_000):
         monkeypatch.setattr(groups, "BAND_POINTS", points)

@@ -34,7 +34,7 @@ def taken_in(tmp_path_factory):
     outcome, _ = own_tables.ingest(
         [str(REAL)], root / "real", inspection.settings(params), params.clips
     )
-    told = [*outcome.accepted, *outcome.quarantined]
+    told = [record.as_json() for record in (*outcome.accepted, *outcome.quarantined)]
     return root / "real", {str(Path(t["path"]).relative_to(REAL)): t for t in told}
 
 

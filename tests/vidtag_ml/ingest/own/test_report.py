@@ -3,6 +3,7 @@
 import pandas as pd
 
 from vidtag_ml.ingest.own import report as rejected_report
+from vidtag_ml.ingest.own.records import Rejected
 
 
 def lines(folder):
@@ -10,13 +11,13 @@ def lines(folder):
 
 
 def test_each_file_has_reason_and_advice(tmp_path):
-    record = {"path": "NA.mp4", "reason": "no_position", "advice": "put its track beside it"}
+    record = Rejected("NA.mp4", "no_position", "put its track beside it", [])
     rejected_report.write(tmp_path, "trip", [record])
-    assert lines(tmp_path) == [{"dataset": "trip", **record}]
+    assert lines(tmp_path) == [{"dataset": "trip", **record.as_json()}]
 
 
 def test_a_new_run_replaces_the_lines_of_its_dataset_only(tmp_path):
-    record = {"path": "a.mp4", "reason": "unreadable", "advice": "copy it again"}
+    record = Rejected("a.mp4", "unreadable", "copy it again", [])
     rejected_report.write(tmp_path, "trip", [record])
     rejected_report.write(tmp_path, "walk", [record])
     rejected_report.write(tmp_path, "trip", [])
@@ -24,7 +25,7 @@ def test_a_new_run_replaces_the_lines_of_its_dataset_only(tmp_path):
 
 
 def test_the_page_shows_names_as_text(tmp_path):
-    record = {"path": "<script>.mp4", "reason": "unreadable", "advice": "copy it & again"}
+    record = Rejected("<script>.mp4", "unreadable", "copy it & again", [])
     rejected_report.write(tmp_path, "trip", [record])
     page = (tmp_path / "report.html").read_text()
     assert "&lt;script&gt;.mp4" in page

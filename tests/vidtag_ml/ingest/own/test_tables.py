@@ -77,16 +77,16 @@ def tables(tmp_path):
 
 
 def reasons(outcome):
-    return {Path(r["path"]).name: r["reason"] for r in outcome.quarantined}
+    return {Path(r.path).name: r.reason for r in outcome.quarantined}
 
 
 def test_a_video_with_a_track_beside_it_is_a_clip(tmp_path, take):
     path = recording(tmp_path / "my videos")
     outcome = take(tmp_path / "my videos")
     (told,) = outcome.accepted
-    assert (told["path"], told["fix_source"], told["num_frames"]) == (str(path), "gpx", 12)
-    assert told["num_fixes"] == 12
-    assert told["lat_min"] == pytest.approx(47.0)
+    assert (told.path, told.fix_source, told.num_frames) == (str(path), "gpx", 12)
+    assert told.num_fixes == 12
+    assert told.lat_min == pytest.approx(47.0)
     (row,) = tables(tmp_path).clips.to_dict("records")
     assert (tmp_path / "data" / "trip" / row["video_path"]).samefile(path)
     assert (row["mode"], row["country"], row["kind"]) == ("walk", "Switzerland", "video")
@@ -108,7 +108,7 @@ def test_a_bad_recording_does_not_stop_a_good_one(tmp_path, take):
     outcome = take(tmp_path / "v")
     assert len(outcome.accepted) == 1
     assert reasons(outcome) == {"b.mp4": "unreadable", "c.mp4": "no_position"}
-    assert all(record["advice"] for record in outcome.quarantined)
+    assert all(record.advice for record in outcome.quarantined)
 
 
 def test_a_known_recording_is_not_looked_at_again(tmp_path, take):
@@ -124,7 +124,7 @@ def test_a_track_that_changes_is_read_again(tmp_path, take):
     path = recording(tmp_path / "v")
     take(tmp_path / "v")
     walked(path.with_suffix(".gpx"), lat=48.0)
-    assert take(tmp_path / "v").accepted[0]["lat_min"] == pytest.approx(48.0)
+    assert take(tmp_path / "v").accepted[0].lat_min == pytest.approx(48.0)
 
 
 def test_recordings_add_up_until_they_are_deleted(tmp_path, take):
@@ -144,7 +144,7 @@ def test_the_same_bytes_are_taken_in_once(tmp_path, take):
     recording(tmp_path / "two", "b")
     outcome = take(tmp_path / "two")
     assert reasons(outcome) == {"b.mp4": "duplicate"}
-    assert "a.mp4" in outcome.quarantined[0]["advice"]
+    assert "a.mp4" in outcome.quarantined[0].advice
     assert len(tables(tmp_path).clips) == 1
 
 
@@ -154,7 +154,7 @@ def test_a_copy_encoded_anew_shares_the_group_of_its_original(tmp_path, take):
     copy = film(tmp_path / "v" / "copy.mp4", crf=26)
     walked(copy.with_suffix(".gpx"), lat=50.0)
     take(tmp_path / "v")
-    group = tables(tmp_path).clips.assign(name=lambda t: t["clip_id"].str[:-11])
+    group = tables(tmp_path).clips.assign(name=lambda t: t.clip_id.str[:-11])
     of = dict(zip(group["name"], group["group_id"], strict=True))
     assert of["a"] == of["copy"] != of["other"]
 
@@ -174,7 +174,7 @@ def test_a_small_coarse_copy_is_recognised_and_another_stretch_is_none(tmp_path,
     stretch(tmp_path / "v" / "copy.mp4", 0, crf=34, step=2)
     stretch(tmp_path / "v" / "later.mp4", 12)
     found = take(tmp_path / "v").accepted
-    name_of = {told["clip_id"]: Path(told["path"]).stem for told in found}
+    name_of = {told.clip_id: Path(told.path).stem for told in found}
     rows = tables(tmp_path).clips
     group_of = dict(zip(rows["clip_id"].map(name_of), rows["group_id"].map(name_of), strict=True))
     assert group_of == {"a": "a", "copy": "a", "later": "later"}
@@ -184,7 +184,7 @@ def test_json_is_written_a_record_at_a_time(tmp_path, take):
     recording(tmp_path / "v", "a", 1)
     recording(tmp_path / "v", "b", 2, lat=48.0)
     outcome = take(tmp_path / "v")
-    told = {"accepted": list(outcome.accepted), "quarantined": []}
+    told = {"accepted": [record.as_json() for record in outcome.accepted], "quarantined": []}
     assert "\n".join(outcome.json_lines()) == json.dumps(told, indent=1)
 
 
@@ -221,8 +221,8 @@ def test_a_fix_that_is_dropped_stays_in_the_table_and_is_told(tmp_path, take):
     text = gpx.read_text().replace('lat="47.0000', 'lat="17.0000', 1)
     gpx.write_text(text)
     (told,) = take(tmp_path / "v").accepted
-    assert told["num_fixes"] == 11
-    assert "1 of 12 fixes dropped" in told["repairs"][-1]
+    assert told.num_fixes == 11
+    assert "1 of 12 fixes dropped" in told.repairs[-1]
     assert tables(tmp_path).fixes["status"].value_counts()["dropped"] == 1
 
 
@@ -265,7 +265,7 @@ def photos(folder, made, num=4, step_s=5.0, **options):
 def test_photos_that_follow_each_other_are_one_clip(tmp_path, take, made):
     photos(tmp_path / "walk", made)
     (told,) = take(tmp_path / "walk").accepted
-    assert (told["num_frames"], told["fix_source"], told["duration_s"]) == (4, "exif", 15.0)
+    assert (told.num_frames, told.fix_source, told.duration_s) == (4, "exif", 15.0)
     frames = tables(tmp_path).frames
     assert [Path(file).name for file in frames["file"]] == ["8.jpg", "9.jpg", "10.jpg", "11.jpg"]
     assert frames["time_s"].tolist() == [0.0, 5.0, 10.0, 15.0]
@@ -290,7 +290,7 @@ def test_a_photo_between_two_others_is_interpolated_and_told(tmp_path, take, mad
         tmp_path / "w" / "9.jpg", None, None, NOON + dt.timedelta(seconds=5), seed=1
     )
     (told,) = take(tmp_path / "w").accepted
-    assert "lie between others" in told["repairs"][0]
+    assert "lie between others" in told.repairs[0]
     fixes = tables(tmp_path).fixes
     assert fixes["status"].tolist() == ["measured", "interpolated", "measured", "measured"]
     assert fixes["lat"][1] == pytest.approx(47.00001)
@@ -299,7 +299,7 @@ def test_a_photo_between_two_others_is_interpolated_and_told(tmp_path, take, mad
 def test_far_photos_are_clips_of_one_frame(tmp_path, take, made):
     photos(tmp_path / "w", made, step_s=3600.0)
     outcome = take(tmp_path / "w")
-    assert [told["num_frames"] for told in outcome.accepted] == [1, 1, 1, 1]
+    assert [told.num_frames for told in outcome.accepted] == [1, 1, 1, 1]
 
 
 def test_a_table_beside_photos_places_them(tmp_path, take, made):
@@ -312,7 +312,7 @@ def test_a_table_beside_photos_places_them(tmp_path, take, made):
     )
     outcome = take(folder)
     (told,) = outcome.accepted
-    assert (told["fix_source"], told["lat_min"]) == ("table", -22.5)
+    assert (told.fix_source, told.lat_min) == ("table", -22.5)
     assert reasons(outcome) == {"x.jpg": "no_position"}
 
 
@@ -333,14 +333,14 @@ def album(tmp_path, made):
 
 def placed(outcome):
     """Latitude of each clip, which is a photo here."""
-    return {"/".join(Path(t["path"]).parts[-2:]): t["lat_min"] for t in outcome.accepted}
+    return {"/".join(Path(t.path).parts[-2:]): t.lat_min for t in outcome.accepted}
 
 
 def test_a_table_one_level_above_photos_places_them_by_name_or_path(album, take):
     rows = [("2.jpg", 1), ("a/1.jpg", 2), ("b\\1.jpg", 3), ("[3].jpg", 4)]
     outcome = take(album("all.csv", rows))
     assert placed(outcome) == {"a/1.jpg": 2, "a/2.jpg": 1, "b/1.jpg": 3, "b/[3].jpg": 4}
-    told = {repair for record in outcome.accepted for repair in record["repairs"]}
+    told = {repair for record in outcome.accepted for repair in record.repairs}
     assert "positions from all.csv, one level above" in told
 
 
@@ -360,7 +360,7 @@ def test_a_table_beside_photos_wins_over_one_above(album, take):
 def test_a_table_above_that_leaves_a_doubt_places_nothing_and_is_told(album, take, rows, told):
     outcome = take(album("all.csv", rows))
     assert not outcome.accepted
-    advice = {r["path"]: r["advice"] for r in outcome.quarantined}
+    advice = {r.path: r.advice for r in outcome.quarantined}
     assert any(path.endswith("a/1.jpg") and told in said for path, said in advice.items())
 
 
@@ -376,9 +376,9 @@ def test_a_table_that_cannot_be_read_stops_no_photo_and_is_told(tmp_path, take, 
     made.jpeg_with_position(tmp_path / "w" / "x.jpg", None, None, camera="Other One")
     (tmp_path / "w" / "old.csv").write_bytes("file;lat;lon\nZürich.jpg;1;2\n".encode("latin-1"))
     outcome = take(tmp_path / "w")
-    assert outcome.accepted[0]["num_frames"] == 4
+    assert outcome.accepted[0].num_frames == 4
     assert reasons(outcome) == {"x.jpg": "no_position"}
-    assert "old.csv" in outcome.quarantined[0]["advice"]
+    assert "old.csv" in outcome.quarantined[0].advice
 
 
 def test_photos_on_two_clocks_are_ordered_by_name(tmp_path, take, made):
@@ -386,7 +386,7 @@ def test_photos_on_two_clocks_are_ordered_by_name(tmp_path, take, made):
     local = NOON.replace(tzinfo=None) + dt.timedelta(hours=2, seconds=5)
     made.jpeg_with_position(tmp_path / "w" / "9.jpg", 47.00001, 8.0, local, seed=1)
     (told,) = take(tmp_path / "w").accepted
-    assert (told["num_frames"], told["duration_s"]) == (4, None)
+    assert (told.num_frames, told.duration_s) == (4, None)
 
 
 def test_copies_have_no_metadata_and_stay_when_the_recordings_go(tmp_path, take, made):
@@ -474,6 +474,18 @@ def test_a_damaged_or_half_written_entry_is_as_if_it_were_not_there(tmp_path, ta
     assert len(tables(tmp_path).clips) == 1
 
 
+@pytest.mark.parametrize(("part", "gone"), [("clip", "fps"), ("told", "num_fixes")])
+def test_an_entry_of_another_layout_is_looked_at_again(tmp_path, take, part, gone):
+    path = recording(tmp_path / "v")
+    first = list(take(path).accepted)
+    (entry,) = (tmp_path / "data" / "trip" / "journal").glob("*.json")
+    known = json.loads(entry.read_text())
+    del known["found"][0][part][gone]
+    entry.write_text(json.dumps(known))
+    assert list(take(path).accepted) == first
+    assert gone in json.loads(entry.read_text())["found"][0][part]
+
+
 def test_what_cannot_be_read_is_tried_again(tmp_path, take):
     path = recording(tmp_path / "v")
     content, times = path.read_bytes(), path.stat()
@@ -509,7 +521,7 @@ def test_photos_named_one_by_one_are_still_a_sequence(tmp_path, take, made):
     photos(tmp_path / "w", made)
     (tmp_path / "w" / "notes.txt").touch()
     outcome = take(*sorted((tmp_path / "w").iterdir()))
-    assert [told["num_frames"] for told in outcome.accepted] == [4]
+    assert [told.num_frames for told in outcome.accepted] == [4]
     assert not outcome.quarantined
     assert reasons(take(tmp_path / "w")) == {"w": "duplicate"}
 
