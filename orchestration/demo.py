@@ -113,7 +113,8 @@ def materialize(defs: dg.Definitions, terminal: TextIO) -> str | None:
 
 def locate(root: Path) -> list[Path]:
     """Locates the first test clip with the model that answers; returns the files in `out/demo/`."""
-    from vidtag_ml.models.vidtag.locator import Predictor, write_files
+    from vidtag_ml.models import located
+    from vidtag_ml.models.vidtag.locator import VidtagLocator
 
     params = config.load(root / "params.yaml")
     at = layout.of(root, params)
@@ -123,11 +124,11 @@ def locate(root: Path) -> list[Path]:
     model = answering(tracking, registry.name_of(registry.NAME, params))
     bundle = registry.bundle_path(tracking, model)
     seen = recording.of_clip(tables, clip["clip_id"], at.dataset)
-    track = Predictor.load(bundle).locate(seen)
+    track = VidtagLocator.load(bundle).locate(seen)
     truth, _ = clip_tables.clip_positions(
         tables, clip["clip_id"], track.time_s, params.clips.max_gap_s
     )
-    return write_files(track, root / "out" / "demo", truth_T2=truth)
+    return located.write_files(track, root / "out" / "demo", truth_T2=truth)
 
 
 def answering(tracking: Tracking, name: str) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from vidtag_assets import registry
-from vidtag_ml.models.vidtag.locator import Predictor
+from vidtag_ml.models.vidtag.locator import VidtagLocator
 
 
 def test_everything_is_materialized(world):
@@ -62,7 +62,7 @@ def test_mlflow_model_gives_the_tracks_of_the_predictor(world):
     world.resources["tracking"].client()
     videos = sorted((world.root / "data" / "flyover" / "videos").glob("*.mp4"))[:2]
     served = mlflow.pyfunc.load_model("models:/vidtag@challenger").predict(list(map(str, videos)))
-    predictor = Predictor.load(world.root / "out" / "bundle")
+    predictor = VidtagLocator.load(world.root / "out" / "bundle")
     located = pd.concat([predictor.locate(v).table() for v in videos], ignore_index=True)
     pd.testing.assert_frame_equal(served, located)
 

@@ -240,7 +240,7 @@ def _champion_report(
     model = inference.load(bundle / "model")
     own = Hierarchy.of_rows(model.sizes.places)
     sources = dataclasses.replace(cityguessr_stages.guess_sources(at, params), hierarchy=own)
-    settings = bundles.Guesser.load(bundle).settings
+    settings = bundles.CityGuessrLocator.load(bundle).settings
     return cityguessr_evaluate.report_on(
         model, settings, sources, "val", params.evaluation.bootstrap_draws
     )

@@ -334,26 +334,26 @@ def _champion_report(
     from vidtag_assets import gate
     from vidtag_ml.models.gama import embedding as gama_embedding
     from vidtag_ml.models.gama import evaluate as gama_evaluate
-    from vidtag_ml.models.gama.locator import Matcher
+    from vidtag_ml.models.gama.locator import GamaLocator
 
     name = f"{registry.name_of(registry.AERIAL, params)}/{champion}"
     theirs = registry.report(tracking, registry.resolve(tracking, name), "val")
     bundle = registry.bundle_path(tracking, name)
-    matcher = Matcher.load(bundle)
-    seen = [(s.frame_size, s.frames_per_second) for s in (matcher.settings, params.gama)]
+    locator = GamaLocator.load(bundle)
+    seen = [(s.frame_size, s.frames_per_second) for s in (locator.settings, params.gama)]
     if gate.incomparable(ours, theirs) is None or seen[0] != seen[1]:
         return theirs
     world, drives = gama_stages.world(at, params), gama_stages.drives(at, params, "val")
     with tempfile.TemporaryDirectory() as folder:
-        gama, screening = gama_embedding.embed_anew(bundle, matcher.settings, world, Path(folder))
+        gama, screening = gama_embedding.embed_anew(bundle, locator.settings, world, Path(folder))
         changed = dataclasses.replace(
             params,
-            gama=matcher.settings,
-            screening=matcher.screened,
-            heading=matcher.heading,
-            fusion=matcher.fusion,
+            gama=locator.settings,
+            screening=locator.screened,
+            heading=locator.heading,
+            fusion=locator.fusion,
         )
-        beyond = gama_stages.beyond(at, changed, matcher.turner, matcher.vidtag)
+        beyond = gama_stages.beyond(at, changed, locator.turner, locator.vidtag)
         return gama_evaluate.evaluate_gama(
             gama, screening, drives, world, changed, "val", beyond, name
         )

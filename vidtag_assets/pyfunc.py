@@ -1,7 +1,7 @@
 """The model as MLflow serves it: paths of videos in, tracks or places out; MLflow keeps a copy.
 
 Belongs here: the bridge from MLflow's interface to what `registry.load` gives, as in `vidtag
-locate`. Does not belong here: anything that decides a position (vidtag_ml.models.vidtag.locator).
+locate`. Does not belong here: anything that decides a position (the system's locator.py).
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ class Locator(PythonModel):
         """Loads the bundle."""
         from vidtag_ml.models import registry
 
-        self.predictor = registry.load(Path(context.artifacts["bundle"]))
+        self.locator = registry.load(Path(context.artifacts["bundle"]))
 
     def predict(
         self,
@@ -33,7 +33,7 @@ class Locator(PythonModel):
         answer, city, state, country, continent, and probability_ and sure_ of each; one row a
         video.
         """
-        found = [self.predictor.locate(Path(path)) for path in model_input]
+        found = [self.locator.locate(Path(path)) for path in model_input]
         return pd.concat([answer.table() for answer in found], ignore_index=True)
 
 

@@ -196,7 +196,7 @@ def _champion_report(
     from vidtag_ml.features.store import FeatureStore
     from vidtag_ml.models import networks
     from vidtag_ml.models.gps_retrieval import evaluate
-    from vidtag_ml.models.vidtag.locator import Predictor
+    from vidtag_ml.models.vidtag.locator import VidtagLocator
     from vidtag_ml.retrieval import gallery
 
     name = f"{registry.name_of(registry.NAME, params)}/{champion}"
@@ -210,7 +210,7 @@ def _champion_report(
         FeatureStore.open(at.features),
         tables.read(at.dataset),
         "val",
-        Predictor.load(bundle).evaluation,
+        VidtagLocator.load(bundle).evaluation,
         name,
         max_gap_s=params.clips.max_gap_s,
     )

@@ -12,7 +12,7 @@ from vidtag_assets.resources import ParamsFile, Tracking, Workspace
 from vidtag_ml.dataset import hierarchy
 from vidtag_ml.dataset.hierarchy import LEVELS
 from vidtag_ml.models.cityguessr.evaluate import PlaceReport, intervals
-from vidtag_ml.models.cityguessr.locator import Guesser
+from vidtag_ml.models.cityguessr.locator import CityGuessrLocator
 from vidtag_ml.workflow import layout, stage
 
 LINEAGE = provenance.Lineage("commit", "c.dir", "g.dir", "params", "run")
@@ -155,7 +155,7 @@ def test_served_places_are_those_of_the_bundle(world):
     videos = sorted((world.root / "data" / "flyover" / "videos").glob("*.mp4"))[:2]
     model = mlflow.pyfunc.load_model("models:/cityguessr@challenger")
     served = model.predict([str(video) for video in videos])
-    guesser = Guesser.load(world.root / "out" / "guess_bundle")
+    guesser = CityGuessrLocator.load(world.root / "out" / "guess_bundle")
     located = pd.concat([guesser.locate(v).table() for v in videos], ignore_index=True)
     pd.testing.assert_frame_equal(served, located)
     assert {"clip", "answer", *LEVELS, "probability_city", "sure_country"} <= set(served.columns)

@@ -9,7 +9,7 @@ import datetime as dt
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,7 @@ from vidtag_ml.workflow import progress
 if TYPE_CHECKING:
     from vidtag_ml.models.answers import Row, Wanted
     from vidtag_ml.models.asked import Found
+    from vidtag_ml.models.locator import Locator
 
 
 Resolve = Callable[[str], Path]
@@ -94,19 +95,20 @@ def _wanted(out: Path, fps: float | None, start_time: str | None) -> "Wanted":
     return Wanted(out, fps, Began(moment.astimezone(dt.UTC), "--start-time"), told)
 
 
-def _locate(locator: Any, found: "Found", wanted: "Wanted", as_json: bool) -> None:
+def _locate(locator: "Locator", found: "Found", wanted: "Wanted", as_json: bool) -> None:
     """Locates what was found and prints it, each as soon as it is done.
 
     Raises:
+        ValueError: an option does not fit the model.
         typer.Exit: some could not be located (1), or it was stopped (130).
     """
     from vidtag_ml.models import answers, asked
-    from vidtag_ml.models.cityguessr import locator as cityguessr_locator
 
-    places = isinstance(locator, cityguessr_locator.Guesser)
-    if places and wanted.began:
-        raise ValueError("--start-time: this model gives places, which have no times")
-    results = asked.results(found.asked, "place" if places else "track")
+    gives = locator.gives
+    if wanted.began and not gives.timed:
+        raise ValueError(f"--start-time: this model gives {gives.noun}s, which have no times")
+    locator.rate(wanted.frames_per_second)
+    results = asked.results(found.asked, gives.noun)
     rows: list[Row] = []
     stopped = False
     batch = progress.Batch([one.num_bytes for one in found.asked])

@@ -1,32 +1,21 @@
-"""Answers as files.
+"""Recordings one by one: each is located, its answer written, and told as JSON-safe values.
 
-Belongs here: a track in every format. Does not belong here: the formats (earth/track_files.py).
+Belongs here: what becomes of one recording, and of one that cannot be located. Does not belong
+here: answers themselves (located.py, models/cityguessr/locator.py), printing (cli/output.py).
 """
 
-import dataclasses
-import datetime as dt
 import errno
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from vidtag_ml.earth import sphere
-from vidtag_ml.earth.tracks import iso_8601
 from vidtag_ml.models.asked import Asked
-from vidtag_ml.models.cityguessr import locator as cityguessr_locator
-from vidtag_ml.models.cityguessr.locator import Guesser
-from vidtag_ml.models.gama.locator import Matcher
-from vidtag_ml.models.measured import HELD, Measured, measured
+from vidtag_ml.models.locator import Locator, Progress
 from vidtag_ml.models.recording import Began, Recording
-from vidtag_ml.models.vidtag import locator as vidtag_locator
-from vidtag_ml.models.vidtag.locator import Predictor, Progress
 from vidtag_ml.workflow.progress import Batch
 
 Row = dict[str, Any]
-UNTIMED = "no recording time known: times are from the start"
 
 
 @dataclass(frozen=True)
@@ -44,7 +33,7 @@ class Wanted:
 
 
 def answers(
-    locator: Predictor | Guesser | Matcher,
+    locator: Locator,
     asked: Sequence[Asked],
     results: Sequence[Path],
     wanted: Wanted,
@@ -82,45 +71,17 @@ def _reason(path: Path, error: Exception) -> str:
 
 
 def _answer(
-    locator: Predictor | Guesser | Matcher,
+    locator: Locator,
     seen: Recording,
     result: Path,
     wanted: Wanted,
     progress: Progress | None,
 ) -> Row:
-    folder, name = wanted.out / result.parent, result.name
-    if isinstance(locator, Guesser):
-        place = locator.locate(seen, wanted.frames_per_second, progress)
-        files = cityguessr_locator.write_files(place, folder, name)
-        return {"files": [str(f) for f in files], **place.as_json(), "told": list(seen.told)}
-    track = locator.locate(seen, wanted.frames_per_second, progress)
-    gps = measured(seen, track.time_s, locator.mode, locator.evaluation.max_speed_kmh)
-    began = wanted.began or (gps and gps.began) or seen.began
-    track = dataclasses.replace(track, start=began.moment if began else None)
-    truth_T2 = None if gps is None else gps.latlon_T2
-    note = HELD if gps and gps.held else ""
-    files = vidtag_locator.write_files(track, folder, name, truth_T2, note)
-    points = track.table().to_dict("records")
-    if began:
-        for point in points:
-            point["time"] = iso_8601(began.moment + dt.timedelta(seconds=point["time_s"]))
-    told = [*wanted.told, *seen.told, *(gps.told if gps else ())]
+    found = locator.locate(seen, wanted.frames_per_second, progress)
+    answer = found.beside(seen, wanted.began)
+    files = answer.write(wanted.out / result.parent, result.name)
     return {
-        "files": [str(f) for f in files],
-        "start_time": iso_8601(began.moment) if began else None,
-        "start_time_from": began.source if began else None,
-        "told": told if began else [*told, UNTIMED],
-        "track": points,
-        **(_against(track.latlon_T2, gps) if gps else {}),
+        "files": [str(file) for file in files],
+        **answer.as_json(),
+        "told": [*wanted.told, *seen.told, *answer.told],
     }
-
-
-def _against(latlon_T2: np.ndarray, gps: Measured) -> Row:
-    """What a recording's own receiver measured, and how far a track is from that."""
-    facts = {"source": gps.source, "num_fixes": gps.num_fixes, "num_dropped": gps.num_dropped}
-    if gps.latlon_T2 is None:
-        return {"gps": facts}
-    errors_km = sphere.great_circle_km(latlon_T2, gps.latlon_T2)
-    true = [None if np.isnan(p).any() else p.tolist() for p in gps.latlon_T2]
-    error_km = float(np.nanmedian(errors_km))
-    return {"gps": facts, "measured": true, "median_error_km": error_km}

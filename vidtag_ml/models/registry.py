@@ -5,28 +5,28 @@ system's module `locator`).
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vidtag_ml.models import bundle
-from vidtag_ml.models.vidtag.locator import Predictor
-
-if TYPE_CHECKING:
-    from vidtag_ml.models.cityguessr.locator import Guesser
-    from vidtag_ml.models.gama.locator import Matcher
+from vidtag_ml.models.locator import Locator
 
 
-def load(folder: Path) -> "Predictor | Guesser | Matcher":
+def load(folder: Path) -> Locator:
     """A bundle of any kind in memory, ready to locate videos.
 
     Raises:
-        ValueError: the folder is no bundle, or one of another format.
+        ValueError: the folder is no bundle, or one of another kind or format.
     """
     from vidtag_ml.models.cityguessr import locator as cityguessr_locator
     from vidtag_ml.models.gama import locator as gama_locator
+    from vidtag_ml.models.vidtag import locator as vidtag_locator
 
-    given = bundle.kind(folder)
-    if given == cityguessr_locator.KIND:
-        return cityguessr_locator.Guesser.load(folder)
-    if given == gama_locator.KIND:
-        return gama_locator.Matcher.load(folder)
-    return Predictor.load(folder)
+    locators: dict[str, type[Locator]] = {
+        vidtag_locator.FORM.kind: vidtag_locator.VidtagLocator,
+        cityguessr_locator.FORM.kind: cityguessr_locator.CityGuessrLocator,
+        gama_locator.FORM.kind: gama_locator.GamaLocator,
+    }
+    card = bundle.read(folder)
+    if card.kind not in locators:
+        known = ", ".join(locators)
+        raise ValueError(f"{card.path}: kind {card.kind!r}; this vidtag knows {known}")
+    return locators[card.kind].of(card)

@@ -48,9 +48,12 @@ DECIDING = {
 }
 """Import name -> package, of those that make pixels, numbers, weights or places: their next version
 may make others. The rest carries values as they are, or shows them."""
-NOT_FOLLOWED = ("workflow.code_key:of", "models.networks:constructors")
-"""Keys make nothing; a network is picked by the name in its folder, so that a stage that reads one
-has it among its `BUILDS`, where it does not name it anyway."""
+NOT_FOLLOWED = (
+    "workflow.code_key:of", "models.networks:constructors", "models.located:LocatedTrack",
+)  # fmt: skip
+"""Keys make nothing, and how an answer is shown decides nothing; a network is picked by the name in
+its folder, so that a stage that reads one has it among its `BUILDS`, where it does not name it
+anyway."""
 
 _VIDTAG, _GEOCLIP = "models.vidtag.network:VidTAG", "models.geoclip.network:GeoCLIP"
 BUILDS: Mapping[str, tuple[str, ...]] = {

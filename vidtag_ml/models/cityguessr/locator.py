@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -28,17 +28,14 @@ from vidtag_ml.dataset.hierarchy import LEVELS, Hierarchy
 from vidtag_ml.encoders.frames import FrameEncoder
 from vidtag_ml.features import extraction
 from vidtag_ml.features import store as feature_store
-from vidtag_ml.models import bundle, networks, recording
+from vidtag_ml.models import bundle, locator, networks, recording
 from vidtag_ml.models.cityguessr import data, inference, network
-from vidtag_ml.models.recording import Recording
+from vidtag_ml.models.locator import Answer, Progress
+from vidtag_ml.models.recording import Began, Recording
 from vidtag_ml.models.vidtag import locator as vidtag_locator
-from vidtag_ml.models.vidtag.locator import Progress
 from vidtag_ml.workflow import stage
 
-FORMAT = 1
-"""Stored in each bundle; another number means that this code cannot read it."""
-KIND = "places"
-"""`kind` of these bundles in bundle.json; those of tracks have none."""
+FORM = bundle.Form("places", 1, ("features", "cityguessr"))
 NUM_SHOWN = 5
 """Candidates of each level in a file."""
 
@@ -47,6 +44,8 @@ NUM_SHOWN = 5
 class Place:
     """Where a model says that a video is from."""
 
+    noun: ClassVar[str] = "place"
+    timed: ClassVar[bool] = False
     clip: str
     """Name of the file without its suffix."""
     names: Mapping[str, str]
@@ -59,6 +58,11 @@ class Place:
     """The sure names in words: "France, city unknown"."""
     candidates: Mapping[str, list[tuple[str, float]]]
     """Level -> the most probable names with their probabilities, best first."""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Nothing was assumed about it."""
+        return ()
 
     def table(self) -> pd.DataFrame:
         """One row: clip, answer, city ..., probability_city ... and, or null, sure_city ..."""
@@ -78,6 +82,20 @@ class Place:
             "sure": dict(self.sure),
             "candidates": {k: [list(pair) for pair in v] for k, v in self.candidates.items()},
         }
+
+    def write(self, folder: Path, name: str) -> list[Path]:
+        """Writes NAME.json and NAME.png; returns the paths."""
+        from vidtag_ml.models.cityguessr import plots
+
+        paths = [folder / f"{name}.{kind}" for kind in ("json", "png")]
+        stage.write_text(paths[0], json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n")
+        with stage.replacing(paths[1]) as aside:
+            plots.place_card(self.candidates, self.sure, aside, self.clip)
+        return paths
+
+    def beside(self, seen: Recording, began: Began | None) -> "Place":  # noqa: ARG002 - of tracks
+        """The same: a place has no times, and nothing that a recording tells is one."""
+        return self
 
 
 def write_bundle(
@@ -103,31 +121,14 @@ def write_bundle(
     for name in networks.read(folder / "model").widths:
         for kind in ("json", "safetensors"):
             shutil.copy(encoders_dir / f"{name}.{kind}", folder / "encoders")
-    card = {
-        "kind": KIND,
-        "format": FORMAT,
-        "features": config.as_dict(params.features),
-        "cityguessr": config.as_dict(params.cityguessr),
-        "made_from": dict(provenance or {}),
-    }
-    stage.write_text(folder / "bundle.json", json.dumps(card, indent=1) + "\n")
-
-
-def write_files(place: Place, folder: Path, name: str = "place") -> list[Path]:
-    """Writes a place as NAME.json and NAME.png; returns the paths."""
-    from vidtag_ml.models.cityguessr import plots
-
-    paths = [folder / f"{name}.{kind}" for kind in ("json", "png")]
-    stage.write_text(paths[0], json.dumps(place.as_json(), indent=1, ensure_ascii=False) + "\n")
-    with stage.replacing(paths[1]) as aside:
-        plots.place_card(place.candidates, place.sure, aside, place.clip)
-    return paths
+    bundle.write(folder, FORM, params, provenance)
 
 
 @dataclass(frozen=True)
-class Guesser:
+class CityGuessrLocator:
     """A bundle in memory, ready to say where videos are from."""
 
+    gives: ClassVar[type[Answer]] = Place
     folder: Path
     """The bundle."""
     features: config.Features
@@ -136,20 +137,37 @@ class Guesser:
     """Which frames are seen, and how logits become an answer."""
 
     @classmethod
-    def load(cls, folder: Path) -> "Guesser":
-        """The guesser of a bundle; networks are read when they are needed.
+    def load(cls, folder: Path) -> "CityGuessrLocator":
+        """The locator of a bundle; networks are read when they are needed.
 
         Raises:
             ValueError: the folder is no such bundle, or one of another format.
         """
-        if bundle.kind(folder) != KIND:
-            raise ValueError(f"{folder}: this model gives {bundle.kind(folder)}, not places")
-        path = folder / "bundle.json"
-        card = json.loads(path.read_text())
-        if card.get("format") != FORMAT:
-            raise ValueError(f"{path}: format {card.get('format')!r}; this vidtag reads {FORMAT}")
-        read = config.parse(config.Features, card["features"], str(path))
-        return cls(folder, read, config.parse(config.CityGuessr, card["cityguessr"], str(path)))
+        return cls.of(bundle.read(folder))
+
+    @classmethod
+    def of(cls, card: bundle.Card) -> "CityGuessrLocator":
+        """The locator of the bundle with this card.
+
+        Raises:
+            ValueError: it is of another kind or format.
+        """
+        card.check(FORM)
+        features = card.section("features", config.Features)
+        return cls(card.folder, features, card.section("cityguessr", config.CityGuessr))
+
+    def rate(self, frames_per_second: float | None) -> float:
+        """Frames of a video that are looked at each second: as asked for, else as in training.
+
+        Raises:
+            ValueError: it is not positive, or VideoMAE's clips fix the frames that are seen.
+        """
+        if frames_per_second is not None and self.model.sizes.videomae is not None:
+            raise ValueError(
+                f"frames_per_second is {frames_per_second:g}, but this model sees every "
+                f"{self.settings.frame_stride}th frame of a video; leave it out (--fps)"
+            )
+        return locator.rate(frames_per_second, self.features.frames_per_second)
 
     def locate(
         self,
@@ -166,10 +184,10 @@ class Guesser:
 
         Raises:
             VideoError: the file is no video that can be used; says why.
-            ValueError: `frames_per_second` is not positive, or the folder is not of pictures.
+            ValueError: `rate` refuses `frames_per_second`, or the folder is not of pictures.
         """
-        seen = recording.opened(asked)
-        frames_1TX, valid_1T, time_1T = self._seen(seen, frames_per_second, progress)
+        fps, seen = self.rate(frames_per_second), recording.opened(asked)
+        frames_1TX, valid_1T, time_1T = self._seen(seen, fps, progress)
         with torch.inference_mode():
             logits = self.model.logits(frames_1TX, valid_1T, time_1T)
         how, hierarchy = self.settings.inference, self.hierarchy
@@ -194,7 +212,7 @@ class Guesser:
     def _seen(
         self,
         seen: Recording,
-        frames_per_second: float | None,
+        frames_per_second: float,
         progress: Progress | None = None,
     ) -> data.Seen:
         spec, device = self.model.sizes.videomae, self.model.temperatures.device
@@ -202,7 +220,7 @@ class Guesser:
             how = spec.num_frames, self.settings.frame_stride, spec.image_size
             frames_TX, time_s = _squares(seen, *how)
         else:
-            times = seen.times(frames_per_second or self.features.frames_per_second)
+            times = seen.times(frames_per_second)
             time_s = times[data.middles(len(times), self.settings.frames_per_clip)]
             given = vidtag_locator.encoded(self.encoders, self.features, seen, time_s, progress)
             frames_TX = feature_store.ClipFeatures(given, time_s).features_TD

@@ -8,17 +8,16 @@ look at, stay where the imagery lies: the bundle knows that folder (the Blue Mar
 Belongs here: writing and reading such bundles, the four steps of the search for one video
 (docs/specs/gama.md, section 9). Does not belong here: bundles of other models
 (models/vidtag/locator.py, models/cityguessr/locator.py), the steps themselves (screening.py),
-reports (evaluate.py), track files (earth/track_files.py). Shape legend: N clips, T frames, M tiles,
+reports (evaluate.py), track files (models/located.py). Shape legend: N clips, T frames, M tiles,
 R regions, S tiles of a sequence, C channels, H W pixels, E common space, 2 = (lat, lon) in degrees.
 """
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -28,27 +27,24 @@ from torch import Tensor
 from vidtag_ml import config
 from vidtag_ml.aerial import gallery as aerial_gallery
 from vidtag_ml.aerial import pictures as aerial_pictures
-from vidtag_ml.earth.tracks import Track
 from vidtag_ml.media import video
-from vidtag_ml.models import bundle, recording
+from vidtag_ml.models import bundle, locator, recording
 from vidtag_ml.models.gama import data, embedding, sampling, screening, tile_tracks
 from vidtag_ml.models.gama.embedding import WEIGHTS
 from vidtag_ml.models.gama.network import GAMaNet, Screening
 from vidtag_ml.models.gama.sampling import ClipShape
+from vidtag_ml.models.located import LocatedTrack
+from vidtag_ml.models.locator import Answer, Progress
 from vidtag_ml.models.recording import Recording, Video
 from vidtag_ml.models.vidtag import locator as vidtag_locator
-from vidtag_ml.models.vidtag.locator import Progress
 from vidtag_ml.retrieval import embeddings
-from vidtag_ml.workflow import layout, stage
+from vidtag_ml.workflow import layout
 
 Indices = NDArray[np.int64]
 
-FORMAT = 2
-"""Stored in each bundle; another number means that this code cannot read it."""
-KIND = "aerial"
-"""`kind` of these bundles in bundle.json."""
 SECTIONS = ("gama", "screening", "heading", "fusion", "evaluation")
 """Of the params, that go into a bundle."""
+FORM = bundle.Form("aerial", 2, SECTIONS, ("mode", "imagery"))
 _EMBEDDED = (*WEIGHTS, embedding.FILE)
 PARTS = {"gama": _EMBEDDED, "screening": _EMBEDDED, "heading": WEIGHTS}
 """Files of each network that a bundle holds."""
@@ -85,21 +81,15 @@ def write_bundle(
     shutil.copytree(at.aerial_gallery, folder / "gallery", dirs_exist_ok=True)
     if vidtag is not None:
         shutil.copytree(vidtag, folder / "vidtag", dirs_exist_ok=True)
-    card = {
-        "kind": KIND,
-        "format": FORMAT,
-        **{name: config.as_dict(getattr(params, name)) for name in SECTIONS},
-        "mode": mode,
-        "imagery": None if images is None else str(images),
-        "made_from": dict(provenance or {}),
-    }
-    stage.write_text(folder / "bundle.json", json.dumps(card, indent=1) + "\n")
+    imagery = None if images is None else str(images)
+    bundle.write(folder, FORM, params, provenance, mode=mode, imagery=imagery)
 
 
 @dataclass(frozen=True)
-class Matcher:
+class GamaLocator:
     """A bundle in memory, ready to locate videos among its tiles."""
 
+    gives: ClassVar[type[Answer]] = LocatedTrack
     folder: Path
     """The bundle."""
     settings: config.Gama
@@ -118,42 +108,54 @@ class Matcher:
     """Where the imagery lies; None for Flyover."""
 
     @classmethod
-    def load(cls, folder: Path) -> "Matcher":
-        """The matcher of a bundle; networks are read when they are needed.
+    def load(cls, folder: Path) -> "GamaLocator":
+        """The locator of a bundle; networks are read when they are needed.
 
         Raises:
             ValueError: the folder is no such bundle, one of another format, or its imagery is gone.
         """
-        if bundle.kind(folder) != KIND:
-            raise ValueError(f"{folder}: this model gives {bundle.kind(folder)}, not {KIND}")
-        path = folder / "bundle.json"
-        card = json.loads(path.read_text())
-        if card.get("format") != FORMAT:
-            raise ValueError(f"{path}: format {card.get('format')!r}; this vidtag reads {FORMAT}")
-        images = None if card["imagery"] is None else Path(card["imagery"])
+        return cls.of(bundle.read(folder))
+
+    @classmethod
+    def of(cls, card: bundle.Card) -> "GamaLocator":
+        """The locator of the bundle with this card.
+
+        Raises:
+            ValueError: it is of another kind or format, or its imagery is gone.
+        """
+        card.check(FORM)
+        given = card.values["imagery"]
+        images = None if given is None else Path(given)
         if images is not None and not images.is_dir():
             raise ValueError(
-                f"{path}: the aerial imagery is gone from {images}; put it back, or write there "
-                "as `imagery` where it lies now"
+                f"{card.path}: the aerial imagery is gone from {images}; put it back, or write "
+                "there as `imagery` where it lies now"
             )
-        where = str(path)
         return cls(
-            folder,
-            config.parse(config.Gama, card["gama"], where),
-            config.parse(config.Screening, card["screening"], where),
-            config.parse(config.Heading, card["heading"], where),
-            config.parse(config.Fusion, card["fusion"], where),
-            config.parse(config.Evaluation, card["evaluation"], where),
-            card["mode"],
+            card.folder,
+            card.section("gama", config.Gama),
+            card.section("screening", config.Screening),
+            card.section("heading", config.Heading),
+            card.section("fusion", config.Fusion),
+            card.section("evaluation", config.Evaluation),
+            card.values["mode"],
             images,
         )
+
+    def rate(self, frames_per_second: float | None) -> float:
+        """Frames of a video that are looked at each second: as asked for, else as in training.
+
+        Raises:
+            ValueError: it is not positive.
+        """
+        return locator.rate(frames_per_second, self.settings.frames_per_second)
 
     def locate(
         self,
         asked: Path | Recording,
         frames_per_second: float | None = None,
         progress: Progress | None = None,
-    ) -> Track:
+    ) -> LocatedTrack:
         """The track of a video: the likeliest way through tiles, a position a second.
 
         Initial positions are the middles of the tiles that the flat search finds in the whole
@@ -171,11 +173,11 @@ class Matcher:
             ValueError: the video is shorter than a clip, `frames_per_second` is not positive, or
                 pictures are asked for, which have no clips.
         """
-        seen = recording.opened(asked)
+        fps, seen = self.rate(frames_per_second), recording.opened(asked)
         if not isinstance(seen, Video):
             raise ValueError(f"{seen.path}: GAMa looks at clips of videos; photos have none")
         video_path = seen.path
-        time_s_T, vectors = self._clips(video_path, frames_per_second, progress)
+        time_s_T, vectors = self._clips(video_path, fps, progress)
         first_T = np.asarray(aerial_gallery.search(vectors[0], self.tiles_ME, 1)[1][:, 0].cpu())
         region_K = self._regions(first_T)
         rows_R = aerial_gallery.reduced(self.tiles, self.regions, list(self.regions.ids[region_K]))
@@ -188,24 +190,25 @@ class Matcher:
             vidtag.opinion(video_path, time_s_T, mass) if vidtag else None,
         )
         _, way = list(self.guide.ways(clips, rows_R).values())[-1]
-        return Track(
+        return LocatedTrack(
             clip=seen.name,
             time_s=time_s_T,
             latlon_T2=way.latlon_T2,
             initial_latlon_T2=self.tiles.latlon_G2[first_T],
             score_T=way.marginals_TK[np.arange(len(time_s_T)), way.path_T].clip(0, 1),
             start=recording.start(seen),
+            mode=self.mode,
+            max_speed_kmh=self.evaluation.max_speed_kmh,
         )
 
     def _clips(
-        self, path: Path, frames_per_second: float | None, progress: Progress | None = None
+        self, path: Path, fps: float, progress: Progress | None = None
     ) -> tuple[NDArray[np.float64], list[Tensor]]:
         """Times (T,) of the clips at the whole seconds of a video, and their unit vectors (T, E).
 
         The latter by GAMa-Net, and by the network of turned tiles.
         """
         settings = self.settings
-        fps = frames_per_second or settings.frames_per_second
         shape = ClipShape(fps, settings.frames_per_clip, settings.stride)
         time_s_T = video.sample_times(path, fps)
         if len(time_s_T) < shape.span:
@@ -268,9 +271,13 @@ class Matcher:
         return embedding.read_gama(self.folder / "heading").to(_device())
 
     @cached_property
-    def vidtag(self) -> vidtag_locator.Predictor | None:
+    def vidtag(self) -> vidtag_locator.VidtagLocator | None:
         """VidTAG, if the bundle has one."""
-        return vidtag_locator.Predictor.load(self.folder / "vidtag") if self.fusion.bundle else None
+        return (
+            vidtag_locator.VidtagLocator.load(self.folder / "vidtag")
+            if self.fusion.bundle
+            else None
+        )
 
     @cached_property
     def guide(self) -> tile_tracks.Guide:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vidtag_ml.models.gama.evaluate_tracks import Beyond
     from vidtag_ml.models.gama.network import GAMaNet
     from vidtag_ml.models.gps_retrieval.locate import Opinion
-    from vidtag_ml.models.vidtag.locator import Predictor
+    from vidtag_ml.models.vidtag.locator import VidtagLocator
 
 
 DAY = "train_day.list"
@@ -129,7 +129,7 @@ def evaluate_gama(root: Path, params: config.Params, split: str = "test") -> boo
         from vidtag_ml.models.vidtag import locator as vidtag_locator
 
         turner, fused = embedding.read_gama(at.model("heading")), _fused(at, params)
-        vidtag = None if fused is None else vidtag_locator.Predictor.load(fused)
+        vidtag = None if fused is None else vidtag_locator.VidtagLocator.load(fused)
         report = evaluate.evaluate_gama(
             at.model("gama"), at.model("screening"), drives(at, params, split), world(at, params),
             params, split, beyond(at, params, turner, vidtag),
@@ -232,7 +232,7 @@ def bundle(root: Path, params: config.Params) -> bool:
 
 
 def beyond(
-    at: Layout, params: config.Params, turner: "GAMaNet", vidtag: "Predictor | None"
+    at: Layout, params: config.Params, turner: "GAMaNet", vidtag: "VidtagLocator | None"
 ) -> "Beyond":
     """What leads the ways of a workspace's videos: speed limits, turned tiles, VidTAG's opinion."""
     from vidtag_ml.dataset import tables

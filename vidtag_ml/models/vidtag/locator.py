@@ -5,40 +5,34 @@ a workspace nor a registry. `vidtag locate` and the model in MLflow both are thi
 
 Belongs here: writing and reading bundles, locating a video. Does not belong here: decoding videos
 (media/video.py), the way from features to positions (models/gps_retrieval/locate.py), track files
-(earth/track_files.py). Shape legend: T frames, V views, D features, G gallery entries, E common
-space, 2 = (lat, lon) in degrees.
+(models/located.py). Shape legend: T frames, V views, D features, G gallery entries, E common space,
+2 = (lat, lon) in degrees.
 """
 
-import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vidtag_ml import config
-from vidtag_ml.earth.track_files import write_csv, write_geojson, write_gpx, write_kml
-from vidtag_ml.earth.tracks import Track
 from vidtag_ml.encoders.frames import FrameEncoder
 from vidtag_ml.features import extraction
-from vidtag_ml.models import bundle, networks, recording
+from vidtag_ml.models import bundle, locator, networks, recording
 from vidtag_ml.models.gps_retrieval import embedding as gallery_embedding
 from vidtag_ml.models.gps_retrieval import network as geo_models
 from vidtag_ml.models.gps_retrieval.locate import Opinion, locate, opinion
+from vidtag_ml.models.located import LocatedTrack
+from vidtag_ml.models.locator import Answer, Progress
 from vidtag_ml.models.recording import Recording
 from vidtag_ml.retrieval import embeddings, gallery, index
-from vidtag_ml.workflow import stage
 
-Progress = Callable[[int, int], None]
-"""Called with the frames of a recording that are done, and those to do."""
-
-FORMAT = 2
-"""Stored in each bundle; another number means that this code cannot read it."""
+FORM = bundle.Form("tracks", 2, ("features", "evaluation"), ("mode",))
 _EMBEDDINGS = "gallery.safetensors"
 
 
@@ -73,45 +67,12 @@ def write_bundle(
             shutil.copy(encoders_dir / f"{name}.{kind}", folder / "encoders")
     points = gallery.read(folder / "gallery")
     gallery_embedding.write(model, points.latlon_G2, folder / _EMBEDDINGS)
-    card = {
-        "format": FORMAT,
-        "features": config.as_dict(params.features),
-        "evaluation": config.as_dict(params.evaluation),
-        "mode": mode,
-        "made_from": dict(provenance or {}),
-    }
-    stage.write_text(folder / "bundle.json", json.dumps(card, indent=1) + "\n")
+    bundle.write(folder, FORM, params, provenance, mode=mode)
 
 
 def _not_weights(_folder: str, names: list[str]) -> list[str]:
     """Loss curves and checkpoints lie beside a model, but are no part of it."""
     return [n for n in names if not n.endswith((".json", ".safetensors", ".parquet"))]
-
-
-def write_files(
-    track: Track,
-    folder: Path,
-    name: str = "track",
-    truth_T2: np.ndarray | None = None,
-    note: str = "",
-) -> list[Path]:
-    """Writes a track as NAME.gpx, .geojson, .kml, .csv and .png; returns the paths.
-
-    Args:
-        track: what was located.
-        folder: made if need be.
-        name: of the files.
-        truth_T2: true positions, drawn beside the track if they are known.
-        note: what the picture says of these.
-    """
-    from vidtag_ml.plots import maps
-
-    paths = [folder / f"{name}.{kind}" for kind in ("gpx", "geojson", "kml", "csv", "png")]
-    for path, write in zip(paths, (write_gpx, write_geojson, write_kml, write_csv), strict=False):
-        write(track, path)
-    with stage.replacing(paths[-1]) as aside:
-        maps.track_map(track, truth_T2, aside, note)
-    return paths
 
 
 def encoded(
@@ -132,9 +93,10 @@ def encoded(
 
 
 @dataclass(frozen=True)
-class Predictor:
+class VidtagLocator:
     """A bundle in memory, ready to locate videos."""
 
+    gives: ClassVar[type[Answer]] = LocatedTrack
     folder: Path
     """The bundle."""
     settings: config.Features
@@ -145,28 +107,43 @@ class Predictor:
     """How the clips moved that the model was trained on."""
 
     @classmethod
-    def load(cls, folder: Path) -> "Predictor":
-        """The predictor of a bundle; networks are read when they are needed.
+    def load(cls, folder: Path) -> "VidtagLocator":
+        """The locator of a bundle; networks are read when they are needed.
 
         Raises:
-            ValueError: the folder is no bundle, or one of another format.
+            ValueError: the folder is no such bundle, or one of another format.
         """
-        if bundle.kind(folder) != "tracks":
-            raise ValueError(f"{folder}: this model gives {bundle.kind(folder)}, not tracks")
-        path = folder / "bundle.json"
-        card = json.loads(path.read_text())
-        if card.get("format") != FORMAT:
-            raise ValueError(f"{path}: format {card.get('format')!r}; this vidtag reads {FORMAT}")
-        settings = config.parse(config.Features, card["features"], str(path))
-        evaluation = config.parse(config.Evaluation, card["evaluation"], str(path))
-        return cls(folder, settings, evaluation, card["mode"])
+        return cls.of(bundle.read(folder))
+
+    @classmethod
+    def of(cls, card: bundle.Card) -> "VidtagLocator":
+        """The locator of the bundle with this card.
+
+        Raises:
+            ValueError: it is of another kind or format.
+        """
+        card.check(FORM)
+        return cls(
+            card.folder,
+            card.section("features", config.Features),
+            card.section("evaluation", config.Evaluation),
+            card.values["mode"],
+        )
+
+    def rate(self, frames_per_second: float | None) -> float:
+        """Frames of a video that are looked at each second: as asked for, else as in training.
+
+        Raises:
+            ValueError: it is not positive.
+        """
+        return locator.rate(frames_per_second, self.settings.frames_per_second)
 
     def locate(
         self,
         asked: Path | Recording,
         frames_per_second: float | None = None,
         progress: Progress | None = None,
-    ) -> Track:
+    ) -> LocatedTrack:
         """The track of a video, or of pictures that follow each other.
 
         Args:
@@ -179,7 +156,7 @@ class Predictor:
             ValueError: `frames_per_second` is not positive, or the folder is not of pictures.
         """
         seen = recording.opened(asked)
-        time_s = seen.times(frames_per_second or self.settings.frames_per_second)
+        time_s = seen.times(self.rate(frames_per_second))
         located = locate(
             self.model,
             encoded(self.encoders, self.settings, seen, time_s, progress),
@@ -188,13 +165,15 @@ class Predictor:
             self.evaluation,
             self.evaluation.max_speed_kmh[self.mode],
         )
-        return Track(
+        return LocatedTrack(
             clip=seen.name,
             time_s=time_s,
             latlon_T2=located.latlon_T2,
             initial_latlon_T2=located.initial_latlon_T2,
             score_T=located.score_T,
             start=recording.start(seen),
+            mode=self.mode,
+            max_speed_kmh=self.evaluation.max_speed_kmh,
         )
 
     def opinion(self, video_path: Path, time_s: np.ndarray, mass: float) -> Opinion:

@@ -29,7 +29,7 @@ SPEC = replace(
 
 @pytest.fixture(scope="module")
 def guesser(made):
-    return cityguessr_locator.Guesser.load(made / "out" / "guess_bundle")
+    return cityguessr_locator.CityGuessrLocator.load(made / "out" / "guess_bundle")
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,10 @@ def test_videomae_learns_from_pixels_and_locates_as_it_is_evaluated(copy):
     assert cityguessr_stages.cityguessr(copy, params)
     assert cityguessr_stages.evaluate_cityguessr(copy, params)
     assert cityguessr_stages.guess_bundle(copy, params)
-    guesser = cityguessr_locator.Guesser.load(copy / "out" / "guess_bundle")
+    guesser = cityguessr_locator.CityGuessrLocator.load(copy / "out" / "guess_bundle")
     assert_places_are_the_evaluated_ones(guesser, copy)
+    with pytest.raises(ValueError, match=r"frames_per_second is 5, .*every 2th frame"):
+        guesser.locate(copy / "any.mp4", 5.0)
     after = guesser.model.backbone.state_dict()
     assert any(not torch.equal(after[k], value.float()) for k, value in before.items())
     assert list((copy / "out" / "guess_bundle" / "encoders").iterdir()) == []
@@ -103,8 +105,8 @@ def test_frames_are_cut_as_in_training(copy, video):
     params = replace(params, features=replace(params.features, views="ten"))
     features_stages.features(copy, params)
     cityguessr_stages.guess_bundle(copy, params)
-    guesser = cityguessr_locator.Guesser.load(copy / "out" / "guess_bundle")
-    seen, _, time = guesser._seen(recording.Video(video), None)
+    guesser = cityguessr_locator.CityGuessrLocator.load(copy / "out" / "guess_bundle")
+    seen, _, time = guesser._seen(recording.Video(video), guesser.rate(None))
     store = feature_store.FeatureStore.open(layout.of(copy, params).features)
     cached = cityguessr_data.CachedVideos(store, [video.stem], params.cityguessr.frames_per_clip)
     wanted, _, wanted_time = cached.seen(np.array([0]), None)
@@ -142,14 +144,16 @@ def test_probabilities_are_calibrated_by_the_stored_temperatures(made, video, pl
     file = moved / "model" / "model.safetensors"
     state = load_file(file)
     save_file({**state, "temperatures": torch.full((4, 4), 1e6, dtype=torch.float64)}, file)
-    found = cityguessr_locator.Guesser.load(moved).locate(video)
-    num = len(cityguessr_locator.Guesser.load(moved).hierarchy.places)
+    found = cityguessr_locator.CityGuessrLocator.load(moved).locate(video)
+    num = len(cityguessr_locator.CityGuessrLocator.load(moved).hierarchy.places)
     assert found.candidates["city"][0][1] == pytest.approx(1 / num, abs=1e-3)
     assert place.candidates["city"][0][1] != pytest.approx(1 / num, abs=1e-3)
 
 
 def test_bundle_needs_nothing_outside_itself(made, video, place, tmp_path):
-    assert cityguessr_locator.Guesser.load(bundle_of(made, tmp_path)).locate(video) == place
+    assert (
+        cityguessr_locator.CityGuessrLocator.load(bundle_of(made, tmp_path)).locate(video) == place
+    )
     card = json.loads((tmp_path / "moved bundle" / "bundle.json").read_text())
     assert card["made_from"]["dataset"] == "flyover"
     kinds = {path.suffix for path in (tmp_path / "moved bundle").rglob("*") if path.is_file()}
@@ -157,7 +161,7 @@ def test_bundle_needs_nothing_outside_itself(made, video, place, tmp_path):
 
 
 def test_files_of_a_place_are_all_written(place, tmp_path):
-    paths = cityguessr_locator.write_files(place, tmp_path / "new folder", "flight")
+    paths = place.write(tmp_path / "new folder", "flight")
     assert [path.name for path in paths] == ["flight.json", "flight.png"]
     assert json.loads(paths[0].read_text()) == json.loads(json.dumps(place.as_json()))
     assert paths[1].read_bytes().startswith(b"\x89PNG")
@@ -172,16 +176,19 @@ def test_table_of_a_place_is_one_row(place):
 
 def test_bundles_of_tracks_and_of_places_are_not_mistaken_for_each_other(made):
     bundles = made / "out"
-    assert [bundle.kind(bundles / n) for n in ("bundle", "guess_bundle")] == ["tracks", "places"]
+    assert [bundle.read(bundles / n).kind for n in ("bundle", "guess_bundle")] == [
+        "tracks",
+        "places",
+    ]
     with pytest.raises(ValueError, match="guess_bundle: this model gives places, not tracks"):
-        vidtag_locator.Predictor.load(bundles / "guess_bundle")
+        vidtag_locator.VidtagLocator.load(bundles / "guess_bundle")
     with pytest.raises(ValueError, match="bundle: this model gives tracks, not places"):
-        cityguessr_locator.Guesser.load(bundles / "bundle")
+        cityguessr_locator.CityGuessrLocator.load(bundles / "bundle")
 
 
 def test_what_is_no_bundle_of_this_format_is_refused(made, tmp_path):
     with pytest.raises(ValueError, match=r"bundle\.json"):
-        cityguessr_locator.Guesser.load(tmp_path)
+        cityguessr_locator.CityGuessrLocator.load(tmp_path)
     (tmp_path / "bundle.json").write_text('{"kind": "places", "format": 99}')
     with pytest.raises(ValueError, match="format 99"):
-        cityguessr_locator.Guesser.load(tmp_path)
+        cityguessr_locator.CityGuessrLocator.load(tmp_path)

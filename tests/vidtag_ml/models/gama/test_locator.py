@@ -15,7 +15,7 @@ from vidtag_ml.models.gama import embedding as gama_embedding
 from vidtag_ml.models.gama import locator as gama_locator
 from vidtag_ml.models.gama import stages as gama_stages
 from vidtag_ml.models.gama import tile_tracks
-from vidtag_ml.models.gama.locator import Matcher
+from vidtag_ml.models.gama.locator import GamaLocator
 from vidtag_ml.models.vidtag import locator as vidtag_locator
 from vidtag_ml.workflow import layout
 
@@ -26,7 +26,7 @@ def located(made_gama):
     root, params = made_gama
     at = layout.of(root, params)
     drive = gama_stages.drives(at, params, "test")[0]
-    return params, at, Matcher.load(at.aerial_bundle), drive
+    return params, at, GamaLocator.load(at.aerial_bundle), drive
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_clips_are_embedded_as_in_the_evaluation(located):
     params, at, matcher, drive = located
     world = gama_stages.world(at, params)
     seen = gama_embedding.clips_seen([drive], world.footage, params.gama)
-    _, found = matcher._clips(video(located), None)
+    _, found = matcher._clips(video(located), matcher.rate(None))
     for name, vectors in zip(("gama", "heading"), found, strict=True):
         model = gama_embedding.read_gama(at.model(name))
         wanted = gama_embedding.embed_clips(model, params.gama, seen, [drive], world.footage)
@@ -72,7 +72,7 @@ def test_clips_are_embedded_as_in_the_evaluation(located):
 
 def test_the_track_is_the_last_way_through_the_kept_regions(located, track):
     matcher = located[2]
-    time_s, (clips_NE, turned_NE) = matcher._clips(video(located), None)
+    time_s, (clips_NE, turned_NE) = matcher._clips(video(located), matcher.rate(None))
     first = (clips_NE @ matcher.tiles_ME.float().T).argmax(1)
     kept = [str(name) for name in matcher.regions.ids[matcher._regions(first.numpy())]]
     rows = aerial_gallery.reduced(matcher.tiles, matcher.regions, kept)
@@ -108,7 +108,7 @@ def test_a_video_shorter_than_a_clip_is_refused(located):
 )
 def test_what_cannot_be_used_is_refused_in_one_sentence(moved, values, message):
     with pytest.raises(ValueError, match=message):
-        Matcher.load(change(moved, **values))
+        GamaLocator.load(change(moved, **values))
 
 
 def test_pictures_come_from_the_folder_that_the_card_names(located, moved, tmp_path, monkeypatch):
@@ -120,7 +120,7 @@ def test_pictures_come_from_the_folder_that_the_card_names(located, moved, tmp_p
         return real(areas, rows, size, heading_deg=heading_deg)
 
     monkeypatch.setattr(gama_locator.aerial_pictures, "pixels", pixels)
-    Matcher.load(change(moved, imagery=str(tmp_path))).locate(video(located))
+    GamaLocator.load(change(moved, imagery=str(tmp_path))).locate(video(located))
     assert set(asked) == {tmp_path}
 
 
@@ -132,10 +132,10 @@ def test_nothing_is_bundled_again(located):
 def test_bundles_of_every_kind_are_loaded_by_what_they_are(located, made):
     kinds = [located[1].aerial_bundle, made / "out" / "guess_bundle", made / "out" / "bundle"]
     assert [type(registry.load(kind)).__name__ for kind in kinds] == [
-        "Matcher", "Guesser", "Predictor"
+        "GamaLocator", "CityGuessrLocator", "VidtagLocator"
     ]  # fmt: skip
     with pytest.raises(ValueError, match="gives aerial, not tracks"):
-        vidtag_locator.Predictor.load(kinds[0])
+        vidtag_locator.VidtagLocator.load(kinds[0])
 
 
 def test_photos_have_no_clips_to_match(located, photographed, tmp_path):

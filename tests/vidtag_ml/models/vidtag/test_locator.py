@@ -14,7 +14,7 @@ from vidtag_ml.models.vidtag import locator as vidtag_locator
 
 @pytest.fixture(scope="module")
 def predictor(made):
-    return vidtag_locator.Predictor.load(made / "out" / "bundle")
+    return vidtag_locator.VidtagLocator.load(made / "out" / "bundle")
 
 
 def test_located_track_is_the_evaluated_one(made, predictor):
@@ -52,7 +52,7 @@ def test_bundle_says_what_it_was_made_from(made):
 def test_bundle_needs_nothing_outside_itself(made, predictor, tmp_path):
     moved = shutil.copytree(made / "out" / "bundle", tmp_path / "moved bundle")
     video = next((made / "data" / "flyover" / "videos").glob("*.mp4"))
-    here, there = predictor.locate(video), vidtag_locator.Predictor.load(moved).locate(video)
+    here, there = predictor.locate(video), vidtag_locator.VidtagLocator.load(moved).locate(video)
     np.testing.assert_array_equal(here.latlon_T2, there.latlon_T2)
 
 
@@ -63,19 +63,19 @@ def test_bundle_carries_no_checkpoints_or_curves(made):
 
 def test_folder_that_is_no_bundle_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"bundle\.json"):
-        vidtag_locator.Predictor.load(tmp_path)
+        vidtag_locator.VidtagLocator.load(tmp_path)
 
 
 def test_bundle_of_another_format_is_refused(made, tmp_path):
     moved = shutil.copytree(made / "out" / "bundle", tmp_path / "bundle")
     (moved / "bundle.json").write_text('{"format": 99}')
     with pytest.raises(ValueError, match="format 99"):
-        vidtag_locator.Predictor.load(moved)
+        vidtag_locator.VidtagLocator.load(moved)
 
 
 def test_files_of_a_track_are_all_written(made, predictor, tmp_path):
     video = next((made / "data" / "flyover" / "videos").glob("*.mp4"))
-    paths = vidtag_locator.write_files(predictor.locate(video), tmp_path / "new folder", "flight")
+    paths = predictor.locate(video).write(tmp_path / "new folder", "flight")
     assert [path.name for path in paths] == [
         f"flight.{kind}" for kind in ("gpx", "geojson", "kml", "csv", "png")
     ]

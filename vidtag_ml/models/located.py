@@ -1,0 +1,114 @@
+"""Located tracks: the answer of each system that gives tracks.
+
+Belongs here: a located track beside what the recording itself says, as JSON and in every format.
+Does not belong here: tracks themselves (earth/tracks.py), the formats (earth/track_files.py), what
+a receiver says (measured.py), locating (each system's locator.py). Shape legend: T frames, 2 =
+(lat, lon) in degrees.
+"""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from vidtag_ml.earth import sphere
+from vidtag_ml.earth.track_files import write_csv, write_geojson, write_gpx, write_kml
+from vidtag_ml.earth.tracks import Track, iso_8601
+from vidtag_ml.models.measured import HELD, Measured, measured
+from vidtag_ml.models.recording import Began, Recording
+from vidtag_ml.workflow import stage
+
+UNTIMED = "no recording time known: times are from the start"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocatedTrack(Track):
+    """A track that a model found, and what its recording says itself."""
+
+    noun: ClassVar[str] = "track"
+    timed: ClassVar[bool] = True
+    mode: str
+    """How the clips moved that the model was trained on."""
+    max_speed_kmh: Mapping[str, float]
+    """Limit by mode, above which a measured position is not believed."""
+    began: Began | None = None
+    """When time 0 was, and who says so."""
+    gps: Measured | None = None
+    """What the recording's own receiver says."""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What was assumed about it, a sentence each."""
+        said = self.gps.told if self.gps else ()
+        return said if self.began else (*said, UNTIMED)
+
+    def beside(self, seen: Recording, began: Began | None) -> "LocatedTrack":
+        """The track with when its recording began, and what its receiver says of where it was.
+
+        Args:
+            seen: what was located.
+            began: when it began, whatever it says itself; None = as it says.
+        """
+        gps = measured(seen, self.time_s, self.mode, self.max_speed_kmh)
+        began = began or (gps and gps.began) or seen.began
+        start = began.moment if began else None
+        return dataclasses.replace(self, start=start, began=began, gps=gps)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values: the points, when they were, how far they are from the receiver's."""
+        began, points = self.began, self.table().to_dict("records")
+        if began:
+            for point in points:
+                point["time"] = iso_8601(began.moment + dt.timedelta(seconds=point["time_s"]))
+        return {
+            "start_time": iso_8601(began.moment) if began else None,
+            "start_time_from": began.source if began else None,
+            "track": points,
+            **(_against(self.latlon_T2, self.gps) if self.gps else {}),
+        }
+
+    def write(self, folder: Path, name: str) -> list[Path]:
+        """Writes NAME.gpx, .geojson, .kml, .csv and .png; returns the paths."""
+        truth_T2 = self.gps.latlon_T2 if self.gps else None
+        return write_files(self, folder, name, truth_T2, HELD if self.gps and self.gps.held else "")
+
+
+def write_files(
+    track: Track,
+    folder: Path,
+    name: str = "track",
+    truth_T2: np.ndarray | None = None,
+    note: str = "",
+) -> list[Path]:
+    """Writes a track as NAME.gpx, .geojson, .kml, .csv and .png; returns the paths.
+
+    Args:
+        track: what was located.
+        folder: made if need be.
+        name: of the files.
+        truth_T2: true positions, drawn beside the track if they are known.
+        note: what the picture says of these.
+    """
+    from vidtag_ml.plots import maps
+
+    paths = [folder / f"{name}.{kind}" for kind in ("gpx", "geojson", "kml", "csv", "png")]
+    for path, write in zip(paths, (write_gpx, write_geojson, write_kml, write_csv), strict=False):
+        write(track, path)
+    with stage.replacing(paths[-1]) as aside:
+        maps.track_map(track, truth_T2, aside, note)
+    return paths
+
+
+def _against(latlon_T2: np.ndarray, gps: Measured) -> dict[str, Any]:
+    """What a recording's own receiver measured, and how far a track is from that."""
+    facts = {"source": gps.source, "num_fixes": gps.num_fixes, "num_dropped": gps.num_dropped}
+    if gps.latlon_T2 is None:
+        return {"gps": facts}
+    errors_km = sphere.great_circle_km(latlon_T2, gps.latlon_T2)
+    true = [None if np.isnan(p).any() else p.tolist() for p in gps.latlon_T2]
+    error_km = float(np.nanmedian(errors_km))
+    return {"gps": facts, "measured": true, "median_error_km": error_km}
