@@ -20,7 +20,7 @@ WIDTHS = {"flyover_clip": 256, "flyover_dino": 512}
 FOREIGN = (
     "dagster", "great_expectations", "huggingface_hub", "lightning_fabric", "mlflow", "open_clip",
     "pytorch_lightning", "sklearn", "sqlalchemy", "timm", "torchmetrics", "torchvision",
-    "transformers", "vidtag_ml.workflow.inputs", "vidtag_ml.models.fit",
+    "transformers", "vidtag_ml.models.fit",
 )  # fmt: skip
 """What a track needs nothing of."""
 ASK = """

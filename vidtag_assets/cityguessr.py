@@ -7,27 +7,22 @@ registration.py), what deciding means (gate.py).
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from vidtag_assets import factory, provenance, registration, registry
+from vidtag_assets import factory, gate, registration, registry
 from vidtag_assets.dataset import clips, hierarchy
-from vidtag_assets.factory import run_of
 from vidtag_assets.features import frame_features
 from vidtag_assets.metadata import OWNERS, picture, preview
-from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
-from vidtag_ml import config
+from vidtag_assets.registration import Champion, Registered
+from vidtag_assets.resources import ParamsFile, Tracking, Workspace
 from vidtag_ml.dataset.hierarchy import Hierarchy
 from vidtag_ml.models.cityguessr import stages as cityguessr_stages
-from vidtag_ml.workflow import code_key, inputs, layout, stage
-from vidtag_ml.workflow.layout import Layout
+from vidtag_ml.models.cityguessr.system import SYSTEM
+from vidtag_ml.workflow import code_key, inputs
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
-
-    from vidtag_assets.gate import Verdict
     from vidtag_ml.models.cityguessr.evaluate import PlaceReport
 
 
@@ -89,19 +84,34 @@ def cityguessr_evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.M
     )
 
 
-@dg.asset(
-    deps=[cityguessr_model, cityguessr_evaluation],
-    group_name="registry",
-    kinds={"mlflow"},
-    owners=OWNERS,
+def _anew(champion: Champion) -> "PlaceReport | None":
+    """With its own classes, on the features of its own encoders."""
+    from vidtag_ml.models.cityguessr import evaluate as cityguessr_evaluate
+    from vidtag_ml.models.cityguessr import inference
+    from vidtag_ml.models.cityguessr.locator import CityGuessrLocator
+
+    if not registration.same_encoders(REGISTERED, champion):
+        return None
+    at, params = champion.at, champion.params
+    model = inference.load(champion.bundle / "model")
+    own = Hierarchy.of_rows(model.sizes.places)
+    sources = dataclasses.replace(cityguessr_stages.guess_sources(at, params), hierarchy=own)
+    settings = CityGuessrLocator.load(champion.bundle).settings
+    draws = params.evaluation.bootstrap_draws
+    return cityguessr_evaluate.report_on(model, settings, sources, "val", draws)
+
+
+REGISTERED = Registered(
+    SYSTEM,
+    gate.PLACES,
+    lambda report, _at, _params: [gate.over_prior(report)],
+    _anew,
+    recorded=("clips", "hierarchy", "gallery"),
+    searched=False,
 )
-def registered_cityguessr(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
-    params_file: ParamsFile,
-    dvc: Dvc,
-    tracking: Tracking,
-) -> dg.MaterializeResult:
+registered_cityguessr = registration.registration_asset(
+    REGISTERED,
+    [cityguessr_model, cityguessr_evaluation],
     """CityGuessr's bundle as a version in MLflow's registry, and the gate's verdict on it.
 
     It becomes `@challenger`, and `@champion` if it is right at more levels than the champion on the
@@ -110,17 +120,8 @@ def registered_cityguessr(
 
     **When it fails:** dvc.lock lacks an md5 (materialize clips, hierarchy and gps_gallery first),
     or the disk is full. Nothing is half registered: materialize again.
-    """
-    params = params_file.load()
-    version, new = bundle_and_register(workspace.path, params, dvc, tracking, context.run.run_id)
-    entry, verdict = decide(tracking, workspace.layout(params), params)
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(version.tags["bundle"]),
-        metadata={
-            **registration.about_version(tracking, version, new),
-            **registration.about_verdict(entry, verdict),
-        },
-    )
+    """,
+)
 
 
 @dg.asset_check(asset=hierarchy)
@@ -135,7 +136,7 @@ def class_ids_are_stable(
     from vidtag_ml.models import networks
 
     params = params_file.load()
-    name = registry.name_of(registry.PLACES, params)
+    name = registry.name_of("cityguessr", params)
     if registry.CHAMPION not in registry.aliases(tracking, name):
         return dg.AssetCheckResult(passed=True, description="there is no earlier version")
     bundle = registry.bundle_path(tracking, f"{name}@{registry.CHAMPION}")
@@ -167,82 +168,6 @@ def every_class_has_train_clips(
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{len(absent)} classes have no train clip: they will never be answered",
         metadata={"num_absent": len(absent), "absent": preview(absent, 20)},
-    )
-
-
-def bundle_and_register(
-    root: Path, params: config.Params, dvc: Dvc, tracking: Tracking, dagster_run: str
-) -> tuple["ModelVersion", bool]:
-    """The bundle of what is trained as a version, and whether that is new."""
-    cityguessr_stages.guess_bundle(root, params)
-    at = layout.of(root, params)
-    lineage = provenance.lineage(root, params, dvc, dagster_run)
-    run = run_of(tracking, at, registry.PLACES)
-    more = {"dvc.hierarchy": dvc.md5("hierarchy") or "", **({"run.cityguessr": run} if run else {})}
-    return register(tracking, at, params, lineage, more)
-
-
-def register(
-    tracking: Tracking,
-    at: Layout,
-    params: config.Params,
-    lineage: provenance.Lineage,
-    more: Mapping[str, str],
-) -> tuple["ModelVersion", bool]:
-    """The version of `out/guess_bundle` and whether it is new; it becomes the challenger."""
-    from vidtag_ml.models.cityguessr.evaluate import PlaceReport
-
-    return registration.enter(
-        tracking, registry.PLACES, at, params, lineage, more,
-        bundle=at.guess_bundle, read=PlaceReport.read,
-    )  # fmt: skip
-
-
-def decide(
-    tracking: Tracking, at: Layout, params: config.Params
-) -> "tuple[registry.Promotion, Verdict | None]":
-    """The gate's decision about the challenger, carried out and logged."""
-    from vidtag_assets import gate
-
-    asked = {
-        "least_clips": params.registry.least_clips,
-        "draws": params.evaluation.bootstrap_draws,
-    }
-
-    def judge(challenger: "ModelVersion", champion: int | None) -> "Verdict":
-        ours = registry.place_report(tracking, challenger, "val")
-        theirs = _champion_report(tracking, at, params, ours, champion) if champion else None
-        return gate.judge_places(ours, theirs, f"champion {champion}", **asked)
-
-    return registry.settle(tracking, registry.name_of(registry.PLACES, params), judge)
-
-
-def _champion_report(
-    tracking: Tracking, at: Layout, params: config.Params, ours: "PlaceReport", champion: int
-) -> "PlaceReport":
-    """The champion's report on the challenger's val clips.
-
-    The one it was registered with where that is of the same clips; else it is evaluated anew, with
-    its own classes, on the features of its own encoders: if these have changed, the old report is
-    all there is.
-    """
-    from vidtag_ml.models.cityguessr import evaluate as cityguessr_evaluate
-    from vidtag_ml.models.cityguessr import inference
-    from vidtag_ml.models.cityguessr import locator as bundles
-
-    name = f"{registry.name_of(registry.PLACES, params)}/{champion}"
-    theirs = registry.place_report(tracking, registry.resolve(tracking, name), "val")
-    bundle = registry.bundle_path(tracking, name)
-    same_clips = set(ours.per_clip["clip_id"]) == set(theirs.per_clip["clip_id"])
-    same_encoders = stage.digest(bundle / "encoders") == stage.digest(at.guess_bundle / "encoders")
-    if same_clips or not same_encoders:
-        return theirs
-    model = inference.load(bundle / "model")
-    own = Hierarchy.of_rows(model.sizes.places)
-    sources = dataclasses.replace(cityguessr_stages.guess_sources(at, params), hierarchy=own)
-    settings = bundles.CityGuessrLocator.load(bundle).settings
-    return cityguessr_evaluate.report_on(
-        model, settings, sources, "val", params.evaluation.bootstrap_draws
     )
 
 

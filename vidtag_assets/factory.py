@@ -81,7 +81,7 @@ def training_asset(
 
 def run_of(tracking: Tracking, at: Layout, name: str) -> str | None:
     """Id of the MLflow run that trained the weights which now lie in the workspace."""
-    weights = _folder(at, name) / WEIGHTS
+    weights = at.model(name) / WEIGHTS
     run = tracking.find(stage=name, weights=stage.digest(weights))
     return str(run.info.run_id) if run else None
 
@@ -118,7 +118,7 @@ def train(
         at_gallery = workspace.path / "data" / gallery
         lightning = logger.run_id if worked else None
         run_id = _log(name, params, at, at_gallery, lineage, tracking, lightning)
-    folder = _folder(at, name)
+    folder = at.model(name)
     weights = stage.digest(folder / WEIGHTS)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(weights),
@@ -145,7 +145,7 @@ def _log(
     """Completes the run that Lightning logged to; makes one for weights trained without MLflow."""
     import mlflow
 
-    folder = _folder(at, name)
+    folder = at.model(name)
     tags = {**lineage.tags(), "stage": name, "weights": stage.digest(folder / WEIGHTS)}
     with tracking.open(name, tags, run_id) as run:
         sections = {"model": params.model, name: getattr(params, name)}
@@ -160,11 +160,6 @@ def _log(
             mlflow.log_input(data, context="gallery")
         mlflow.log_artifact(str(folder / LOSSES))
         return str(run.info.run_id)
-
-
-def _folder(at: Layout, name: str) -> Path:
-    """Where the stage of that name puts its model."""
-    return at.model({"phase_two": "vidtag"}.get(name, name))
 
 
 def _draw_losses(name: str, table: Path, path: Path) -> None:

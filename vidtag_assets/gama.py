@@ -5,8 +5,8 @@ same ground (`fits`): elsewhere, as in the default params, these assets could no
 Dagster shows none, and the job `everything` needs no exception.
 
 Belongs here: assets aerial_gallery, gama_model, screening_model, heading_model, gama_evaluation,
-registered_gama. Does not belong here: what registering and deciding mean (registry.py, gate.py),
-tiles, training and search themselves (vidtag_ml).
+registered_gama. Does not belong here: what registering and deciding mean (registration.py,
+gate.py), tiles, training and search themselves (vidtag_ml).
 """
 
 import dataclasses
@@ -18,22 +18,21 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
-from vidtag_assets import factory, provenance, registration, registry
+from vidtag_assets import factory, gate, registration
 from vidtag_assets.dataset import clips
-from vidtag_assets.factory import run_of, training_asset
+from vidtag_assets.factory import training_asset
 from vidtag_assets.metadata import OWNERS, picture, preview
-from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
+from vidtag_assets.registration import Champion, Registered
+from vidtag_assets.resources import Dvc, ParamsFile, Workspace
 from vidtag_ml import config
 from vidtag_ml.aerial import stages as aerial_stages
 from vidtag_ml.models.gama import stages as gama_stages
-from vidtag_ml.workflow import code_key, inputs, layout
-from vidtag_ml.workflow.layout import Layout
+from vidtag_ml.models.gama.system import SYSTEM
+from vidtag_ml.workflow import code_key, inputs
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
     from pytorch_lightning.loggers import Logger
 
-    from vidtag_assets.gate import Verdict
     from vidtag_ml.models.report import Report
 
 
@@ -199,11 +198,11 @@ def gama_evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.Materia
     params = params_file.load()
     at = workspace.layout(params)
     worked = [gama_stages.evaluate_gama(workspace.path, params, s) for s in inputs.SPLITS]
-    reports = {s: Report.read(at.evaluation(registry.AERIAL, s)) for s in inputs.SPLITS}
+    reports = {s: Report.read(at.evaluation("gama", s)) for s in inputs.SPLITS}
     test, world = reports["test"], gama_stages.world(at, params)
     examples = test.tracks[:: max(1, len(test.tracks) // NUM_TRACKS)][:NUM_TRACKS]
     return dg.MaterializeResult(
-        data_version=factory.data_version(at, registry.AERIAL),
+        data_version=factory.data_version(at, "gama"),
         metadata={
             "answers": picture(
                 lambda path: gama_plots.answers(test, world, params.gama, NUM_QUERIES, path)
@@ -235,117 +234,22 @@ def _headline(summary: Mapping[str, Any]) -> dict[str, Any]:
     return found | {f"screening_{n}": summary[f"screening_{n}"] for n in names[:2]}
 
 
-@dg.asset(
-    deps=[gama_evaluation],
-    group_name="registry",
-    kinds={"mlflow"},
-    owners=OWNERS,
-)
-def registered_gama(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
-    params_file: ParamsFile,
-    dvc: Dvc,
-    tracking: Tracking,
-) -> dg.MaterializeResult:
-    """GAMa's bundle as a version in MLflow's registry, and the gate's verdict on it.
-
-    It becomes `@challenger`, and `@champion` if more clips of the same val videos get the right
-    tile than with the champion, beyond chance; it must always beat a tile at random, on enough
-    videos.
-    `vidtag locate VIDEO --model gama` uses the champion.
-
-    **When it fails:** DVC has no md5 of clips or aerial_gallery (materialize them first), or the
-    disk is full. Nothing is half registered: materialize again.
-    """
-    params = params_file.load()
-    version, new = bundle_and_register(workspace.path, params, dvc, tracking, context.run.run_id)
-    entry, verdict = decide(tracking, workspace.layout(params), params)
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(version.tags["bundle"]),
-        metadata={
-            **registration.about_version(tracking, version, new),
-            **registration.about_verdict(entry, verdict),
-        },
-    )
-
-
-def bundle_and_register(
-    root: Path, params: config.Params, dvc: Dvc, tracking: Tracking, dagster_run: str
-) -> tuple["ModelVersion", bool]:
-    """The bundle of what is trained as a version, and whether that is new."""
-    gama_stages.bundle(root, params)
-    at = layout.of(root, params)
-    lineage = provenance.lineage(root, params, dvc, dagster_run, GALLERY)
-    runs = {name: run_of(tracking, at, name) for name in ("gama", "screening", "heading")}
-    return register(tracking, at, params, lineage, {name: run for name, run in runs.items() if run})
-
-
-def register(
-    tracking: Tracking,
-    at: Layout,
-    params: config.Params,
-    lineage: provenance.Lineage,
-    runs: Mapping[str, str],
-) -> tuple["ModelVersion", bool]:
-    """The version of `out/aerial_bundle` and whether it is new; it becomes the challenger."""
-    from vidtag_ml.models.report import Report
-
-    if lineage.gallery is None:
-        raise ValueError(f"there is no data/{GALLERY}.dvc: materialize {GALLERY} first")
-    more = {
-        f"dvc.{GALLERY}": lineage.gallery,
-        **{f"run.{name}": run for name, run in runs.items()},
-    }
-    return registration.enter(
-        tracking, registry.AERIAL, at, params, lineage, more,
-        bundle=at.aerial_bundle, read=Report.read, gallery=(GALLERY, at.aerial_gallery),
-    )  # fmt: skip
-
-
-def decide(
-    tracking: Tracking, at: Layout, params: config.Params
-) -> "tuple[registry.Promotion, Verdict | None]":
-    """The gate's decision about the challenger, carried out and logged."""
-    from vidtag_assets import gate
-
-    asked = {
-        "least_clips": params.registry.least_clips,
-        "draws": params.evaluation.bootstrap_draws,
-    }
-
-    def judge(challenger: "ModelVersion", champion: int | None) -> "Verdict":
-        ours = registry.report(tracking, challenger, "val")
-        theirs = _champion_report(tracking, at, params, ours, champion) if champion else None
-        return gate.judge_tiles(ours, theirs, f"champion {champion}", **asked)
-
-    return registry.settle(tracking, registry.name_of(registry.AERIAL, params), judge)
-
-
-def _champion_report(
-    tracking: Tracking, at: Layout, params: config.Params, ours: "Report", champion: int
-) -> "Report":
-    """The champion's report on the challenger's val clips and gallery.
-
-    The one it was registered with where that fits; else its networks embed the gallery of today
-    and are evaluated anew, if they see frames of the size and rate that lie here: if these have
-    changed, the old report is all there is.
-    """
-    from vidtag_assets import gate
+def _anew(champion: Champion) -> "Report | None":
+    """Its networks embed the gallery of today, if they see frames of the size and rate of today."""
     from vidtag_ml.models.gama import embedding as gama_embedding
     from vidtag_ml.models.gama import evaluate as gama_evaluate
     from vidtag_ml.models.gama.locator import GamaLocator
 
-    name = f"{registry.name_of(registry.AERIAL, params)}/{champion}"
-    theirs = registry.report(tracking, registry.resolve(tracking, name), "val")
-    bundle = registry.bundle_path(tracking, name)
-    locator = GamaLocator.load(bundle)
+    at, params = champion.at, champion.params
+    locator = GamaLocator.load(champion.bundle)
     seen = [(s.frame_size, s.frames_per_second) for s in (locator.settings, params.gama)]
-    if gate.incomparable(ours, theirs) is None or seen[0] != seen[1]:
-        return theirs
+    if seen[0] != seen[1]:
+        return None
     world, drives = gama_stages.world(at, params), gama_stages.drives(at, params, "val")
     with tempfile.TemporaryDirectory() as folder:
-        gama, screening = gama_embedding.embed_anew(bundle, locator.settings, world, Path(folder))
+        gama, screening = gama_embedding.embed_anew(
+            champion.bundle, locator.settings, world, Path(folder)
+        )
         changed = dataclasses.replace(
             params,
             gama=locator.settings,
@@ -355,8 +259,33 @@ def _champion_report(
         )
         beyond = gama_stages.beyond(at, changed, locator.turner, locator.vidtag)
         return gama_evaluate.evaluate_gama(
-            gama, screening, drives, world, changed, "val", beyond, name
+            gama, screening, drives, world, changed, "val", beyond, champion.name
         )
+
+
+REGISTERED = Registered(
+    SYSTEM,
+    gate.TILES,
+    lambda report, _, params: [gate.over_chance(report, params.evaluation.bootstrap_draws)],
+    _anew,
+    recorded=("clips",),
+    added=(GALLERY,),
+    gallery=GALLERY,
+)
+registered_gama = registration.registration_asset(
+    REGISTERED,
+    [gama_evaluation],
+    """GAMa's bundle as a version in MLflow's registry, and the gate's verdict on it.
+
+    It becomes `@challenger`, and `@champion` if more clips of the same val videos get the right
+    tile than with the champion, beyond chance; it must always beat a tile at random, on enough
+    videos.
+    `vidtag locate VIDEO --model gama` uses the champion.
+
+    **When it fails:** DVC has no md5 of clips or aerial_gallery (materialize them first), or the
+    disk is full. Nothing is half registered: materialize again.
+    """,
+)
 
 
 def _imagery(workspace: Workspace, params: config.Params) -> Path | None:

@@ -63,17 +63,19 @@ def lineage(
     )
 
 
-def require(found: Lineage) -> None:
+def require(found: Lineage, gallery: str = "gallery") -> None:
     """Checks that a model made now could be traced.
 
     Raises:
-        ValueError: data or gallery have no DVC identity; names them.
+        ValueError: data or gallery, as DVC calls it, have no DVC identity; names them.
     """
-    for name in ("clips", "gallery"):
-        if getattr(found, name) is None:
+    for name, md5 in (("clips", found.clips), (gallery, found.gallery)):
+        if md5 is None and name in ("clips", "gallery"):
             raise ValueError(
                 f"dvc.lock has no md5 of {name}: materialize {name} first (or `dvc commit {name}`)"
             )
+        if md5 is None:
+            raise ValueError(f"there is no data/{name}.dvc: materialize {name} first")
 
 
 def params_digest(params: config.Params) -> str:

@@ -9,11 +9,12 @@ import datetime as dt
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vidtag_assets.registry_file import parse
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
+from vidtag_ml.models.registry import SYSTEMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,14 +22,13 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
     from vidtag_assets.gate import Verdict
-    from vidtag_ml.models.cityguessr.evaluate import PlaceReport
-    from vidtag_ml.models.report import Report
 
 
-NAME, PLACES, AERIAL = "vidtag", "cityguessr", "gama"
-KINDS = (NAME, PLACES, AERIAL)
-"""Kinds of models: what gives tracks, places, and tracks by aerial imagery. On Flyover Earth they
-are registered under these names, elsewhere under names that begin with them."""
+NAME = "vidtag"
+"""The system that `vidtag locate` uses if it is told no other."""
+KINDS = tuple(system.name for system in SYSTEMS.values() if system.bundling)
+"""Systems that are registered: on Flyover Earth under their names, elsewhere under names that begin
+with them."""
 KIND = "vidtag.kind"
 """Tag of a registered model: its kind. Those called as their kind were registered without it."""
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
@@ -130,18 +130,10 @@ def bundle_path(tracking: Tracking, model: str) -> Path:
     return bundle
 
 
-def report(tracking: Tracking, version: "ModelVersion", split: str) -> "Report":
-    """The evaluation report that a version was registered with."""
-    from vidtag_ml.models.report import Report
-
-    return Report.read(local(tracking, f"runs:/{version.run_id}/evaluation/{split}"))
-
-
-def place_report(tracking: Tracking, version: "ModelVersion", split: str) -> "PlaceReport":
-    """The report on places that a version was registered with."""
-    from vidtag_ml.models.cityguessr.evaluate import PlaceReport
-
-    return PlaceReport.read(local(tracking, f"runs:/{version.run_id}/evaluation/{split}"))
+def report(tracking: Tracking, version: "ModelVersion", split: str, kind: str = NAME) -> Any:
+    """The evaluation report that a version of this kind was registered with."""
+    folder = local(tracking, f"runs:/{version.run_id}/evaluation/{split}")
+    return SYSTEMS[kind].report(folder)
 
 
 def local(tracking: Tracking, uri: str) -> Path:

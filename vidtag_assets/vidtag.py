@@ -6,29 +6,26 @@ registration.py), what deciding means (gate.py).
 """
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 import pandas as pd
 
-from vidtag_assets import factory, provenance, registration, registry
-from vidtag_assets.factory import run_of
+from vidtag_assets import factory, gate, registration, registry
 from vidtag_assets.features import frame_features
 from vidtag_assets.gallery import gps_gallery
 from vidtag_assets.geoclip import geoclip_evaluation
 from vidtag_assets.metadata import OWNERS, preview
+from vidtag_assets.registration import Champion, Registered
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml import config
+from vidtag_ml.models.geoclip.system import SYSTEM as GEOCLIP
 from vidtag_ml.models.vidtag import stages as vidtag_stages
-from vidtag_ml.workflow import layout, stage
+from vidtag_ml.models.vidtag.system import SYSTEM
 from vidtag_ml.workflow.layout import Layout
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
-
-    from vidtag_assets.gate import Verdict
     from vidtag_ml.models.report import Report
 
 
@@ -55,6 +52,50 @@ phase_two_model = factory.training_asset(
 vidtag_evaluation = factory.evaluation_asset("vidtag", phase_two_model)
 
 
+def _floor(ours: "Report", at: Layout, params: config.Params) -> "list[gate.Statement]":
+    """The centre of the train fixes, and a train fix at random."""
+    from vidtag_ml.dataset import tables
+    from vidtag_ml.models import blind
+
+    train = tables.read(at.dataset).fixes_in("train")[["lat", "lon"]].dropna().to_numpy(float)
+    draws = params.evaluation.bootstrap_draws
+    return gate.over_blind(ours, blind.medians_km(ours, train), draws)
+
+
+def _anew(champion: Champion) -> "Report | None":
+    """On the features of its own encoders."""
+    from vidtag_ml.dataset import tables
+    from vidtag_ml.features.store import FeatureStore
+    from vidtag_ml.models import networks
+    from vidtag_ml.models.gps_retrieval import evaluate
+    from vidtag_ml.models.vidtag.locator import VidtagLocator
+    from vidtag_ml.retrieval import gallery
+
+    if not registration.same_encoders(REGISTERED, champion):
+        return None
+    at = champion.at
+    return evaluate.evaluate(
+        networks.load(champion.bundle / "model"),
+        gallery.read(at.gallery),
+        FeatureStore.open(at.features),
+        tables.read(at.dataset),
+        "val",
+        VidtagLocator.load(champion.bundle).evaluation,
+        champion.name,
+        max_gap_s=champion.params.clips.max_gap_s,
+    )
+
+
+REGISTERED = Registered(
+    SYSTEM,
+    gate.TRACKS,
+    _floor,
+    _anew,
+    recorded=("clips", "gallery"),
+    first=(GEOCLIP, "GeoCLIP"),
+)
+
+
 @dg.asset(
     deps=[phase_two_model, vidtag_evaluation, gps_gallery],
     group_name="registry",
@@ -76,8 +117,10 @@ def registered_model(
     **When it fails:** dvc.lock lacks an md5 (materialize clips and gps_gallery first), or the disk
     is full. Nothing is half registered: materialize again.
     """
-    params = params_file.load()
-    version, new = bundle_and_register(workspace.path, params, dvc, tracking, context.run.run_id)
+    params, run = params_file.load(), context.run.run_id
+    version, new = registration.bundle_and_register(
+        REGISTERED, workspace.path, params, dvc, tracking, run
+    )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version.tags["bundle"]),
         metadata=registration.about_version(tracking, version, new),
@@ -104,7 +147,7 @@ def champion_model(
     back: `vidtag rollback --reason ...`; to overrule the gate: `vidtag promote`.
     """
     params = params_file.load()
-    entry, verdict = decide(tracking, workspace.layout(params), params)
+    entry, verdict = registration.decide(REGISTERED, tracking, workspace.layout(params), params)
     log = pd.DataFrame(
         [dataclasses.asdict(line) for line in reversed(registry.history(workspace.path))]
     )
@@ -132,109 +175,3 @@ def challenger_beats_champion(params_file: ParamsFile, tracking: Tracking) -> dg
         description=past[-1].reason if past else None,
         metadata={"challenger": challenger or 0, "champion": champion or 0},
     )
-
-
-def bundle_and_register(
-    root: Path, params: config.Params, dvc: Dvc, tracking: Tracking, dagster_run: str
-) -> tuple["ModelVersion", bool]:
-    """The bundle of what is trained as a version, and whether that is new."""
-    vidtag_stages.bundle(root, params)
-    lineage = provenance.lineage(root, params, dvc, dagster_run)
-    at = layout.of(root, params)
-    runs = {name: run_of(tracking, at, name) for name in ("phase_one", "phase_two")}
-    return register(tracking, at, lineage, params, {name: run for name, run in runs.items() if run})
-
-
-def decide(
-    tracking: Tracking, at: Layout, params: config.Params
-) -> "tuple[registry.Promotion, Verdict | None]":
-    """The gate's decision about the challenger, carried out and logged."""
-    return registry.settle(
-        tracking,
-        registry.name_of(registry.NAME, params),
-        lambda challenger, champion: _judge(tracking, at, params, challenger, champion),
-    )
-
-
-def _judge(
-    tracking: Tracking,
-    at: Layout,
-    params: config.Params,
-    challenger: "ModelVersion",
-    champion: int | None,
-) -> "Verdict":
-    from vidtag_assets import gate
-    from vidtag_ml.dataset import tables
-    from vidtag_ml.models import blind
-    from vidtag_ml.models.report import Report
-
-    ours = registry.report(tracking, challenger, "val")
-    if champion is None:
-        theirs, name = Report.read(at.evaluation("geoclip", "val")), "GeoCLIP"
-    else:
-        theirs = _champion_report(tracking, at, params, ours, champion)
-        name = f"champion {champion}"
-    train = tables.read(at.dataset).fixes_in("train")[["lat", "lon"]].dropna().to_numpy(float)
-    return gate.judge(
-        ours, theirs, name, blind.medians_km(ours, train),
-        least_clips=params.registry.least_clips,
-        draws=params.evaluation.bootstrap_draws,
-        by_continent=champion is not None,
-    )  # fmt: skip
-
-
-def _champion_report(
-    tracking: Tracking, at: Layout, params: config.Params, ours: "Report", champion: int
-) -> "Report":
-    """The champion's report on the challenger's val split and gallery.
-
-    The one it was registered with where that fits; else it is evaluated anew on the data of today,
-    on the features of its own encoders: if these have changed, the old report is all there is.
-    """
-    from vidtag_assets import gate
-    from vidtag_ml.dataset import tables
-    from vidtag_ml.features.store import FeatureStore
-    from vidtag_ml.models import networks
-    from vidtag_ml.models.gps_retrieval import evaluate
-    from vidtag_ml.models.vidtag.locator import VidtagLocator
-    from vidtag_ml.retrieval import gallery
-
-    name = f"{registry.name_of(registry.NAME, params)}/{champion}"
-    theirs = registry.report(tracking, registry.resolve(tracking, name), "val")
-    bundle = registry.bundle_path(tracking, name)
-    if not gate.incomparable(ours, theirs) or not _same_encoders(bundle, at.bundle):
-        return theirs
-    return evaluate.evaluate(
-        networks.load(bundle / "model"),
-        gallery.read(at.gallery),
-        FeatureStore.open(at.features),
-        tables.read(at.dataset),
-        "val",
-        VidtagLocator.load(bundle).evaluation,
-        name,
-        max_gap_s=params.clips.max_gap_s,
-    )
-
-
-def _same_encoders(a: Path, b: Path) -> bool:
-    return stage.digest(a / "encoders") == stage.digest(b / "encoders")
-
-
-def register(
-    tracking: Tracking,
-    at: Layout,
-    lineage: provenance.Lineage,
-    params: config.Params,
-    training_runs: Mapping[str, str],
-) -> tuple["ModelVersion", bool]:
-    """The version of `out/bundle` and whether it is new; it becomes the challenger.
-
-    A bundle whose bytes are registered already is not registered again.
-    """
-    from vidtag_ml.models.report import Report
-
-    runs = {f"run.{name}": run for name, run in training_runs.items()}
-    return registration.enter(
-        tracking, registry.NAME, at, params, lineage, runs,
-        bundle=at.bundle, read=Report.read, gallery=("gallery", at.gallery),
-    )  # fmt: skip

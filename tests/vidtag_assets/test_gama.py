@@ -12,7 +12,7 @@ import yaml
 
 from orchestration.definitions import build_definitions
 from tests.conftest import resources_of
-from vidtag_assets import cli, gama, provenance, registry
+from vidtag_assets import cli, gama, provenance, registration, registry
 from vidtag_assets.resources import ParamsFile, Workspace
 from vidtag_ml.aerial import gallery as aerial_gallery
 from vidtag_ml.models import registry as bundle_registry
@@ -110,27 +110,29 @@ def test_registered_bytes_are_not_registered_again(crossed, gama_params):
     root, resources, _ = crossed
     at = layout.of(root, gama_params)
     lineage = provenance.Lineage("commit", "c.dir", "g.dir", "params", "run")
-    version, new = gama.register(resources["tracking"], at, gama_params, lineage, {})
+    version, new = registration.register(
+        gama.REGISTERED, resources["tracking"], at, gama_params, lineage, {}
+    )
     assert (int(version.version), new) == (1, False)
     lost = dataclasses.replace(lineage, gallery=None)
     with pytest.raises(ValueError, match=r"no data/aerial_gallery\.dvc"):
-        gama.register(resources["tracking"], at, gama_params, lost, {})
+        registration.register(gama.REGISTERED, resources["tracking"], at, gama_params, lost, {})
 
 
 def test_a_champion_of_another_gallery_is_evaluated_anew(crossed, gama_params):
     root, resources, _ = crossed
     tracking, at = resources["tracking"], layout.of(root, gama_params)
-    ours = registry.report(tracking, registry.resolve(tracking, "gama/1"), "val")
-    same = gama._champion_report(tracking, at, gama_params, ours, 1)
+    ours = registry.report(tracking, registry.resolve(tracking, "gama/1"), "val", "gama")
+    same = registration.champion_report(gama.REGISTERED, tracking, at, gama_params, ours, 1)
     assert same.summary["model"] == "gama"
     other = dataclasses.replace(ours, summary={**ours.summary, "gallery_md5": "other"})
-    anew = gama._champion_report(tracking, at, gama_params, other, 1)
+    anew = registration.champion_report(gama.REGISTERED, tracking, at, gama_params, other, 1)
     assert anew.summary["model"] == "gama/1"
     columns = ["clip", "time_s", "top1", "hierarchical_top1", "hierarchical_recall_at_1"]
     pd.testing.assert_frame_equal(anew.frames[columns], ours.frames[columns])
     faster = dataclasses.replace(gama_params.gama, frames_per_second=4.0)
     changed = dataclasses.replace(gama_params, gama=faster)
-    kept = gama._champion_report(tracking, at, changed, other, 1)
+    kept = registration.champion_report(gama.REGISTERED, tracking, at, changed, other, 1)
     assert kept.summary["model"] == "gama"
 
 

@@ -28,8 +28,9 @@ def far(km=5000.0):
 
 
 def judge(challenger, rival, by_continent=True, blind=None, least_clips=20):
+    floor = gate.over_blind(challenger, far() if blind is None else blind, 200)
     return gate.judge(
-        challenger, rival, "champion 1", far() if blind is None else blind,
+        gate.TRACKS, challenger, rival, "champion 1", floor,
         least_clips=least_clips, draws=200, by_continent=by_continent,
     )  # fmt: skip
 
@@ -138,7 +139,10 @@ def place_report(right_N, prior=0.1, prior_of_continent=0.1):
 
 
 def judge_places(challenger, rival, least_clips=20):
-    return gate.judge_places(challenger, rival, "champion 1", least_clips=least_clips, draws=200)
+    floor = [gate.over_prior(challenger)]
+    return gate.judge(
+        gate.PLACES, challenger, rival, "champion 1", floor, least_clips=least_clips, draws=200
+    )
 
 
 HALF = np.arange(NUM) % 2
@@ -233,7 +237,10 @@ def tile_report(right_V, own=True, size=100, gallery="g"):
 
 
 def judge_tiles(challenger, rival, least_clips=20):
-    return gate.judge_tiles(challenger, rival, "champion 1", least_clips=least_clips, draws=200)
+    floor = [gate.over_chance(challenger, 200)]
+    return gate.judge(
+        gate.TILES, challenger, rival, "champion 1", floor, least_clips=least_clips, draws=200
+    )
 
 
 @pytest.mark.parametrize(("report", "promoted"), [

@@ -1,32 +1,35 @@
-"""Bundles of any kind, opened.
+"""The systems, and bundles of any of them, opened.
 
-Belongs here: finding the system whose bundle a folder is. Does not belong here: what is in it (each
-system's module `locator`).
+Belongs here: the one list of systems, finding the one whose bundle a folder is. Does not belong
+here: what a system is (system.py), what is in a bundle (each system's module `locator`).
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vidtag_ml.models import bundle
-from vidtag_ml.models.locator import Locator
+from vidtag_ml.models.cityguessr.system import SYSTEM as CITYGUESSR
+from vidtag_ml.models.gama.system import SYSTEM as GAMA
+from vidtag_ml.models.geoclip.system import SYSTEM as GEOCLIP
+from vidtag_ml.models.system import System
+from vidtag_ml.models.vidtag.system import SYSTEM as VIDTAG
+
+if TYPE_CHECKING:
+    from vidtag_ml.models.locator import Locator
+
+SYSTEMS: dict[str, System] = {system.name: system for system in (VIDTAG, GEOCLIP, CITYGUESSR, GAMA)}
+"""All that are trained, evaluated, bundled and registered by name."""
 
 
-def load(folder: Path) -> Locator:
+def load(folder: Path) -> "Locator":
     """A bundle of any kind in memory, ready to locate videos.
 
     Raises:
         ValueError: the folder is no bundle, or one of another kind or format.
     """
-    from vidtag_ml.models.cityguessr import locator as cityguessr_locator
-    from vidtag_ml.models.gama import locator as gama_locator
-    from vidtag_ml.models.vidtag import locator as vidtag_locator
+    from vidtag_ml.models import bundle
 
-    locators: dict[str, type[Locator]] = {
-        vidtag_locator.FORM.kind: vidtag_locator.VidtagLocator,
-        cityguessr_locator.FORM.kind: cityguessr_locator.CityGuessrLocator,
-        gama_locator.FORM.kind: gama_locator.GamaLocator,
-    }
     card = bundle.read(folder)
-    if card.kind not in locators:
-        known = ", ".join(locators)
-        raise ValueError(f"{card.path}: kind {card.kind!r}; this vidtag knows {known}")
-    return locators[card.kind].of(card)
+    ways = {each.bundling.kind: each.bundling for each in SYSTEMS.values() if each.bundling}
+    if card.kind not in ways:
+        raise ValueError(f"{card.path}: kind {card.kind!r}; this vidtag knows {', '.join(ways)}")
+    return ways[card.kind].locator().of(card)

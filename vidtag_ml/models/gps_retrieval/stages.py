@@ -57,6 +57,11 @@ def evaluate_model(root: Path, params: config.Params, name: str, split: str = "t
     return stage.make(at.evaluation(name, split), key, build)
 
 
+def evaluate_system(name: str, root: Path, params: config.Params, split: str = "test") -> bool:
+    """`evaluate_model`, with the name first."""
+    return evaluate_model(root, params, name, split)
+
+
 def report_key(at: Layout, params: config.Params, name: str, split: str) -> dict[str, Any]:
     """What the report on a model depends on, but for code."""
     return {
