@@ -1,7 +1,7 @@
 """The model as MLflow serves it: paths of videos in, tracks or places out; MLflow keeps a copy.
 
 Belongs here: the bridge from MLflow's interface to what `registry.load` gives, as in `vidtag
-locate`. Does not belong here: anything that decides a position (the system's locator.py).
+locate`. Does not belong here: anything that decides a position (each system's module `locator`).
 """
 
 from pathlib import Path
