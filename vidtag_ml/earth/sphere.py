@@ -41,6 +41,15 @@ def unit_vectors(latlon_2: ArrayLike) -> Floats:
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], -1)
 
 
+def chord_km(chord: ArrayLike) -> Floats:
+    """Distances along the ground of points whose unit vectors are `chord` apart.
+
+    >>> round(float(chord_km(2.0)), 3)
+    20015.114
+    """
+    return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.clip(np.asarray(chord) / 2, 0, 1)))
+
+
 def from_unit_vectors(vectors_3: ArrayLike) -> Floats:
     """Vectors (..., 3) of any positive length as (lat, lon) in degrees, lon in [-180, 180)."""
     x, y, z = np.moveaxis(np.asarray(vectors_3, float), -1, 0)

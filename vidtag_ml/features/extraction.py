@@ -40,7 +40,7 @@ from vidtag_ml.features.decoding import PIECE_FRAMES, Piece
 from vidtag_ml.features.store import INDEX
 from vidtag_ml.media import views
 from vidtag_ml.media.views import Views
-from vidtag_ml.workflow import stage
+from vidtag_ml.workflow import accelerator, stage
 
 SHARD_FRAMES = 1024
 """A shard is closed when it holds this many frames."""
@@ -63,7 +63,7 @@ def load_encoders(config: Features, encoders_dir: Path) -> dict[str, FrameEncode
     Raises:
         ValueError: an encoder has no weights in `encoders_dir`.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = accelerator.device()
     loaded = {}
     for name in config.encoders:
         encoder = frame_encoders.load(encoders_dir, name).to(device)

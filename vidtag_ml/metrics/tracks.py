@@ -46,8 +46,7 @@ def dfds_km(predictions: Iterable[ArrayLike], truths: Iterable[ArrayLike]) -> Fl
     Raises:
         ValueError: the lists differ in length, or a track is empty or not finite.
     """
-    chords = _frechet(predictions, truths, sphere.unit_vectors, _square)
-    return np.asarray(2 * sphere.EARTH_RADIUS_KM * np.arcsin(np.minimum(chords / 2, 1.0)))
+    return sphere.chord_km(_frechet(predictions, truths, sphere.unit_vectors, _square))
 
 
 def dfds_deg(predictions: Iterable[ArrayLike], truths: Iterable[ArrayLike]) -> Floats:

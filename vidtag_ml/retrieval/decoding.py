@@ -90,8 +90,7 @@ def spacing_km(candidate_latlon_2: ArrayLike) -> float:
     if len(points) < 2:
         return 0.0
     chord, _ = cKDTree(sphere.unit_vectors(points)).query(sphere.unit_vectors(points), k=2)
-    nearest_km = 2 * np.arcsin(np.clip(chord[:, 1] / 2, 0, 1)) * sphere.EARTH_RADIUS_KM
-    return float(np.percentile(nearest_km, 25))
+    return float(np.percentile(sphere.chord_km(chord[:, 1]), 25))
 
 
 def _check(

@@ -264,7 +264,7 @@ def _nearest_km(gallery_G2: ArrayLike, points_N2: ArrayLike, rank: int) -> Float
 
     tree = cKDTree(sphere.unit_vectors(gallery_G2))
     chord, _ = tree.query(sphere.unit_vectors(points_N2), k=[rank])
-    return np.asarray(2 * sphere.EARTH_RADIUS_KM * np.arcsin(np.clip(chord[:, 0] / 2, 0, 1)))
+    return sphere.chord_km(chord[:, 0])
 
 
 def halvings(spacing_km: float, finest_km: float) -> list[float]:

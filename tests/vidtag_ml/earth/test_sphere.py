@@ -35,6 +35,13 @@ def test_known_distances(a, b, km):
     assert float(sphere.great_circle_km(a, b)) == pytest.approx(km, abs=0.01)
 
 
+def test_chords_are_as_far_apart_as_their_points():
+    chords = np.linalg.norm(sphere.unit_vectors(POINTS) - sphere.unit_vectors(OTHERS), axis=-1)
+    wanted = sphere.great_circle_km(POINTS, OTHERS)
+    np.testing.assert_allclose(sphere.chord_km(chords), wanted, rtol=1e-9)
+    assert sphere.chord_km([0.0, 2.0 + 1e-12]).tolist() == [0.0, math.pi * sphere.EARTH_RADIUS_KM]
+
+
 def test_distances_agree_with_the_law_of_cosines_in_python():
     for a, b, km in zip(POINTS, OTHERS, sphere.great_circle_km(POINTS, OTHERS), strict=True):
         (lat1, lon1), (lat2, lon2) = np.radians(a), np.radians(b)

@@ -33,7 +33,7 @@ from vidtag_ml.models.cityguessr import data, inference, network
 from vidtag_ml.models.locator import Answer, Progress
 from vidtag_ml.models.recording import Began, Recording
 from vidtag_ml.models.vidtag import locator as vidtag_locator
-from vidtag_ml.workflow import stage
+from vidtag_ml.workflow import accelerator, stage
 
 FORM = bundle.Form("places", 1, ("features", "cityguessr"))
 NUM_SHOWN = 5
@@ -231,7 +231,7 @@ class CityGuessrLocator:
     def model(self) -> network.CityGuessr:
         """The network, on the accelerator if there is one."""
         model = inference.load(self.folder / "model")
-        return model.to("cuda" if torch.cuda.is_available() else "cpu")
+        return model.to(accelerator.device())
 
     @cached_property
     def hierarchy(self) -> Hierarchy:

@@ -38,7 +38,7 @@ from vidtag_ml.models.locator import Answer, Progress
 from vidtag_ml.models.recording import Recording, Video
 from vidtag_ml.models.vidtag import locator as vidtag_locator
 from vidtag_ml.retrieval import embeddings
-from vidtag_ml.workflow import layout
+from vidtag_ml.workflow import accelerator, layout
 
 Indices = NDArray[np.int64]
 
@@ -225,7 +225,7 @@ class GamaLocator:
         found: tuple[list[Tensor], ...] = ([], [])
         with torch.inference_mode():
             for clips_NCTHW in self._pixels(path, time_s_T, first_N, shape):
-                seen = sampling.scale(clips_NCTHW.to(_device()))
+                seen = sampling.scale(clips_NCTHW.to(accelerator.device()))
                 for vectors, network in zip(found, networks, strict=True):
                     vectors.append(network.embed_clips(seen))
                 if progress:
@@ -263,12 +263,12 @@ class GamaLocator:
     @cached_property
     def network(self) -> GAMaNet:
         """GAMa-Net, on the accelerator if there is one."""
-        return embedding.read_gama(self.folder / "gama").to(_device())
+        return embedding.read_gama(self.folder / "gama").to(accelerator.device())
 
     @cached_property
     def turner(self) -> GAMaNet:
         """The network of turned tiles."""
-        return embedding.read_gama(self.folder / "heading").to(_device())
+        return embedding.read_gama(self.folder / "heading").to(accelerator.device())
 
     @cached_property
     def vidtag(self) -> vidtag_locator.VidtagLocator | None:
@@ -290,7 +290,7 @@ class GamaLocator:
     @cached_property
     def screener(self) -> Screening:
         """The screening network, on the accelerator if there is one."""
-        return embedding.read_screening(self.folder / "screening").to(_device())
+        return embedding.read_screening(self.folder / "screening").to(accelerator.device())
 
     @cached_property
     def _gallery(self) -> tuple[aerial_gallery.Tiles, aerial_gallery.Regions]:
@@ -309,13 +309,9 @@ class GamaLocator:
     @cached_property
     def tiles_ME(self) -> Tensor:  # noqa: N802
         """Embeddings of the tiles; on the CPU they stay on disk."""
-        return embeddings.read(self.folder / "gama" / embedding.FILE).to(_device())
+        return embeddings.read(self.folder / "gama" / embedding.FILE).to(accelerator.device())
 
     @cached_property
     def regions_RE(self) -> Tensor:  # noqa: N802
         """Embeddings of the regions."""
-        return embeddings.read(self.folder / "screening" / embedding.FILE).to(_device())
-
-
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
+        return embeddings.read(self.folder / "screening" / embedding.FILE).to(accelerator.device())

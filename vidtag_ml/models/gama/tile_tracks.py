@@ -147,7 +147,7 @@ def restricted(latlon_M2: Floats, opinion: Opinion) -> Indices:
     """
     tree = cKDTree(sphere.unit_vectors(opinion.likely_P2))
     chord_M, _ = tree.query(sphere.unit_vectors(latlon_M2))
-    away_km = 2 * sphere.EARTH_RADIUS_KM * np.arcsin(np.clip(chord_M / 2, 0, 1))
+    away_km = sphere.chord_km(chord_M)
     return np.flatnonzero(away_km <= max(REACH * opinion.spacing_km, away_km.min()))
 
 

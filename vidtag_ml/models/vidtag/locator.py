@@ -31,6 +31,7 @@ from vidtag_ml.models.located import LocatedTrack
 from vidtag_ml.models.locator import Answer, Progress
 from vidtag_ml.models.recording import Recording
 from vidtag_ml.retrieval import embeddings, gallery, index
+from vidtag_ml.workflow import accelerator
 
 FORM = bundle.Form("tracks", 2, ("features", "evaluation"), ("mode",))
 _EMBEDDINGS = "gallery.safetensors"
@@ -195,9 +196,7 @@ class VidtagLocator:
     @cached_property
     def model(self) -> geo_models.GeoModel:
         """The network, on the accelerator if there is one."""
-        return networks.load(self.folder / "model").to(
-            "cuda" if torch.cuda.is_available() else "cpu"
-        )
+        return networks.load(self.folder / "model").to(accelerator.device())
 
     @cached_property
     def encoders(self) -> dict[str, FrameEncoder]:

@@ -34,6 +34,7 @@ from vidtag_ml.models.vidtag import losses
 from vidtag_ml.models.vidtag.network import GeoRefiner, VidTAG
 from vidtag_ml.retrieval import embeddings as retrieval_embeddings
 from vidtag_ml.retrieval import gallery, search
+from vidtag_ml.workflow import accelerator
 
 
 class PhaseTwo(pl.LightningModule):
@@ -177,7 +178,7 @@ def train_phase_two(
         raise ValueError(f"{phase_one}: a {model.name} model has no refiner to train")
     torch.manual_seed(settings.seed)
     model.refiner = GeoRefiner(model.sizes)
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(accelerator.device())
     gallery_GE = retrieval_embeddings.embed_gallery(model, points.latlon_G2)
     train, val = (
         embedded(model, frames, gallery_GE, settings.batch_size)
