@@ -24,8 +24,8 @@ from torch import Tensor
 from vidtag_ml import config
 from vidtag_ml.earth import sphere
 from vidtag_ml.features.batches import Batch, Frames
-from vidtag_ml.features.data_module import ClipDataModule
 from vidtag_ml.models import fit
+from vidtag_ml.models.data_module import StepDataModule
 from vidtag_ml.models.gps_retrieval.contrastive import PhaseOne, clip_data
 from vidtag_ml.models.vidtag.network import VidTAG
 from vidtag_ml.models.vidtag.phase_two import PhaseTwo, embedded
@@ -52,7 +52,10 @@ def clips(num: int) -> Frames:
 
 
 def bare_s(
-    module: pl.LightningModule, data: ClipDataModule, loss: Callable[[Batch], Tensor], clip: float
+    module: pl.LightningModule,
+    data: StepDataModule[Batch],
+    loss: Callable[[Batch], Tensor],
+    clip: float,
 ) -> float:
     """Seconds an optimiser step, batches being ready."""
     batches = list(data.train_dataloader())
@@ -81,7 +84,9 @@ class _Clock(pl.Callback):
         self.taken = time.perf_counter() - self.began
 
 
-def fit_s(module: pl.LightningModule, data: ClipDataModule, settings: config.Training) -> float:
+def fit_s(
+    module: pl.LightningModule, data: StepDataModule[Batch], settings: config.Training
+) -> float:
     """Seconds an optimiser step of one epoch of `fit`, without validation."""
     clock = _Clock()
     module.configure_callbacks = lambda: [clock]  # type: ignore[method-assign]
@@ -112,7 +117,7 @@ def main() -> int:
 def _compare(
     name: str,
     module: pl.LightningModule,
-    data: ClipDataModule,
+    data: StepDataModule[Batch],
     settings: config.Training,
     loss: Callable[[Batch], Tensor],
 ) -> float:

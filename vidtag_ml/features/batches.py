@@ -10,9 +10,12 @@ Belongs here: which clips and frames a step sees. Does not belong here: where fe
 split, B clips of a batch, T frames a clip, D features, E embedding, 2 = (lat, lon) in degrees.
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from typing import Any
+from itertools import islice
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +28,8 @@ from vidtag_ml.dataset.tables import Tables
 from vidtag_ml.features.store import FeatureStore
 
 Indices = NDArray[np.int64]
+Made = TypeVar("Made")
+"""What a step sees: the batches of a system."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,10 @@ class Batch:
         moved: list[Any] = [p.to(device) if isinstance(p, Tensor) else p for p in parts]
         return Batch(*moved)
 
+    def __len__(self) -> int:
+        """Clips."""
+        return len(self.valid_BT)
+
     def generator(self, rank: int = 0) -> torch.Generator:
         """A fresh CPU generator at the batch's seed; another for each process that asks by rank."""
         return torch.Generator().manual_seed(self.seed + rank)
@@ -203,12 +212,62 @@ class StepSampler(Sampler[Step]):
             yield Step(batch, seed, self.rank, self.world_size)
 
 
-class ClipDataset(Dataset[Batch]):
-    """Batches by step: of each clip a frame from each of `frames_per_clip` equal cells."""
+def in_order(num_clips: int, batch_size: int, seed: int = 0) -> list[Step]:
+    """Steps that see each clip once; their seeds count up from `seed`."""
+    every = np.arange(num_clips)
+    parts = np.split(every, range(batch_size, num_clips, batch_size))
+    return [Step(part, seed + k) for k, part in enumerate(parts)]
+
+
+class StepDataset(Dataset[Made]):
+    """Batches by step: an item is what this process sees of a step."""
+
+    num_threads = 0
+    """Threads that make batches ahead, where that takes as long as a step; 0 = none is needed."""
+
+    def __len__(self) -> int:
+        """Clips, of which steps name some."""
+        raise NotImplementedError
+
+
+class StepLoader(Generic[Made]):
+    """Batches in the order of their steps; what takes long is made ahead, by threads."""
+
+    batch_sampler = None  # Lightning asks for it wherever there is a sampler
+
+    def __init__(self, dataset: StepDataset[Made], sampler: StepSampler | Sequence[Step]) -> None:
+        """Lightning tells `sampler` which epoch it is."""
+        self.dataset, self.sampler = dataset, sampler
+
+    def __len__(self) -> int:
+        """Steps an epoch."""
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[Made]:
+        """The batches of the sampler's steps."""
+        num, made = self.dataset.num_threads, self.dataset.__getitem__
+        if not num:
+            yield from map(made, self.sampler)
+            return
+        with ThreadPoolExecutor(num) as pool:
+            steps = iter(self.sampler)
+            ahead = deque(pool.submit(made, step) for step in islice(steps, num))
+            while ahead:
+                batch = ahead.popleft().result()
+                ahead.extend(pool.submit(made, step) for step in islice(steps, 1))
+                yield batch
+
+
+class ClipDataset(StepDataset[Batch]):
+    """Of each clip a frame from each of `frames_per_clip` equal cells."""
 
     def __init__(self, frames: Frames, frames_per_clip: int, *, random: bool) -> None:
         """With `random` False the middle of each cell is taken."""
         self.frames, self.frames_per_clip, self.random = frames, frames_per_clip, random
+
+    def __len__(self) -> int:
+        """Clips."""
+        return len(self.frames.num_C)
 
     def __getitem__(self, step: Step) -> Batch:
         """The batch of a step."""
@@ -221,10 +280,3 @@ class ClipDataset(Dataset[Batch]):
 def _check(name: str, value: Tensor, shape: tuple[int, ...]) -> None:
     if tuple(value.shape) != shape:
         raise ValueError(f"{name} has shape {tuple(value.shape)}, not {shape}")
-
-
-def in_order(num_clips: int, batch_size: int) -> list[Step]:
-    """Steps that see each clip once."""
-    every = np.arange(num_clips)
-    parts = np.split(every, range(batch_size, num_clips, batch_size))
-    return [Step(part, k) for k, part in enumerate(parts)]

@@ -33,8 +33,9 @@ from vidtag_ml.workflow import stage
 CHECKPOINT = "last.ckpt"
 LOSSES = "losses.csv"
 Trained = TypeVar("Trained", bound=base.Model)
-Schedule = Literal["decay", "cosine"]
-"""decay: a factor after each epoch; cosine: from the end of warm-up to nothing at the last step."""
+Schedule = Literal["decay", "cosine"] | tuple[int, ...]
+"""decay: a factor after each epoch; cosine: from the end of warm-up to nothing at the last step;
+epochs: the factor after each of them."""
 
 
 def adam(
@@ -42,10 +43,16 @@ def adam(
     settings: config.Training,
     steps_per_epoch: int,
     schedule: Schedule = "decay",
+    *,
+    fused: bool = True,
 ) -> dict[str, Any]:
-    """Adam with linear warm-up times a schedule, as `configure_optimizers` returns it."""
-    rate, weight_decay, fused = settings.learning_rate, settings.weight_decay, _may_fuse(settings)
-    optimizer = torch.optim.Adam(parameters, lr=rate, weight_decay=weight_decay, fused=fused)
+    """Adam with linear warm-up times a schedule, as `configure_optimizers` returns it.
+
+    Fused, if it may be, it is faster and rounds differently: the same training ends elsewhere.
+    """
+    rate, weight_decay = settings.learning_rate, settings.weight_decay
+    way = _may_fuse(settings) if fused else None  # None: torch chooses among the others
+    optimizer = torch.optim.Adam(parameters, lr=rate, weight_decay=weight_decay, fused=way)
     return _scheduled(optimizer, settings, steps_per_epoch, schedule)
 
 
@@ -76,10 +83,12 @@ def _scheduled(
 
     def factor(step: int) -> float:
         warmth = min(1.0, (step + 1) / max(1, first))
-        if schedule == "decay":
-            return warmth * float(settings.decay ** (step // steps_per_epoch))
-        part = min(1.0, max(0, step - first) / max(1, end - first))
-        return warmth * (1 + math.cos(math.pi * part)) / 2
+        if schedule == "cosine":
+            part = min(1.0, max(0, step - first) / max(1, end - first))
+            return warmth * (1 + math.cos(math.pi * part)) / 2
+        epoch = step // steps_per_epoch
+        falls = epoch if schedule == "decay" else sum(epoch >= last for last in schedule)
+        return warmth * float(settings.decay**falls)
 
     scheduler = {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
     return {"optimizer": optimizer, "lr_scheduler": scheduler}
@@ -191,7 +200,6 @@ class _Gather(torch.autograd.Function):
 
 
 _EXPECTED_WARNINGS = (
-    ".*does not have many workers",  # batches are cut from memory, in this process, on purpose
     ".*module.s. in eval mode",  # Phase II freezes all but the refiner
     ".*isinstance.treespec, LeafSpec.*",  # Lightning, of torch's own pytree
     ".*sync_dist=True",  # every process sees the whole val split

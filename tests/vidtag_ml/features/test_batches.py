@@ -8,8 +8,14 @@ import pytest
 import torch
 
 from vidtag_ml.dataset.tables import Tables
-from vidtag_ml.features.batches import ClipDataset, Frames, StepSampler
-from vidtag_ml.features.data_module import ClipDataModule
+from vidtag_ml.features.batches import (
+    ClipDataset,
+    Frames,
+    StepDataset,
+    StepLoader,
+    StepSampler,
+    in_order,
+)
 from vidtag_ml.features.store import ClipFeatures
 
 
@@ -21,12 +27,6 @@ def frames_of(*num_frames: int, width: int = 4) -> Frames:
     latlon = torch.stack([rows * 0.1, rows * 0.2], 1).double()
     features = rows.half()[:, None].expand(-1, width).contiguous()
     return Frames(features, latlon, torch.from_numpy(time).float(), np.cumsum(num) - num, num)
-
-
-def module_of(frames: Frames, batch_size: int = 2, frames_per_clip: int = 4) -> ClipDataModule:
-    return ClipDataModule(
-        frames, frames, batch_size=batch_size, frames_per_clip=frames_per_clip, seed=3
-    )
 
 
 @pytest.mark.parametrize("num_frames", [4, 5, 16, 37])
@@ -134,22 +134,19 @@ def test_batches_that_cannot_be_shared_are_refused():
         StepSampler(8, 4, 1, 0, 3)
 
 
-def test_train_batches_repeat_for_the_same_epoch_and_differ_for_another():
-    data = module_of(frames_of(9, 9, 9, 9))
-    loader = data.train_dataloader()
-    first = [b.features_BTD for b in loader]
-    again = [b.features_BTD for b in data.train_dataloader()]
-    loader.sampler.set_epoch(1)
-    other = [b.features_BTD for b in loader]
-    assert torch.equal(torch.stack(first), torch.stack(again))
-    assert not torch.equal(torch.stack(first), torch.stack(other))
-    assert data.steps_per_epoch == len(first) == 2
+class Slow(StepDataset):
+    """A step's seed, made by threads."""
+
+    num_threads = 2
+
+    def __getitem__(self, step):
+        return step.seed
 
 
-def test_val_batches_show_all_clips_in_order():
-    batches = list(module_of(frames_of(4, 4, 4)).val_dataloader())
-    rows = torch.cat([b.features_BTD[..., 0].flatten() for b in batches])
-    assert rows.tolist() == list(range(12))
+def test_batches_that_threads_make_come_in_the_order_of_their_steps():
+    loader = StepLoader(Slow(), in_order(7, 1, seed=4))
+    assert len(loader) == 7
+    assert list(loader) == [4, 5, 6, 7, 8, 9, 10]
 
 
 class Store:

@@ -137,10 +137,13 @@ def test_short_epochs_share_a_checkpoint(run, tmp_path):
 
 COSINE = [1 / 3, 2 / 3, 1, 1, 0.9330, 0.75, 0.5, 0.25, 0.0670, 0]
 DECAY = [1 / 3, 2 / 3, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
+FALLS = [1 / 3, 2 / 3, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.25]
 
 
 @pytest.mark.parametrize("make", [adam, adamw])
-@pytest.mark.parametrize(("schedule", "factors"), [("cosine", COSINE), ("decay", DECAY)])
+@pytest.mark.parametrize(
+    ("schedule", "factors"), [("cosine", COSINE), ("decay", DECAY), ((1, 3), FALLS)]
+)
 def test_every_group_warms_up_to_its_own_rate_and_follows_the_schedule(
     phase_one, make, schedule, factors
 ):

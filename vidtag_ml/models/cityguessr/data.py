@@ -12,11 +12,8 @@ continent.
 """
 
 import os
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,11 +21,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Sampler
 
 from vidtag_ml.dataset.tables import Tables
 from vidtag_ml.features import batches as features_batches
-from vidtag_ml.features.batches import Frames, Step
+from vidtag_ml.features.batches import Frames, Step, StepDataset, StepLoader
 from vidtag_ml.features.store import FeatureStore
 from vidtag_ml.media import pictures, video, views
 
@@ -223,39 +219,24 @@ class LabelledBatch:
         moved: list[Any] = [p.to(device) if isinstance(p, Tensor) else p for p in parts]
         return LabelledBatch(*moved)
 
+    def __len__(self) -> int:
+        """Clips."""
+        return len(self.valid_BT)
 
-class Batches:
-    """Batches in the order of their steps; what takes long is made ahead, by threads."""
 
-    batch_sampler = None  # Lightning asks for it wherever there is a sampler
+class LabelledDataset(StepDataset[LabelledBatch]):
+    """Batches of labelled clips by step; pixels are decoded ahead."""
 
-    def __init__(
-        self, clips: Labelled, sampler: "Sampler[Step] | Sequence[Step]", *, random: bool
-    ) -> None:
-        """With `random`, frames are drawn; Lightning tells `sampler` which epoch it is."""
-        self.clips, self.sampler, self.random = clips, sampler, random
+    def __init__(self, clips: Labelled, *, random: bool) -> None:
+        """With `random`, frames are drawn."""
+        self.clips, self.random, self.num_threads = clips, random, clips.videos.num_threads
 
     def __len__(self) -> int:
-        """Steps an epoch."""
-        return len(self.sampler)  # type: ignore[arg-type]
+        """Clips."""
+        return len(self.clips.classes_C4)
 
-    def __iter__(self) -> Iterator[LabelledBatch]:
-        """The batches of the sampler's steps."""
-        if not self.clips.videos.num_threads:
-            yield from map(self._made, self.sampler)
-            return
-        with ThreadPoolExecutor(self.clips.videos.num_threads) as pool:
-            steps = iter(self.sampler)
-            ahead = deque(
-                pool.submit(self._made, step)
-                for step in islice(steps, self.clips.videos.num_threads)
-            )
-            while ahead:
-                batch = ahead.popleft().result()
-                ahead.extend(pool.submit(self._made, step) for step in islice(steps, 1))
-                yield batch
-
-    def _made(self, step: Step) -> LabelledBatch:
+    def __getitem__(self, step: Step) -> LabelledBatch:
+        """The batch of a step."""
         return self.clips.batch(step, np.random.default_rng(step.seed) if self.random else None)
 
 
@@ -264,7 +245,7 @@ def logits(model: "CityGuessr", clips: Labelled, batch_size: int) -> list[NDArra
     """Logits (C, K) of each level, city first; `model` is in evaluation mode."""
     parts: list[tuple[Tensor, ...]] = []
     steps = features_batches.in_order(len(clips.classes_C4), batch_size)
-    for batch in Batches(clips, steps, random=False):
+    for batch in StepLoader(LabelledDataset(clips, random=False), steps):
         seen = batch.to(model.temperatures.device)
         parts.append(model.logits(seen.frames_BTX, seen.valid_BT, seen.time_BT))
     return [

@@ -1,7 +1,7 @@
 """Where CityGuessr's videos, classes and scenes come from.
 
-Belongs here: what is seen of which clips. Does not belong here: batches of it
-(features/data_module.py). Shape legend: N clips, S scenes, 4 = city, state, country, continent.
+Belongs here: what is seen of which clips. Does not belong here: batches of it (data.py).
+Shape legend: N clips, S scenes, 4 = city, state, country, continent.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
@@ -24,10 +23,11 @@ from vidtag_ml.models import fit
 from vidtag_ml.models.cityguessr import data as cityguessr_data
 from vidtag_ml.models.cityguessr import inference, losses
 from vidtag_ml.models.cityguessr import sources as cityguessr_sources
-from vidtag_ml.models.cityguessr.data import Labelled, LabelledBatch
-from vidtag_ml.models.cityguessr.data_module import LabelledDataModule
+from vidtag_ml.models.cityguessr.data import Labelled, LabelledBatch, LabelledDataset
 from vidtag_ml.models.cityguessr.network import CityGuessr, Sizes
 from vidtag_ml.models.cityguessr.sources import Sources
+from vidtag_ml.models.data_module import StepDataModule
+from vidtag_ml.models.task import Task
 
 TEXT_WIDTH, ATTENTION_WIDTH, ATTENTION_HEADS = 512, 6, 2
 """As published."""
@@ -35,8 +35,11 @@ STAND_INS = "seeded"
 """`cityguessr.text` for targets that are drawn by label: they know names, but no language."""
 
 
-class Guess(pl.LightningModule):
+class Guess(Task):
     """Trains all of a CityGuessr; `text_CE` are the text targets of its cities."""
+
+    model: CityGuessr
+    settings: config.CityGuessr
 
     def __init__(
         self,
@@ -46,15 +49,13 @@ class Guess(pl.LightningModule):
         steps_per_epoch: int,
     ) -> None:
         """`text_CE` is None if the model has no text head."""
-        super().__init__()
-        self.model, self.settings, self.steps_per_epoch = model, settings, steps_per_epoch
+        super().__init__(model, settings, steps_per_epoch)
         self.register_buffer("text_CE", text_CE, persistent=False)
         self.right: list[Tensor] = []
         self.best: tuple[float, dict[str, Tensor]] | None = None
 
-    def training_step(self, batch: LabelledBatch, _batch_idx: int) -> Tensor:
-        """The sum of the weighted losses; dropout follows from the batch's seed."""
-        torch.manual_seed(batch.seed + self.global_rank)
+    def training_loss(self, batch: LabelledBatch) -> Tensor:
+        """The sum of the weighted losses."""
         answers = self.model(batch.frames_BTX, batch.valid_BT, batch.time_BT)
         loss = losses.hierarchical(answers.logits, batch.classes_B4)
         if answers.scene_BS is not None:
@@ -68,12 +69,11 @@ class Guess(pl.LightningModule):
             loss = loss + self.settings.text_weight * alignment
         return loss
 
-    def validation_step(self, batch: LabelledBatch, _batch_idx: int) -> None:
-        """Logs the loss of the four levels of a val batch."""
+    def validation_loss(self, batch: LabelledBatch) -> Tensor:
+        """The loss of the four levels of a val batch; notes which cities are right."""
         logits = self.model.logits(batch.frames_BTX, batch.valid_BT, batch.time_BT)
-        loss = losses.hierarchical(logits, batch.classes_B4)
         self.right.append(logits[0].argmax(1) == batch.classes_B4[:, 0])
-        self.log("val_loss", loss, batch_size=len(batch.valid_BT), logger=False)
+        return losses.hierarchical(logits, batch.classes_B4)
 
     def on_validation_epoch_end(self) -> None:
         """Keeps the weights with the best val city top-1, if the settings ask for these."""
@@ -132,7 +132,12 @@ def train_cityguessr(
     )
     if (train.classes_C4 < 0).any():
         raise ValueError("a train clip is of no class: `vidtag hierarchy` makes the table anew")
-    data = LabelledDataModule(train, val, batch_size=settings.batch_size, seed=settings.seed)
+    data = StepDataModule(
+        LabelledDataset(train, random=True),
+        LabelledDataset(val, random=False),
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+    )
     module = Guess(model, settings, targets_CE, data.steps_per_epoch)
     last = fit.fit(module, data, settings, out, logger, progress)
     if module.best is not None:

@@ -6,9 +6,7 @@ K cells.
 """
 
 from pathlib import Path
-from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
@@ -22,34 +20,21 @@ from vidtag_ml.models import fit
 from vidtag_ml.models.classifier import network
 from vidtag_ml.models.gps_retrieval.contrastive import clip_data, frames_of
 from vidtag_ml.models.gps_retrieval.network import GeoModel
+from vidtag_ml.models.task import Task
 
 
-class Classify(pl.LightningModule):
-    """Trains a cell classifier to name the cell that a frame is nearest to."""
+class Classify(Task):
+    """Trains a classifier, whose cells are set, to name the cell that a frame is nearest to."""
 
-    def __init__(
-        self, model: network.CellClassifier, settings: config.Classifier, steps_per_epoch: int
-    ) -> None:
-        """The model's cells are set."""
-        super().__init__()
-        self.model, self.settings, self.steps_per_epoch = model, settings, steps_per_epoch
+    model: network.CellClassifier
 
-    def training_step(self, batch: Batch, _batch_idx: int) -> Tensor:
-        """The loss of a batch."""
-        return self._loss(batch)
-
-    def validation_step(self, batch: Batch, _batch_idx: int) -> None:
-        """Logs the loss of a val batch."""
-        self.log("val_loss", self._loss(batch), batch_size=len(batch.valid_BT), logger=False)
-
-    def configure_optimizers(self) -> Any:
-        """Adam over the layer."""
-        return fit.adam(self.model.layer.parameters(), self.settings, self.steps_per_epoch)
-
-    def _loss(self, batch: Batch) -> Tensor:
+    def training_loss(self, batch: Batch) -> Tensor:
+        """The cross-entropy of a batch."""
         scores_NK = self.model.scores(batch.features_BTD[batch.valid_BT])
         cell_N = self.model.cell_of(batch.latlon_BT2[batch.valid_BT])
         return functional.cross_entropy(scores_NK, cell_N)
+
+    validation_loss = training_loss
 
 
 def train_classifier(

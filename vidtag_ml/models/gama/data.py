@@ -23,14 +23,13 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import Dataset
 
 from vidtag_ml import config
 from vidtag_ml.aerial import gallery as aerial_gallery
 from vidtag_ml.aerial import pictures as aerial_pictures
 from vidtag_ml.dataset.tables import Tables
 from vidtag_ml.earth import slippy
-from vidtag_ml.features.batches import Step
+from vidtag_ml.features.batches import Step, StepDataset
 from vidtag_ml.ingest.published import tables as published
 from vidtag_ml.media import pictures as picture_files
 from vidtag_ml.media import video
@@ -304,6 +303,10 @@ class Batch:
         """The batch on another device."""
         return Batch(self.left.to(device), self.right.to(device), self.seed)
 
+    def __len__(self) -> int:
+        """Pairs."""
+        return len(self.left)
+
 
 class Pairs:
     """Clips of drives with their tiles: of each drive one pair, or two with `hard_pairs`."""
@@ -391,13 +394,17 @@ def _middle(pixels_XHW: Tensor, settings: config.Gama) -> Tensor:
 Kind = TypeVar("Kind", Pairs, Sequences)
 
 
-class PairDataset(Dataset[Batch], Generic[Kind]):
+class PairDataset(StepDataset[Batch], Generic[Kind]):
     """Batches by step: this process's share of the drives of a step, each with draws of its own."""
 
     def __init__(self, samples: Kind, *, random: bool) -> None:
         """Without `random`, clips and tiles are cut out of their middles."""
         self.samples: Kind = samples
         self.random = random
+
+    def __len__(self) -> int:
+        """Drives."""
+        return len(self.samples.drives)
 
     def __getitem__(self, step: Step) -> Batch:
         """The batch of a step."""

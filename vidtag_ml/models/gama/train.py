@@ -14,28 +14,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from pytorch_lightning.loggers import Logger
 from torch import Tensor, distributed
-from torch.optim.lr_scheduler import LambdaLR
 
 from vidtag_ml import config
 from vidtag_ml.models import base, fit
+from vidtag_ml.models.data_module import StepDataModule
 from vidtag_ml.models.gama import data as gama_data
 from vidtag_ml.models.gama import embedding, losses, screening
 from vidtag_ml.models.gama import network as networks
-from vidtag_ml.models.gama.data import Batch, Drive, Footage, Pairs, Sequences, World
-from vidtag_ml.models.gama.data_module import PairDataModule
+from vidtag_ml.models.gama.data import (
+    Batch,
+    Drive,
+    Footage,
+    Kind,
+    PairDataset,
+    Pairs,
+    Sequences,
+    World,
+)
 from vidtag_ml.models.gama.embedding import TRUE_TILES, embed_areas
+from vidtag_ml.models.task import Task
 from vidtag_ml.retrieval import embeddings
 
 Indices = NDArray[np.int64]
 Embed = Callable[[Tensor], Tensor]
 
 
-class Alignment(pl.LightningModule):
+class Alignment(Task):
     """Brings two encoders' vectors of what belongs together close to each other."""
 
     def __init__(
@@ -48,35 +56,21 @@ class Alignment(pl.LightningModule):
         steps_per_epoch: int,
     ) -> None:
         """`embed` reads the left and the right of a batch with the parameters of `model`."""
-        super().__init__()
-        self.model, self.embed, self.loss, self.settings = model, embed, loss, settings
-        self.milestones, self.steps_per_epoch = list(milestones), steps_per_epoch
+        super().__init__(model, settings, steps_per_epoch)
+        self.embed, self.loss, self.milestones = embed, loss, tuple(milestones)
 
-    def training_step(self, batch: Batch, _batch_idx: int) -> Tensor:
-        """The loss of the pairs of all processes; dropout follows from the batch's seed."""
-        torch.manual_seed(batch.seed + self.global_rank)
+    def training_loss(self, batch: Batch) -> Tensor:
+        """The loss of the pairs of all processes."""
         return self._loss(*(fit.joined(vectors) for vectors in self._vectors(batch)))
 
-    def validation_step(self, batch: Batch, _batch_idx: int) -> None:
-        """Logs the loss of a val batch."""
-        loss = self._loss(*self._vectors(batch))
-        self.log("val_loss", loss, batch_size=len(batch.left), logger=False)
+    def validation_loss(self, batch: Batch) -> Tensor:
+        """The loss of a val batch's pairs."""
+        return self._loss(*self._vectors(batch))
 
     def configure_optimizers(self) -> Any:
-        """Adam with linear warm-up, its rate times `decay` at each milestone."""
-        settings, per_epoch = self.settings, self.steps_per_epoch
-        optimizer = torch.optim.Adam(
-            self.model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
-        )
-
-        def factor(step: int) -> float:
-            passed = sum(step >= epoch * per_epoch for epoch in self.milestones)
-            return float(
-                min(1.0, (step + 1) / max(1, settings.warmup_steps)) * settings.decay**passed
-            )
-
-        scheduler = {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
-        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+        """Adam that is not fused; its rate falls by `decay` at each milestone."""
+        trained, steps = self.model.parameters(), self.steps_per_epoch
+        return fit.adam(trained, self.settings, steps, self.milestones, fused=False)
 
     def _vectors(self, batch: Batch) -> tuple[Tensor, Tensor]:
         left, right = self.embed
@@ -87,6 +81,16 @@ class Alignment(pl.LightningModule):
             if self.loss.loss == "triplet":
                 return losses.triplet(left_BE, right_BE, self.loss.margin)
             return losses.nt_xent(left_BE, right_BE, self.loss.temperature)
+
+
+def pair_data(train: Kind, val: Kind, settings: config.Training) -> StepDataModule[Batch]:
+    """Batches as a training's settings ask for them; `batch_size` counts drives."""
+    return StepDataModule(
+        PairDataset(train, random=True),
+        PairDataset(val, random=False),
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+    )
 
 
 def train_gama(
@@ -114,7 +118,7 @@ def train_gama(
             Pairs(gama_data.trainable(drives), world.footage, settings)
             for drives in (world.train, world.val)
         )
-        data = PairDataModule(train, val, batch_size=settings.batch_size, seed=settings.seed)
+        data = pair_data(train, val, settings)
         embed = (model.embed_clips, model.embed_tiles)
         per_epoch = data.steps_per_epoch
         module = Alignment(model, embed, settings, settings, settings.milestones, per_epoch)
@@ -204,7 +208,7 @@ def _fit(
     milestones: Sequence[int], samples: tuple[Sequences, Sequences], out: Path,
     logger: Logger | None, progress: bool,
 ) -> None:  # fmt: skip
-    data = PairDataModule(*samples, batch_size=settings.batch_size, seed=settings.seed)
+    data = pair_data(*samples, settings)
     embed = (model.embed_videos, model.embed_regions)
     module = Alignment(model, embed, gama, settings, milestones, data.steps_per_epoch)
     fit.finish(model, fit.fit(module, data, settings, out, logger, progress))

@@ -24,9 +24,8 @@ from vidtag_ml.models import base, fit
 from vidtag_ml.models.gama import data as gama_data
 from vidtag_ml.models.gama import embedding, sampling, tile_tracks
 from vidtag_ml.models.gama.data import Drive, Pairs, World
-from vidtag_ml.models.gama.data_module import PairDataModule
 from vidtag_ml.models.gama.network import GAMaNet
-from vidtag_ml.models.gama.train import Alignment
+from vidtag_ml.models.gama.train import Alignment, pair_data
 
 
 class TurnedPairs(Pairs):
@@ -109,7 +108,7 @@ def train_heading(
         TurnedPairs(gama_data.trainable(drives), world, learnt, settings.jitter_deg)
         for drives in (world.train, world.val)
     )
-    data = PairDataModule(train, val, batch_size=learnt.batch_size, seed=learnt.seed)
+    data = pair_data(train, val, learnt)
     embed, per_epoch = (model.embed_clips, model.embed_tiles), data.steps_per_epoch
     module = Alignment(model, embed, learnt, learnt, settings.milestones, per_epoch)
     model.train()

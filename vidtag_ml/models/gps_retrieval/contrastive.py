@@ -10,10 +10,9 @@ queue, X all N + M, G gallery entries, E embedding, 2 = (lat, lon) in degrees.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from pytorch_lightning.loggers import Logger
@@ -22,18 +21,21 @@ from torch import Tensor, nn
 from vidtag_ml import config
 from vidtag_ml.dataset.tables import Tables
 from vidtag_ml.encoders.location import load_location
-from vidtag_ml.features.batches import Batch, Frames
-from vidtag_ml.features.data_module import ClipDataModule
+from vidtag_ml.features.batches import Batch, ClipDataset, Frames
 from vidtag_ml.features.store import FeatureStore
 from vidtag_ml.models import fit
+from vidtag_ml.models.data_module import StepDataModule
 from vidtag_ml.models.gps_retrieval import losses
 from vidtag_ml.models.gps_retrieval.network import AlignedModel, GeoModel
+from vidtag_ml.models.task import Task
 from vidtag_ml.retrieval.gallery import Gallery
 
 
-class PhaseOne(pl.LightningModule):
+class PhaseOne(Task):
     """Trains all but the refiner to place a frame's embedding at its coordinate's."""
 
+    model: AlignedModel
+    settings: config.PhaseOne
     queue_Q2: Tensor
 
     def __init__(
@@ -44,8 +46,7 @@ class PhaseOne(pl.LightningModule):
         steps_per_epoch: int,
     ) -> None:
         """The gallery gives the random negatives and the first queue; it knows no clip's place."""
-        super().__init__()
-        self.model, self.settings, self.steps_per_epoch = model, settings, steps_per_epoch
+        super().__init__(model, settings, steps_per_epoch)
         self.gallery_latlon_G2 = torch.from_numpy(np.ascontiguousarray(gallery_latlon_G2))
         first = torch.Generator().manual_seed(settings.seed)
         rows = torch.randint(len(gallery_latlon_G2), (settings.queue_size,), generator=first)
@@ -53,24 +54,17 @@ class PhaseOne(pl.LightningModule):
         for part in model.unaligned():
             part.requires_grad_(False)
 
-    def training_step(self, batch: Batch, _batch_idx: int) -> Tensor:
-        """The loss of a batch; dropout, noise and negatives follow from the batch's seed."""
-        torch.manual_seed(batch.seed + self.global_rank)
+    def training_loss(self, batch: Batch) -> Tensor:
+        """The loss of a batch, whose places go to the queue."""
         generator = batch.generator(self.global_rank)
         moved_BT2 = losses.jitter(batch.latlon_BT2, self.settings.gps_noise_m, generator)
         loss = self.loss(replace(batch, latlon_BT2=moved_BT2), fit.joined)
         self._enqueue(batch)
         return loss
 
-    def validation_step(self, batch: Batch, _batch_idx: int) -> None:
-        """Logs the loss of a val batch, which every process sees in full."""
-        loss = self.loss(batch, lambda values_BX: values_BX)
-        self.log("val_loss", loss, batch_size=len(batch.valid_BT), logger=False)
-
-    def configure_optimizers(self) -> Any:
-        """Adam over what is trained."""
-        trained = [p for p in self.model.parameters() if p.requires_grad]
-        return fit.adam(trained, self.settings, self.steps_per_epoch)
+    def validation_loss(self, batch: Batch) -> Tensor:
+        """The loss of a val batch by itself."""
+        return self.loss(batch, lambda values_BX: values_BX)
 
     def loss(self, batch: Batch, joined: Callable[[Tensor], Tensor]) -> Tensor:
         """The loss over the units of a batch, and of those of all processes if `joined` joins."""
@@ -196,12 +190,13 @@ def align(
     return fit.finish(model, fit.fit(module, data, settings, out, logger, progress))
 
 
-def clip_data(train: Frames, val: Frames, settings: config.Training) -> ClipDataModule:
-    """Batches as a phase's settings ask for them."""
-    return ClipDataModule(
-        train,
-        val,
+def clip_data(train: Frames, val: Frames, settings: config.Training) -> StepDataModule[Batch]:
+    """Batches as a phase's settings ask for them; random negatives of val follow its seed, too."""
+    num, seed = settings.frames_per_clip, settings.seed
+    return StepDataModule(
+        ClipDataset(train, num, random=True),
+        ClipDataset(val, num, random=False),
         batch_size=settings.batch_size,
-        frames_per_clip=settings.frames_per_clip,
-        seed=settings.seed,
+        seed=seed,
+        val_seed=seed,
     )

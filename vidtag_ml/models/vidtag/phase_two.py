@@ -15,10 +15,8 @@ E embedding, 2 = (lat, lon) in degrees.
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
@@ -30,6 +28,7 @@ from vidtag_ml.features.store import FeatureStore
 from vidtag_ml.models import fit, networks
 from vidtag_ml.models.gps_retrieval import network as geo_models
 from vidtag_ml.models.gps_retrieval.contrastive import clip_data, contrastive, frames_of, negatives
+from vidtag_ml.models.task import Task
 from vidtag_ml.models.vidtag import losses
 from vidtag_ml.models.vidtag.network import GeoRefiner, VidTAG
 from vidtag_ml.retrieval import embeddings as retrieval_embeddings
@@ -37,8 +36,11 @@ from vidtag_ml.retrieval import gallery, search
 from vidtag_ml.workflow import accelerator
 
 
-class PhaseTwo(pl.LightningModule):
+class PhaseTwo(Task):
     """Trains the refiner alone; batches hold frame embeddings, as `embedded` makes them."""
+
+    model: VidTAG
+    settings: config.PhaseTwo
 
     def __init__(
         self,
@@ -50,27 +52,20 @@ class PhaseTwo(pl.LightningModule):
         steps_per_epoch: int,
     ) -> None:
         """`alignment` is Phase I's section, without a queue: loss `retrieval` is its loss."""
-        super().__init__()
-        self.model, self.settings, self.alignment = model, settings, alignment
+        super().__init__(model, settings, steps_per_epoch)
+        self.alignment = alignment
         self.gallery_latlon_G2, self.gallery_GE = gallery_latlon_G2, gallery_GE
-        self.steps_per_epoch = steps_per_epoch
         model.eval().requires_grad_(False)
         model.refiner.train().requires_grad_(True)
 
-    def training_step(self, batch: Batch, _batch_idx: int) -> Tensor:
-        """The loss of a batch; dropout, noise and negatives follow from the batch's seed."""
-        torch.manual_seed(batch.seed + self.global_rank)
+    def training_loss(self, batch: Batch) -> Tensor:
+        """The loss of a batch with corrupted queries."""
         return self.loss(batch, self._queries(batch), fit.joined)
 
-    def validation_step(self, batch: Batch, _batch_idx: int) -> None:
-        """Logs the loss of a val batch with Phase I's predictions as queries, as in use."""
+    def validation_loss(self, batch: Batch) -> Tensor:
+        """The loss of a val batch with Phase I's predictions as queries, as in use."""
         assert batch.predicted_BTE is not None
-        loss = self.loss(batch, batch.predicted_BTE, lambda values_BX: values_BX)
-        self.log("val_loss", loss, batch_size=len(batch.valid_BT), logger=False)
-
-    def configure_optimizers(self) -> Any:
-        """Adam over the refiner."""
-        return fit.adam(self.model.refiner.parameters(), self.settings, self.steps_per_epoch)
+        return self.loss(batch, batch.predicted_BTE, lambda values_BX: values_BX)
 
     def _queries(self, batch: Batch) -> Tensor:
         """Embeddings (B, T, E): of corrupted true tracks, or in some clips of predicted ones."""

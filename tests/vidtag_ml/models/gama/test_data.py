@@ -17,7 +17,7 @@ from vidtag_ml.ingest.flyover import dataset as flyover_dataset
 from vidtag_ml.models.gama import data as gama_data
 from vidtag_ml.models.gama import sampling
 from vidtag_ml.models.gama.data import Pairs, Sequences
-from vidtag_ml.models.gama.data_module import PairDataModule
+from vidtag_ml.models.gama.train import pair_data
 
 ROOT = Path(__file__).parents[4]
 SIZES = {"frame_size": (12, 12), "clip_crop": (10, 10), "tile_crop": 10}
@@ -86,7 +86,7 @@ def test_a_clip_and_its_tile_are_of_one_fix(footage, drives, settings):
 @pytest.mark.parametrize(("hard_pairs", "rows"), [(True, 4), (False, 2)])
 def test_hard_pairs_are_two_of_one_video(footage, drives, settings, hard_pairs, rows):
     pairs = Pairs(drives, footage, dataclasses.replace(settings, hard_pairs=hard_pairs))
-    data = PairDataModule(pairs, pairs, batch_size=2, seed=1)
+    data = pair_data(pairs, pairs, dataclasses.replace(settings, batch_size=2, seed=1))
     batch = next(iter(data.train_dataloader()))
     assert batch.left.shape == (rows, 3, 8, 10, 10)
     assert batch.right.shape == (rows, 3, 10, 10)

@@ -13,7 +13,7 @@ from vidtag_ml.ingest.flyover import dataset as flyover_dataset
 from vidtag_ml.models.gama import data as gama_data
 from vidtag_ml.models.gama import lazy_pixels
 from vidtag_ml.models.gama.data import Pairs
-from vidtag_ml.models.gama.data_module import PairDataModule
+from vidtag_ml.models.gama.train import pair_data
 
 ROOT = Path(__file__).parents[4]
 SIZES = {"frame_size": (12, 12), "clip_crop": (10, 10), "tile_crop": 10}
@@ -55,7 +55,7 @@ def test_training_sees_the_same_batches(both, settings):
     batches = []
     for footage in (arrays, read):
         pairs = Pairs(drives, footage, settings)
-        data = PairDataModule(pairs, pairs, batch_size=2, seed=1)
+        data = pair_data(pairs, pairs, dataclasses.replace(settings, batch_size=2, seed=1))
         batches.append(list(data.train_dataloader()))
     assert len(batches[0]) == len(batches[1]) > 0
     for one, other in zip(*batches, strict=True):

@@ -35,6 +35,10 @@ def test_the_rate_warms_up_and_falls_at_each_milestone():
     assert factors == pytest.approx([0.5, 1, 1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
+def test_adam_is_not_fused_which_would_round_differently():
+    assert module(SMALL).configure_optimizers()["optimizer"].defaults["fused"] is None
+
+
 @pytest.mark.parametrize("loss", ["nt_xent", "triplet"])
 def test_a_step_has_the_loss_that_the_settings_name(loss):
     settings = dataclasses.replace(SMALL, loss=loss, dropout=0.0, tx_dropout=0.0)
