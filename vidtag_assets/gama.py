@@ -26,7 +26,9 @@ from vidtag_assets.registration import Champion, Registered
 from vidtag_assets.resources import Dvc, ParamsFile, Workspace
 from vidtag_ml import config
 from vidtag_ml.aerial import stages as aerial_stages
+from vidtag_ml.models.gama import searches as gama_searches
 from vidtag_ml.models.gama import stages as gama_stages
+from vidtag_ml.models.gama.searches import FLAT, HIERARCHICAL, SCREENING
 from vidtag_ml.models.gama.system import SYSTEM
 from vidtag_ml.workflow import code_key, inputs
 
@@ -40,8 +42,8 @@ GALLERY = "aerial_gallery"
 """What DVC calls it."""
 SEEN = {"flyover": "flyover_gama", "published": "bdd100k"}
 """`aerial.source` -> the only `clips.source` whose videos show that ground from near enough."""
-WAYS = ("path", "turned", "fused", "fused_turned")
-"""As `tile_tracks.Guide.ways` calls them."""
+SEARCHES = (FLAT, HIERARCHICAL, SCREENING, "path", "turned", "fused", "fused_turned")
+"""Those whose figures are shown side by side, where there are any."""
 LEAST_INSIDE = 0.95
 """Share of the fixes that lie inside some tile."""
 NUM_TILES, NUM_TRACKS, NUM_QUERIES = 8, 6, 4
@@ -218,20 +220,19 @@ def gama_evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.Materia
 
 def searches(summary: Mapping[str, Any]) -> pd.DataFrame:
     """The figures of a report on tiles: a row a figure, a column a search."""
-    shares = [n for n in summary if n.startswith(("recall_at_", "top1_at_", "gallery_size"))]
+    found = {search: gama_searches.of(summary, search) for search in SEARCHES}
+    shares = [n for n in found[FLAT] if n.startswith(("recall_at_", "top1_at_", "gallery_size"))]
     names = [n for n in shares if not n.endswith(("_lo", "_hi"))]
-    kinds = {"flat": "", "hierarchical": "hierarchical_", "screening": "screening_"}
-    kinds |= {name: f"{name}_" for name in WAYS if f"{name}_recall_at_1" in summary}
-    return pd.DataFrame(
-        {"figure": names, **{k: [summary.get(p + n, "") for n in names] for k, p in kinds.items()}}
-    )
+    columns = {s: [own.get(n, "") for n in names] for s, own in found.items() if own}
+    return pd.DataFrame({"figure": names, **columns})
 
 
 def _headline(summary: Mapping[str, Any]) -> dict[str, Any]:
     names = ("gallery_size", "recall_at_1", "recall_at_5", "recall_at_10")
-    kinds = ("", "hierarchical_", f"{summary['track']}_")
-    found = {f"{p}{n}": summary[f"{p}{n}"] for n in names for p in kinds}
-    return found | {f"screening_{n}": summary[f"screening_{n}"] for n in names[:2]}
+    shown = (FLAT, HIERARCHICAL, summary["track"])
+    keys = [gama_searches.key(search, name) for name in names for search in shown]
+    keys += [gama_searches.key(SCREENING, name) for name in names[:2]]
+    return {key: summary[key] for key in keys}
 
 
 def _anew(champion: Champion) -> "Report | None":
@@ -258,9 +259,9 @@ def _anew(champion: Champion) -> "Report | None":
             fusion=locator.fusion,
         )
         beyond = gama_stages.beyond(at, changed, locator.turner, locator.vidtag)
-        return gama_evaluate.evaluate_gama(
-            gama, screening, drives, world, changed, "val", beyond, champion.name
-        )
+        networks = gama_evaluate.Networks(gama, screening, beyond, champion.name)
+        split = gama_evaluate.Split("val", drives, world)
+        return gama_evaluate.evaluate_gama(networks, split, changed)
 
 
 REGISTERED = Registered(

@@ -92,23 +92,25 @@ def print_tile_figures(summary: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    searches = {
-        "flat": "",
-        f"hierarchical ({summary['kept']})": "hierarchical_",
-        "screening (videos)": "screening_",
-        "whole way": f"{summary['track']}_",
+    from vidtag_ml.models.gama import searches
+
+    shown = {
+        "flat": searches.FLAT,
+        f"hierarchical ({summary['kept']})": searches.HIERARCHICAL,
+        "screening (videos)": searches.SCREENING,
+        "whole way": summary["track"],
     }
     title = f"{summary['split']}, {summary['gallery']} tiles of {summary['tile_km']:.3g} km"
     table = Table(title=title)
     table.add_column("")
-    for name in searches:
+    for name in shown:
         table.add_column(name, justify="right")
-    figures = [n for n in summary if n.startswith(("recall_at_", "top1_at_"))]
+    columns = [searches.of(summary, search) for search in shown.values()]
+    figures = [n for n in columns[0] if n.startswith(("recall_at_", "top1_at_"))]
     shares = {n: "{:.1%}" for n in figures if not n.endswith(("_lo", "_hi"))}
     forms = {"num_queries": "{:.0f}", "gallery_size": "{:.0f}", **shares, "top1_mean_km": "{:.1f}"}
     for name, form in forms.items():
-        keys = [f"{prefix}{name}" for prefix in searches.values()]
-        cells = [form.format(summary[key]) if key in summary else "" for key in keys]
+        cells = [form.format(column[name]) if name in column else "" for column in columns]
         table.add_row(name.replace("_", " "), *cells)
     Console().print(table)
 

@@ -1,11 +1,13 @@
 """How sure figures are: intervals over resampled clips.
 
-Belongs here: intervals of means and of paired differences. Does not belong here: the figures.
+Belongs here: intervals of means, of medians and of paired differences, of clips or of groups. Does
+not belong here: the figures. Shape legend: N values, V groups, D draws.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+Indices = NDArray[np.int64]
 INTERVAL = (2.5, 97.5)
 
 
@@ -18,8 +20,42 @@ def bootstrap(values_N: ArrayLike, draws: int, seed: int) -> tuple[float, float]
     values = np.asarray(values_N, float)
     if values.ndim != 1 or len(values) == 0 or not np.isfinite(values).all():
         raise ValueError(f"a bootstrap needs finite values, one a clip, not {values}")
-    drawn = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
-    low, high = np.percentile(values[drawn].mean(1), INTERVAL)
+    return _ends(values[_drawn(len(values), draws, seed)].mean(1))
+
+
+def grouped_mean(
+    values_N: ArrayLike, group_N: Indices, draws: int, seed: int
+) -> tuple[float, float]:
+    """95 % interval of the mean, by resampling groups 0, 1 ...: values of one are alike."""
+    num = int(group_N.max()) + 1
+    sum_V = np.bincount(group_N, np.asarray(values_N, float), num)
+    drawn_DV = _drawn(num, draws, seed)
+    size_D = np.bincount(group_N, minlength=num)[drawn_DV].sum(1)
+    return _ends(sum_V[drawn_DV].sum(1) / size_D)
+
+
+def grouped_median(
+    values_N: ArrayLike, group_N: Indices, draws: int, seed: int
+) -> tuple[float, float]:
+    """95 % interval of the median, by resampling groups 0, 1 ...: values of one are alike."""
+    values, num = np.asarray(values_N, float), int(group_N.max()) + 1
+    groups = [values[group_N == group] for group in range(num)]
+    drawn_DV = _drawn(num, draws, seed)
+    return _ends(np.array([np.median(np.concatenate([groups[v] for v in d])) for d in drawn_DV]))
+
+
+def named(name: str, ends: tuple[float, float]) -> dict[str, float]:
+    """The ends of a figure's interval, as summaries call them."""
+    return {f"{name}_lo": ends[0], f"{name}_hi": ends[1]}
+
+
+def _drawn(num: int, draws: int, seed: int) -> Indices:
+    """So many draws (D, num) of as many rows as there are."""
+    return np.random.default_rng(seed).integers(num, size=(draws, num))
+
+
+def _ends(figures_D: ArrayLike) -> tuple[float, float]:
+    low, high = np.percentile(np.asarray(figures_D, float), INTERVAL)
     return float(low), float(high)
 
 

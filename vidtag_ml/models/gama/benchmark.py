@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from vidtag_ml import config
 from vidtag_ml.aerial import stages as aerial_stages
 from vidtag_ml.ingest import stages as ingest_stages
-from vidtag_ml.models.gama import stages
+from vidtag_ml.models.gama import searches, stages
+from vidtag_ml.models.gama.searches import BEFORE, FLAT, HIERARCHICAL, NEAR, SCREENING, VIDTAG, key
 from vidtag_ml.workflow import layout
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class CrossViewRow:
     """As in the table."""
     group: str
     """Heading under which it stands."""
-    prefix: str
-    """Of its figures in the report (evaluate.py)."""
+    search: str
+    """Whose figures it has."""
     params: config.Params
     """With everything that the row changes."""
     variant: str = ""
@@ -73,7 +74,7 @@ def rows(params: config.Params) -> list[CrossViewRow]:
     ]
     table = [
         CrossViewRow(
-            name, MODELS, "", replace(params, gama=replace(params.gama, **change)),
+            name, MODELS, FLAT, replace(params, gama=replace(params.gama, **change)),
             "" if name == GAMA else f"gama-{number}", None if name == BASELINE else BASELINE,
         )
         for number, (name, change) in enumerate(changes)
@@ -83,29 +84,29 @@ def rows(params: config.Params) -> list[CrossViewRow]:
         screened = replace(params, screening=replace(params.screening, **change))
         name = f"{sequence.upper()}-CNN, {length} tiles"
         variant = f"screening-{number}"
-        table.append(CrossViewRow(name, REGIONS, "screening_", screened, variant))
+        table.append(CrossViewRow(name, REGIONS, SCREENING, screened, variant))
     length = params.screening.frames_per_clip
     ours = f"{params.screening.sequence.upper()}-CNN, {length} tiles"
     own: list[tuple[str, str, str, str | None]] = [
-        (REGIONS, f"{ours}, before fine-tuning on predicted tiles", "screening_before_", None),
-        (REGIONS, f"{ours} (ours)", "screening_", None),
-        (SEARCH, "top 10 regions", "top10_", GAMA),
-        (SEARCH, "top 1 % regions", "top1pct_", GAMA),
-        (SEARCH, "top 10 % regions", "top10pct_", GAMA),
-        (WAYS, KEPT, "hierarchical_", GAMA),
-        (WAYS, PATH, "path_", KEPT),
-        (WAYS, "+ tiles turned to its heading", "turned_", PATH),
+        (REGIONS, f"{ours}, before fine-tuning on predicted tiles", BEFORE, None),
+        (REGIONS, f"{ours} (ours)", SCREENING, None),
+        (SEARCH, "top 10 regions", "top10", GAMA),
+        (SEARCH, "top 1 % regions", "top1pct", GAMA),
+        (SEARCH, "top 10 % regions", "top10pct", GAMA),
+        (WAYS, KEPT, HIERARCHICAL, GAMA),
+        (WAYS, PATH, "path", KEPT),
+        (WAYS, "+ tiles turned to its heading", "turned", PATH),
     ]
     if params.fusion.bundle is not None:
         own += [
-            (WAYS, "VidTAG alone, in its own gallery", "vidtag_", None),
-            (WAYS, "clip by clip, in the tiles where VidTAG's posterior lies", "near_", KEPT),
-            (WAYS, FUSED, "fused_", PATH),
-            (WAYS, "+ tiles turned to that heading", "fused_turned_", FUSED),
+            (WAYS, "VidTAG alone, in its own gallery", VIDTAG, None),
+            (WAYS, "clip by clip, in the tiles where VidTAG's posterior lies", NEAR, KEPT),
+            (WAYS, FUSED, "fused", PATH),
+            (WAYS, "+ tiles turned to that heading", "fused_turned", FUSED),
         ]
     return table + [
-        CrossViewRow(name, group, prefix, params, against=against)
-        for group, name, prefix, against in own
+        CrossViewRow(name, group, search, params, against=against)
+        for group, name, search, against in own
     ]
 
 
@@ -128,13 +129,13 @@ def run(
         tell(done, len(chosen), row.name)
         reports[row.name] = _report(root, row, split)
     tell(len(chosen), len(chosen), "")
-    prefixes = {row.name: row.prefix for row in chosen}
+    searched = {row.name: row.search for row in chosen}
     records = []
     for row in chosen:
         record = _record(row, split, reports[row.name].summary)
         if row.against in reports:
             ours, theirs = (
-                _right(reports[name], prefixes[name]) for name in (row.name, row.against)
+                _right(reports[name], searched[name]) for name in (row.name, row.against)
             )
             record |= _difference(ours, theirs, params.evaluation.bootstrap_draws)
         records.append(record)
@@ -161,9 +162,9 @@ def _report(root: Path, row: CrossViewRow, split: str) -> "Report":
     return Report.read(at.evaluation("gama", split))
 
 
-def _right(report: "Report", prefix: str) -> "pd.Series":
+def _right(report: "Report", search: str) -> "pd.Series":
     """Share of each video's clips whose first answer is right."""
-    return report.frames.groupby("clip")[f"{prefix}recall_at_1"].mean()
+    return report.frames.groupby("clip")[key(search, "recall_at_1")].mean()
 
 
 def _difference(ours: "pd.Series", theirs: "pd.Series", draws: int) -> dict[str, float]:
@@ -186,13 +187,10 @@ MILES = {"2.7tiles": "0.1mile", "5.4tiles": "0.2mile", "13tiles": "0.5mile", "27
 
 def _record(row: CrossViewRow, split: str, summary: dict[str, Any]) -> dict[str, Any]:
     """A row of benchmark.json."""
-    own = {k.removeprefix(row.prefix): v for k, v in summary.items() if k.startswith(row.prefix)}
+    own = searches.of(summary, row.search)
     for tiles, miles in MILES.items():
         if f"top1_at_{tiles}" in own:
             own[f"top1_at_{miles}"] = own[f"top1_at_{tiles}"]
-    # Without a prefix, the error is that of the report's last way.
-    error = ("median_km",) if row.prefix else ()
-    wanted = ("recall_at", "top1_", "num_queries", "gallery_size", *error)
     return {
         "row": row.name,
         "group": row.group,
@@ -203,5 +201,5 @@ def _record(row: CrossViewRow, split: str, summary: dict[str, Any]) -> dict[str,
         "num_clips": summary["num_clips"],
         "tile_km": summary["tile_km"],
         "near_km": summary["near_km"],
-        **{k: v for k, v in own.items() if k.startswith(wanted)},
+        **own,
     }

@@ -13,7 +13,7 @@ space, 2 = (lat, lon) in degrees.
 
 import dataclasses
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from vidtag_ml import config
 from vidtag_ml.earth import sphere
 from vidtag_ml.earth.tracks import Track
+from vidtag_ml.metrics import bootstrap
 from vidtag_ml.metrics import tracks as track_metrics
-from vidtag_ml.models.gama import evaluate_tracks, metrics, screening, split_search
+from vidtag_ml.models.gama import evaluate_tracks, metrics, screening, searches, split_search
 from vidtag_ml.models.gama.data import Drive, World
 from vidtag_ml.models.gama.embedding import TRUE_TILES
 from vidtag_ml.models.gama.evaluate_tracks import Beyond, Followed
@@ -40,13 +41,48 @@ SEED = 0
 RADIUS_KM = 3956 * metrics.KM_PER_MILE
 """Earth radius of the published protocol."""
 KEPT = typing.get_args(screening.Kept)
-_INTERVAL = (2.5, 97.5)
 
 
-def evaluate_gama(
-    gama_folder: Path, screening_folder: Path, drives: Sequence[Drive], world: World,
-    params: config.Params, split: str, beyond: Beyond, model_name: str = "gama",
-) -> Report:  # fmt: skip
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Videos that are searched for."""
+
+    name: str
+    """As reports call them."""
+    drives: Sequence[Drive]
+    world: World
+    """Pixels and gallery."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """What is evaluated."""
+
+    gama: Path
+    """GAMa-Net, and its tiles' embeddings."""
+    screening: Path
+    """The screening network, and its regions' embeddings."""
+    beyond: Beyond
+    """What leads the ways of videos."""
+    name: str = "gama"
+    """As reports call the model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Searched:
+    """What became of a split by each search, under the name of the search."""
+
+    found: Found
+    followed: Followed
+    clips: Mapping[str, pd.DataFrame]
+    """A row a clip, as `metrics.judge` has it."""
+    videos: Mapping[str, pd.DataFrame]
+    """A row a video: its region."""
+    errors_km: Mapping[str, Floats]
+    """How far from the truth each clip (N,) is put, by searches that give a position."""
+
+
+def evaluate_gama(networks: Networks, split: Split, params: config.Params) -> Report:
     """The report on one split: a row a video in `per_clip`, a row a clip in `frames`.
 
     Figures without a prefix are those of the flat search, by the rule of the gallery's kind:
@@ -58,141 +94,111 @@ def evaluate_gama(
     vidtag_... of VidTAG itself; the last way makes the tracks. Intervals are over videos.
 
     Args:
-        gama_folder: the trained GAMa-Net and its tiles' embeddings.
-        screening_folder: the trained screening network and its regions' embeddings.
-        drives: the videos of the split.
-        world: pixels and gallery.
+        networks: what is evaluated.
+        split: what is searched for, and where.
         params: gama, screening, heading and evaluation.
-        split: how the report calls the videos.
-        beyond: what leads the ways of videos.
-        model_name: how the report calls the model.
 
     Raises:
         ValueError: a model or its embeddings are missing.
     """
-    settings = params.gama
-    found = split_search.embed(gama_folder, drives, world, settings)
-    folders = screening_folder, screening_folder / TRUE_TILES
-    after, before = (
-        split_search.screen(folder, found, world, settings, params.screening.frames_per_clip)
-        for folder in folders
-    )
-    rule = _rule(settings, world)
-    reduced = {kept: after.best(found, world, kept) for kept in KEPT}
-    judged = {
-        **_flat(found, rule),
-        **{
-            f"{kept}_": metrics.judge(
-                found.clips, found.tiles, rule, [own[k] for k in found.drive_N]
-            )
-            for kept, own in reduced.items()
-        },
-    }
-    judged["hierarchical_"] = judged[f"{settings.kept}_"]
-    followed = evaluate_tracks.follow(found, world, params, beyond, reduced[settings.kept])
-    judged |= evaluate_tracks.judged(found, rule, followed)
-    errors_km = evaluate_tracks.errors_km(found, followed)
-    screened = {
-        "screening_": _judged(after, settings),
-        "screening_before_": _judged(before, settings),
-    }
-    every = range(len(drives))
-    figures = {
-        f"{prefix}{name}": value
-        for group, video_N in ((judged, found.drive_N), (screened, np.arange(len(drives))))
-        for prefix, table in group.items()
-        for name, value in _figures(table, video_N, params.evaluation.bootstrap_draws).items()
-    }
-    tracks = [_track(found, judged, followed, k) for k in every]
-    truths = [_truth(found, k) for k in every]
+    rule, draws = _rule(params.gama, split.world), params.evaluation.bootstrap_draws
+    searched = _search(networks, split, params, rule)
+    tracks = [_track(searched, k) for k in range(len(split.drives))]
     errors = track_metrics.Errors(params.evaluation.accuracy_km)
-    rows = errors.extend(
-        (t.latlon_T2, truth, np.ones(len(truth), bool), t.time_s)
-        for t, truth in zip(tracks, truths, strict=True)
-    )
-    per_clip = pd.DataFrame([row.row(errors.thresholds_km) for row in rows if row is not None])
-    per_clip.insert(0, "clip_id", [drive.name for drive in drives])
-    per_clip = pd.concat([per_clip, screened["screening_"].add_prefix("screening_")], axis=1)
+    per_clip = _per_clip(searched, tracks, errors)
+    figures = _of_all(searched, draws, split.world.tiles.protocol["tile_km"])
     summary = {
-        **_protocol(model_name, split, settings, world, rule),
-        "kept": settings.kept,
-        "track": followed.last,
-        **figures,
-        **_medians(errors_km, found.drive_N, params.evaluation.bootstrap_draws),
-        **_in_tiles(figures, world.tiles.protocol["tile_km"]),
+        **_protocol(networks.name, split, params.gama, rule),
+        "kept": params.gama.kept,
+        "track": searched.followed.last,
+        **searches.flattened(figures),
         **errors.counts(),
         **errors.summary(),
-        **errors.intervals(params.evaluation.bootstrap_draws, SEED),
+        **errors.intervals(draws, SEED),
     }
-    frames = _frames(found, tracks, truths, judged, errors_km, world)
-    return Report(summary, per_clip, frames)
+    return Report(summary, per_clip, _frames(searched, tracks, split.world))
 
 
-def evaluate_flat(
-    gama_folder: Path, drives: Sequence[Drive], world: World, params: config.Params, split: str
-) -> Report:
+def evaluate_flat(gama_folder: Path, split: Split, params: config.Params) -> Report:
     """The report of the flat search alone, as parts of GAMa-Net are compared (Table 3).
 
     Args:
         gama_folder: the trained GAMa-Net and its tiles' embeddings.
-        drives: the videos of the split.
-        world: pixels and gallery.
+        split: what is searched for, and where.
         params: gama and evaluation.
-        split: how the report calls the videos.
 
     Raises:
         ValueError: the model or its embeddings are missing.
     """
-    found = split_search.embed(gama_folder, drives, world, params.gama)
-    rule, draws = _rule(params.gama, world), params.evaluation.bootstrap_draws
-    judged = _flat(found, rule)
+    found = split_search.embed(gama_folder, split.drives, split.world, params.gama)
+    rule, draws = _rule(params.gama, split.world), params.evaluation.bootstrap_draws
+    judged, tile_km = _flat(found, rule), split.world.tiles.protocol["tile_km"]
     figures = {
-        f"{prefix}{name}": value
-        for prefix, table in judged.items()
-        for name, value in _figures(table, found.drive_N, draws).items()
+        search: _in_tiles(_figures(table, found.drive_N, draws), tile_km)
+        for search, table in judged.items()
     }
-    names = [drive.name for drive in drives]
-    frames = judged[""].assign(clip=[names[k] for k in found.drive_N], time_s=found.time_s_N)
+    names = [drive.name for drive in split.drives]
+    clip = [names[k] for k in found.drive_N]
+    frames = judged[searches.FLAT].assign(clip=clip, time_s=found.time_s_N)
     right = frames.groupby("clip", sort=False)["recall_at_1"].mean().rename_axis("clip_id")
     summary = {
-        **_protocol("gama", split, params.gama, world, rule),
-        "num_clips": len(drives),
-        **figures,
-        **_in_tiles(figures, world.tiles.protocol["tile_km"]),
+        **_protocol("gama", split, params.gama, rule),
+        "num_clips": len(split.drives),
+        **searches.flattened(figures),
     }
     return Report(summary, right.reset_index(), frames)
 
 
 def evaluate_regions(
-    gama_folder: Path, screening_folder: Path, drives: Sequence[Drive], world: World,
-    params: config.Params, split: str,
-) -> Report:  # fmt: skip
+    gama_folder: Path, screening_folder: Path, split: Split, params: config.Params
+) -> Report:
     """The report of step 2 alone, as screening networks are compared (Table 4).
 
     Args:
         gama_folder: the trained GAMa-Net, which finds the tiles.
         screening_folder: the trained screening network.
-        drives: the videos of the split.
-        world: pixels and gallery.
+        split: what is searched for, and where.
         params: gama, screening and evaluation.
-        split: how the report calls the videos.
 
     Raises:
         ValueError: a model or its embeddings are missing.
     """
-    found = split_search.embed(gama_folder, drives, world, params.gama)
-    length = params.screening.frames_per_clip
-    judged = _judged(
-        split_search.screen(screening_folder, found, world, params.gama, length), params.gama
-    )
-    figures = _figures(judged, np.arange(len(drives)), params.evaluation.bootstrap_draws)
+    found = split_search.embed(gama_folder, split.drives, split.world, params.gama)
+    judged = _judged(_screened(screening_folder, found, split, params), params.gama)
+    figures = _figures(judged, np.arange(len(judged)), params.evaluation.bootstrap_draws)
     summary = {
-        **_protocol("screening", split, params.gama, world, _rule(params.gama, world)),
-        "num_clips": len(drives),
-        **{f"screening_{name}": value for name, value in figures.items()},
+        **_protocol("screening", split, params.gama, _rule(params.gama, split.world)),
+        "num_clips": len(split.drives),
+        **searches.flattened({searches.SCREENING: figures}),
     }
-    table = judged.assign(clip=[drive.name for drive in drives])
+    table = judged.assign(clip=[drive.name for drive in split.drives])
     return Report(summary, table.rename(columns={"clip": "clip_id"}), table)
+
+
+def _search(networks: Networks, split: Split, params: config.Params, rule: Rule) -> Searched:
+    found = split_search.embed(networks.gama, split.drives, split.world, params.gama)
+    trained = {
+        searches.SCREENING: networks.screening,
+        searches.BEFORE: networks.screening / TRUE_TILES,
+    }
+    screened = {name: _screened(folder, found, split, params) for name, folder in trained.items()}
+    best = screened[searches.SCREENING].best
+    among = {kept: best(found, split.world, kept) for kept in KEPT}
+    followed = evaluate_tracks.follow(
+        found, split.world, params, networks.beyond, among[params.gama.kept]
+    )
+    clips = {
+        **_flat(found, rule),
+        **_hierarchical(found, rule, among, params.gama.kept),
+        **evaluate_tracks.judged(found, rule, followed),
+    }
+    videos = {name: _judged(own, params.gama) for name, own in screened.items()}
+    return Searched(found, followed, clips, videos, evaluate_tracks.errors_km(found, followed))
+
+
+def _screened(folder: Path, found: Found, split: Split, params: config.Params) -> Screened:
+    length = params.screening.frames_per_clip
+    return split_search.screen(folder, found, split.world, params.gama, length)
 
 
 def _judged(screened: Screened, settings: config.Gama) -> pd.DataFrame:
@@ -211,69 +217,92 @@ def _rule(settings: config.Gama, world: World) -> Rule:
 def _flat(found: Found, rule: Rule) -> dict[str, pd.DataFrame]:
     strict = dataclasses.replace(rule, near_km=None)
     return {
-        prefix: metrics.judge(found.clips, found.tiles, kind)
-        for prefix, kind in (("", rule), ("strict_", strict))
+        search: metrics.judge(found.clips, found.tiles, kind)
+        for search, kind in ((searches.FLAT, rule), (searches.STRICT, strict))
     }
 
 
-def _protocol(
-    model_name: str, split: str, settings: config.Gama, world: World, rule: Rule
-) -> dict[str, Any]:
+def _hierarchical(
+    found: Found, rule: Rule, among: Mapping[str, Sequence[Indices]], chosen: str
+) -> dict[str, pd.DataFrame]:
+    """Clips among the tiles of their video's best regions, by how many of these are kept."""
+    judged = {
+        kept: metrics.judge(found.clips, found.tiles, rule, [own[k] for k in found.drive_N])
+        for kept, own in among.items()
+    }
+    return judged | {searches.HIERARCHICAL: judged[chosen]}
+
+
+def _protocol(model_name: str, split: Split, settings: config.Gama, rule: Rule) -> dict[str, Any]:
+    tiles = split.world.tiles
     return {
         "model": model_name,
-        "split": split,
+        "split": split.name,
         "ground": settings.ground,
-        "gallery": f"{world.tiles.protocol['source']}, {world.tiles.protocol['kind']}",
-        "gallery_md5": world.tiles.digest,
-        "tile_km": world.tiles.protocol["tile_km"],
+        "gallery": f"{tiles.protocol['source']}, {tiles.protocol['kind']}",
+        "gallery_md5": tiles.digest,
+        "tile_km": tiles.protocol["tile_km"],
         "near_km": rule.near_km,
     }
+
+
+def _of_all(searched: Searched, draws: int, tile_km: float) -> dict[str, dict[str, float]]:
+    """Figures by search."""
+    video_N = searched.found.drive_N
+    judged = {
+        **{search: _figures(table, video_N, draws) for search, table in searched.clips.items()},
+        **{
+            search: _figures(table, np.arange(len(table)), draws)
+            for search, table in searched.videos.items()
+        },
+    }
+    found = {search: _in_tiles(figures, tile_km) for search, figures in judged.items()}
+    for search, error_N in searched.errors_km.items():
+        found[search] = found.get(search, {}) | _median(error_N, video_N, draws)
+    return found
 
 
 def _figures(judged: pd.DataFrame, video_N: Indices, draws: int) -> dict[str, float]:
     """Figures, and 95 % bootstrap intervals of shares, over videos: clips of one are alike."""
     figures = metrics.figures(judged)
-    num = int(video_N.max()) + 1
-    drawn_DV = np.random.default_rng(SEED).integers(num, size=(draws, num))
-    size_D = np.bincount(video_N, minlength=num)[drawn_DV].sum(1)
-    for name in list(figures):
-        if name in judged and name != "gallery_size":
-            sum_V = np.bincount(video_N, judged[name].to_numpy(float), num)
-            ends = np.percentile(sum_V[drawn_DV].sum(1) / size_D, _INTERVAL)
-            figures |= {f"{name}_lo": float(ends[0]), f"{name}_hi": float(ends[1])}
+    for name in metrics.shares(judged):
+        ends = bootstrap.grouped_mean(judged[name], video_N, draws, SEED)
+        figures |= bootstrap.named(name, ends)
     return figures
 
 
 def _in_tiles(figures: dict[str, float], tile_km: float) -> dict[str, float]:
-    """Mean distances of first answers in widths of a tile."""
-    return {
-        name.replace("_km", "_tiles"): value / tile_km
-        for name, value in figures.items()
-        if name.endswith("top1_mean_km")
-    }
+    """The figures, with the mean distance of first answers in widths of a tile too."""
+    return figures | {"top1_mean_tiles": figures["top1_mean_km"] / tile_km}
 
 
-def _medians(errors_km: dict[str, Floats], video_N: Indices, draws: int) -> dict[str, float]:
-    """Median error of the clips by each way, with its bootstrap interval over videos."""
-    found: dict[str, float] = {}
-    num = int(video_N.max()) + 1
-    of_video = [np.flatnonzero(video_N == video) for video in range(num)]
-    drawn_DV = np.random.default_rng(SEED).integers(num, size=(draws, num))
-    for prefix, error_N in errors_km.items():
-        medians_D = [np.median(error_N[np.concatenate([of_video[v] for v in d])]) for d in drawn_DV]
-        low, high = np.percentile(medians_D, _INTERVAL)
-        found |= {
-            f"{prefix}median_km": float(np.median(error_N)),
-            f"{prefix}median_km_lo": float(low),
-            f"{prefix}median_km_hi": float(high),
-        }
-    return found
+def _median(error_km_N: Floats, video_N: Indices, draws: int) -> dict[str, float]:
+    """Median error of the clips, with its bootstrap interval over videos."""
+    ends = bootstrap.grouped_median(error_km_N, video_N, draws, SEED)
+    middle = float(np.median(error_km_N))
+    return {searches.ERROR: middle, **bootstrap.named(searches.ERROR, ends)}
 
 
-def _track(found: Found, judged: dict[str, pd.DataFrame], followed: Followed, drive: int) -> Track:
+def _per_clip(
+    searched: Searched, tracks: Sequence[Track], errors: track_metrics.Errors
+) -> pd.DataFrame:
+    """A row a video: the errors of its track, which `errors` takes in, and its region."""
+    truths = [_truth(searched.found, k) for k in range(len(tracks))]
+    rows = errors.extend(
+        (track.latlon_T2, truth, np.ones(len(truth), bool), track.time_s)
+        for track, truth in zip(tracks, truths, strict=True)
+    )
+    table = pd.DataFrame([row.row(errors.thresholds_km) for row in rows if row is not None])
+    table.insert(0, "clip_id", [drive.name for drive in searched.found.drives])
+    screening = searched.videos[searches.SCREENING]
+    return pd.concat([table, _named(screening, searches.SCREENING)], axis=1)
+
+
+def _track(searched: Searched, drive: int) -> Track:
     """A video's last way; initially, the middles of the first answers in the whole gallery."""
+    found, followed = searched.found, searched.followed
     mine = np.flatnonzero(found.drive_N == drive)
-    flat = judged[""]["top1"].to_numpy(np.int64)[mine]
+    flat = searched.clips[searches.FLAT]["top1"].to_numpy(np.int64)[mine]
     _, way = followed.ways[followed.last][drive]
     return Track(
         found.drives[drive].name,
@@ -288,23 +317,21 @@ def _truth(found: Found, drive: int) -> Floats:
     return np.asarray(found.clips.latlon_N2[found.drive_N == drive])
 
 
-def _frames(
-    found: Found,
-    tracks: Sequence[Track],
-    truths: Sequence[Floats],
-    judged: dict[str, pd.DataFrame],
-    errors_km: dict[str, Floats],
-    world: World,
-) -> pd.DataFrame:
+def _frames(searched: Searched, tracks: Sequence[Track], world: World) -> pd.DataFrame:
     """A row a clip: its track's, what is true of it, and what each search and each way gave it."""
+    found = searched.found
     table = pd.concat([track.table() for track in tracks], ignore_index=True)
-    truth = np.concatenate(truths)
+    truth = np.concatenate([_truth(found, k) for k in range(len(tracks))])
     table["true_lat"], table["true_lon"] = truth.T
     table["error_km"] = sphere.great_circle_km(table[["lat", "lon"]].to_numpy(float), truth)
-    ids = world.tiles.ids[found.tile_row_M]
     table["tile"] = list(found.clips.identity_N)
-    for prefix, own in judged.items():
-        named = own.assign(top1=ids[own["top1"]]).add_prefix(prefix)
-        table = pd.concat([table, named], axis=1)
-    more = {f"{prefix}error_km": error_N for prefix, error_N in errors_km.items()}
-    return pd.concat([table, pd.DataFrame(more)], axis=1)
+    ids = world.tiles.ids[found.tile_row_M]
+    answers = [
+        _named(own.assign(top1=ids[own["top1"]]), search) for search, own in searched.clips.items()
+    ]
+    away = {searches.key(s, "error_km"): error_N for s, error_N in searched.errors_km.items()}
+    return pd.concat([table, *answers, pd.DataFrame(away)], axis=1)
+
+
+def _named(table: pd.DataFrame, search: str) -> pd.DataFrame:
+    return table.rename(columns=lambda name: searches.key(search, name))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vidtag_ml import config
 from vidtag_ml.aerial import gallery as aerial_gallery
 from vidtag_ml.earth import sphere
-from vidtag_ml.models.gama import embedding, metrics, tile_tracks
+from vidtag_ml.models.gama import embedding, metrics, searches, tile_tracks
 from vidtag_ml.models.gama.data import Drive, World
 from vidtag_ml.models.gama.network import GAMaNet
 from vidtag_ml.models.gama.tile_tracks import Way
@@ -111,32 +111,32 @@ def _of_split(tiles: aerial_gallery.Tiles, found: "Found") -> aerial_gallery.Til
 
 
 def judged(found: "Found", rule: metrics.Rule, followed: Followed) -> dict[str, pd.DataFrame]:
-    """What became of each clip by each way, a row a clip, by prefix; near_: no way, but VidTAG.
+    """What became of each clip by each way, a row a clip; near: no way, but VidTAG.
 
     Tiles are ranked by their probability given all clips of the video.
     """
     tables = {}
     if followed.near:
         near = [followed.near[k] for k in found.drive_N]
-        tables["near_"] = metrics.judge(found.clips, found.tiles, rule, near)
+        tables[searches.NEAR] = metrics.judge(found.clips, found.tiles, rule, near)
     for name, ways in followed.ways.items():
         among = [rows for rows, way in ways for _ in way.path_T]
         scores = [np.log(row_K + _LEAST) for _, way in ways for row_K in way.marginals_TK]
-        tables[f"{name}_"] = metrics.judge_scored(found.clips, found.tiles, rule, among, scores)
+        tables[name] = metrics.judge_scored(found.clips, found.tiles, rule, among, scores)
     return tables
 
 
 def errors_km(found: "Found", followed: Followed) -> dict[str, Floats]:
-    """How far from the truth each clip (N,) is put by each way, by prefix; vidtag_: by VidTAG."""
+    """How far from the truth each clip (N,) is put by each way, and by VidTAG."""
     truth_N2 = found.clips.latlon_N2
     return {
-        prefix: sphere.great_circle_km(latlon_N2, truth_N2)
-        for prefix, latlon_N2 in _positions(followed)
+        name: sphere.great_circle_km(latlon_N2, truth_N2)
+        for name, latlon_N2 in _positions(followed)
     }
 
 
 def _positions(followed: Followed) -> Iterator[tuple[str, Floats]]:
     if followed.opinions:
-        yield "vidtag_", np.concatenate([o.latlon_T2 for o in followed.opinions])
+        yield searches.VIDTAG, np.concatenate([o.latlon_T2 for o in followed.opinions])
     for name, ways in followed.ways.items():
-        yield f"{name}_", np.concatenate([way.latlon_T2 for _, way in ways])
+        yield name, np.concatenate([way.latlon_T2 for _, way in ways])

@@ -152,13 +152,17 @@ def judge_scored(
 
 def figures(judged: pd.DataFrame) -> dict[str, float]:
     """Means of what `judge` said of the queries; gallery_size is a mean too, of reduced ones."""
-    shares = [name for name in judged if str(name).startswith(("recall_at_", "top1_at_"))]
     return {
         "num_queries": len(judged),
         "gallery_size": float(judged["gallery_size"].mean()),
-        **{str(name): float(judged[name].mean()) for name in shares},
+        **{name: float(judged[name].mean()) for name in shares(judged)},
         "top1_mean_km": float(judged["top1_km"].mean()),
     }
+
+
+def shares(judged: pd.DataFrame) -> list[str]:
+    """Columns that tell of each query whether something is so."""
+    return [str(name) for name in judged if str(name).startswith(("recall_at_", "top1_at_"))]
 
 
 def num_of_percent(percent: int, size: int) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vidtag_ml.models.gama import data, sampling
+from vidtag_ml.models.gama import data, sampling, searches
 from vidtag_ml.plots import style
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def answers(
             center_test_clip=settings.center_test_clip,
         )  # fmt: skip
         middle_CHW = footage.clip(query["clip"], first, shape)[shape.num_frames // 2]
-        way = f"{report.summary['track']}_top1"
-        ids = [query[name] for name in ("tile", "top1", "hierarchical_top1", way)]
+        shown = (searches.FLAT, searches.HIERARCHICAL, report.summary["track"])
+        ids = [query["tile"], *(query[searches.key(search, "top1")] for search in shown)]
         tiles = footage.tiles_GHW3[world.tiles.rows(ids)]
         rows.append([middle_CHW.movedim(0, -1).numpy(), *tiles])
     return grid(rows, path, TITLES)

@@ -130,11 +130,11 @@ def evaluate_gama(root: Path, params: config.Params, split: str = "test") -> boo
 
         turner, fused = embedding.read_gama(at.model("heading")), _fused(at, params)
         vidtag = None if fused is None else vidtag_locator.VidtagLocator.load(fused)
-        report = evaluate.evaluate_gama(
-            at.model("gama"), at.model("screening"), drives(at, params, split), world(at, params),
-            params, split, beyond(at, params, turner, vidtag),
-        )  # fmt: skip
-        report.write(aside)
+        networks = evaluate.Networks(
+            at.model("gama"), at.model("screening"), beyond(at, params, turner, vidtag)
+        )
+        searched = evaluate.Split(split, drives(at, params, split), world(at, params))
+        evaluate.evaluate_gama(networks, searched, params).write(aside)
 
     return stage.make(at.evaluation("gama", split), key, build)
 
@@ -164,8 +164,8 @@ def evaluate_flat(
     def build(aside: Path) -> None:
         from vidtag_ml.models.gama import evaluate
 
-        searched = drives(at, params, split), world(at, params), params, split
-        evaluate.evaluate_flat(at.model("gama"), *searched).write(aside)
+        searched = evaluate.Split(split, drives(at, params, split), world(at, params))
+        evaluate.evaluate_flat(at.model("gama"), searched, params).write(aside)
 
     return stage.make(at.evaluation("gama_flat", split), key, build)
 
@@ -185,11 +185,9 @@ def evaluate_regions(
     def build(aside: Path) -> None:
         from vidtag_ml.models.gama import evaluate
 
-        report = evaluate.evaluate_regions(
-            own.model("gama"), at.model("screening"), drives(at, params, split), world(at, params),
-            params, split,
-        )  # fmt: skip
-        report.write(aside)
+        searched = evaluate.Split(split, drives(at, params, split), world(at, params))
+        folders = own.model("gama"), at.model("screening")
+        evaluate.evaluate_regions(*folders, searched, params).write(aside)
 
     return stage.make(at.evaluation("gama_regions", split), key, build)
 

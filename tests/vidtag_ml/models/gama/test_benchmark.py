@@ -39,8 +39,8 @@ def test_the_baseline_differs_by_its_single_frame_alone(rows):
     assert config.as_dict(ours) | {"ground": "video"} == config.as_dict(own)
 
 
-def test_a_row_has_the_figures_of_its_prefix(rows):
-    (top10,) = (row for row in rows if row.prefix == "top10_")
+def test_a_row_has_the_figures_of_its_search(rows):
+    (top10,) = (row for row in rows if row.search == "top10")
     record = gama_benchmark._record(top10, "test", SUMMARY)
     assert (record["recall_at_1"], record["gallery_size"]) == (0.6, 10.0)
     assert record["top1_at_1mile"] == record["top1_at_27tiles"] == 0.9
@@ -48,7 +48,7 @@ def test_a_row_has_the_figures_of_its_prefix(rows):
 
 
 def test_the_table_gives_each_figure_its_gallery(rows):
-    chosen = [row for row in rows if row.prefix in ("", "top10_")][-2:]
+    chosen = [row for row in rows if row.search in ("flat", "top10")][-2:]
     table = pd.DataFrame([gama_benchmark._record(row, "test", SUMMARY) for row in chosen])
     text = benchmark_table.markdown(table)
     assert f"| {gama_benchmark.GAMA} | 100 | 50.0 [40.0, 60.0] | 70.0 |" in text
@@ -75,9 +75,9 @@ def test_ways_are_compared_with_what_they_build_on(rows):
 def test_without_vidtag_no_way_asks_it():
     params = config.load(ROOT / "params" / "flyover_gama.yaml")
     alone = dataclasses.replace(params, fusion=dataclasses.replace(params.fusion, bundle=None))
-    found = {row.prefix for row in gama_benchmark.rows(alone)}
-    assert {"path_", "turned_"} <= found
-    assert not found & {"vidtag_", "near_", "fused_", "fused_turned_"}
+    found = {row.search for row in gama_benchmark.rows(alone)}
+    assert {"path", "turned"} <= found
+    assert not found & {"vidtag", "near", "fused", "fused_turned"}
 
 
 def test_differences_are_of_the_same_videos():
@@ -90,7 +90,7 @@ def test_differences_are_of_the_same_videos():
 
 
 def test_a_row_without_tiles_has_its_error_alone(rows):
-    (vidtag,) = (row for row in rows if row.prefix == "vidtag_")
+    (vidtag,) = (row for row in rows if row.search == "vidtag")
     summary = {**SUMMARY, "vidtag_median_km": 156.0}
     record = gama_benchmark._record(vidtag, "test", summary)
     assert record["median_km"] == 156.0

@@ -130,13 +130,13 @@ def test_each_video_is_followed_among_its_tiles(alone, found):
 
 def test_positions_are_those_of_the_split_s_tiles(alone, found):
     errors = evaluate_tracks.errors_km(found, alone)
-    assert list(errors) == ["path_", "turned_"]
+    assert list(errors) == ["path", "turned"]
     for name, error_N in errors.items():
-        ways = alone.ways[name.removesuffix("_")]
+        ways = alone.ways[name]
         latlon = np.concatenate([way.latlon_T2 for _, way in ways])
         wanted = sphere.great_circle_km(latlon, found.clips.latlon_N2)
         np.testing.assert_allclose(error_N, wanted)
-    assert errors["path_"].max() < 50
+    assert errors["path"].max() < 50
 
 
 def test_vidtag_is_asked_about_the_times_of_the_clips(asked):
@@ -151,24 +151,24 @@ def test_an_opinion_mends_a_region_that_was_kept_amiss(asked, found):
     likely = [rows.tolist() for rows in followed.near]
     assert likely == [[1, 2, 3], [6, 7, 8, 9]]
     errors = evaluate_tracks.errors_km(found, followed)
-    assert next(iter(errors)) == "vidtag_"
-    np.testing.assert_allclose(errors["vidtag_"], 0, atol=1e-3)
-    assert errors["path_"].min() > 1000
-    assert errors["fused_"].max() < 50
+    assert next(iter(errors)) == "vidtag"
+    np.testing.assert_allclose(errors["vidtag"], 0, atol=1e-3)
+    assert errors["path"].min() > 1000
+    assert errors["fused"].max() < 50
 
 
 def test_ways_are_judged_among_the_tiles_that_they_had(asked, alone, found):
     without = evaluate_tracks.judged(found, RULE, alone)
-    assert list(without) == ["path_", "turned_"]
-    assert without["path_"]["recall_at_1"].all()
-    assert without["path_"]["gallery_size"].tolist() == [NUM] * 7
+    assert list(without) == ["path", "turned"]
+    assert without["path"]["recall_at_1"].all()
+    assert without["path"]["gallery_size"].tolist() == [NUM] * 7
     judged = evaluate_tracks.judged(found, RULE, asked[1])
-    assert list(judged) == ["near_", "path_", "turned_", "fused_", "fused_turned_"]
-    assert judged["near_"]["gallery_size"].tolist() == [3] * 3 + [4] * 4
-    assert judged["near_"]["recall_at_1"].all()
-    assert np.isinf(judged["path_"]["rank"]).all()
-    assert judged["fused_"]["recall_at_1"].all()
-    assert judged["fused_"]["gallery_size"].tolist() == [9] * 3 + [10] * 4
+    assert list(judged) == ["near", "path", "turned", "fused", "fused_turned"]
+    assert judged["near"]["gallery_size"].tolist() == [3] * 3 + [4] * 4
+    assert judged["near"]["recall_at_1"].all()
+    assert np.isinf(judged["path"]["rank"]).all()
+    assert judged["fused"]["recall_at_1"].all()
+    assert judged["fused"]["gallery_size"].tolist() == [9] * 3 + [10] * 4
 
 
 def test_tiles_are_ranked_by_what_all_clips_of_a_video_say(found):
@@ -176,7 +176,7 @@ def test_tiles_are_ranked_by_what_all_clips_of_a_video_say(found):
     some = Way(np.array([1, 0, 0]), marginals, found.clips.latlon_N2[:3], np.zeros(3))
     other = Way(np.zeros(4, int), np.eye(4, NUM), found.clips.latlon_N2[3:], np.zeros(4))
     followed = Followed({"path": [(KEPT[0], some), (KEPT[1], other)]}, [], [])
-    judged = evaluate_tracks.judged(found, RULE, followed)["path_"]
+    judged = evaluate_tracks.judged(found, RULE, followed)["path"]
     assert judged["rank"].tolist() == [0, 2, 5, 0, 0, 0, 0]
     assert judged["top1"].tolist() == [1, 0, 0, 6, 7, 8, 9]
 
