@@ -175,25 +175,14 @@ Clip = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike | None]
 """Prediction (T, 2), truth (T, 2), valid (T,) and times (T,) in s, which may be unknown."""
 
 
-def clip_errors(
-    prediction_T2: ArrayLike,
-    truth_T2: ArrayLike,
-    valid_T: ArrayLike,
-    time_s: ArrayLike | None = None,
-) -> ClipErrors:
-    """The errors of one clip; frames without a true position are left out of both tracks.
-
-    Raises:
-        ValueError: shapes disagree, no frame is valid, or a position that counts is not finite.
-    """
-    return errors_of_clips([(prediction_T2, truth_T2, valid_T, time_s)])[0]
-
-
 def errors_of_clips(clips: Iterable[Clip]) -> list[ClipErrors]:
-    """`clip_errors` of many clips, whose discrete Frechet distances are computed together.
+    """The errors of clips; frames without a true position are left out of both tracks.
+
+    Discrete Frechet distances of all clips are computed together.
 
     Raises:
-        ValueError: `clip_errors` refuses one of the clips.
+        ValueError: shapes disagree, no frame of a clip is valid, or a position that counts is not
+            finite.
     """
     whole = [(*_agreeing(prediction, truth, valid), t) for prediction, truth, valid, t in clips]
     ours = [_track(prediction[valid]) for prediction, _, valid, _ in whole]
@@ -306,18 +295,8 @@ class Errors:
         self.num_skipped_clips = 0
         self.num_skipped_frames = 0
 
-    def add(
-        self,
-        prediction_T2: ArrayLike,
-        truth_T2: ArrayLike,
-        valid_T: ArrayLike,
-        time_s: ArrayLike | None = None,
-    ) -> ClipErrors | None:
-        """The errors of one more clip; None, and counted, if no frame of it has a true position."""
-        return self.extend([(prediction_T2, truth_T2, valid_T, time_s)])[0]
-
     def extend(self, clips: Iterable[Clip]) -> list[ClipErrors | None]:
-        """What `add` says of each of many clips; their Frechet distances are computed together."""
+        """The errors of more clips; None, and counted, where no frame has a true position."""
         clips = list(clips)
         known = [bool(np.any(valid)) for _, _, valid, _ in clips]
         found = errors_of_clips(itertools.compress(clips, known))
@@ -352,19 +331,3 @@ class Errors:
             for name, ends in bounds.items()
             for end, bound in zip(("lo", "hi"), ends, strict=True)
         }
-
-
-def summary(
-    predictions: Sequence[ArrayLike],
-    truths: Sequence[ArrayLike],
-    valid: Sequence[ArrayLike],
-    thresholds_km: Sequence[float],
-) -> dict[str, float]:
-    """Figures over clips given as tracks (T, 2), see `summarise`.
-
-    Raises:
-        ValueError: the lists differ in length, or no frame has a true position.
-    """
-    errors = Errors(thresholds_km)
-    errors.extend((*clip, None) for clip in zip(predictions, truths, valid, strict=True))
-    return errors.summary()

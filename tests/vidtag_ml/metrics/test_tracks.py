@@ -18,6 +18,11 @@ STILL = np.zeros((4, 2))
 ALL = np.ones(4, bool)
 
 
+def errors_of(prediction, truth, valid, time_s=None):
+    """The errors of one clip."""
+    return track_metrics.errors_of_clips([(prediction, truth, valid, time_s)])[0]
+
+
 def random_track(rng, num=9, near=(40.0, 179.9)):
     return np.stack([rng.normal(near[0], 1, num), sphere.wrap_lon(rng.normal(near[1], 1, num))], -1)
 
@@ -156,7 +161,7 @@ def test_every_figure_agrees_with_plain_python_all_over_the_earth():
     clips = [random_clip(rng, near, rng.integers(2, 20)) for near in starts]
     errors = track_metrics.Errors((1, 25, 750))
     for clip in clips:
-        errors.add(*clip)
+        errors.extend([clip])
     assert errors.summary() == pytest.approx(plain_summary(clips, (1, 25, 750)), rel=1e-9)
 
 
@@ -191,8 +196,7 @@ def test_draws_without_a_speed_do_not_count_towards_its_interval():
     rng = np.random.default_rng(15)
     errors = track_metrics.Errors((1,))
     *timed, times = random_clip(rng, NEAR["inland"], 9)
-    found = errors.add(*timed, times)
-    errors.add(*random_clip(rng, NEAR["inland"], 9)[:3])
+    found, _ = errors.extend([(*timed, times), (*random_clip(rng, NEAR["inland"], 9)[:3], None)])
     bounds = errors.intervals(20, 0)
     speed = pytest.approx(found.speed_error_kmh_T.mean())
     assert bounds["speed_error_kmh_lo"] == bounds["speed_error_kmh_hi"] == speed
@@ -209,7 +213,7 @@ def test_draws_without_a_speed_do_not_count_towards_its_interval():
     ids=["New York-Los Angeles", "Paris-London", "equator", "date line"],
 )
 def test_distances_have_the_published_values(a, b, km):
-    found = track_metrics.clip_errors([a], [b], [True])
+    found = errors_of([a], [b], [True])
     assert (found.error_km_T[0], found.dfd_km) == pytest.approx((km, km), abs=5e-4)
     assert plain_km(a, b) == pytest.approx(km, abs=5e-4)
 
@@ -288,7 +292,8 @@ def test_video_error_has_the_published_value(flat):
 
 def test_accuracy_counts_errors_equal_to_the_threshold():
     limit = float(sphere.great_circle_km((0, 0), (0, 1)))
-    found = track_metrics.summary([[[0, 1.0]]], [[[0, 0.0]]], [[True]], [limit, limit * 0.999])
+    clip = errors_of([[0, 1.0]], [[0, 0.0]], [True])
+    found = track_metrics.summarise([clip], [limit, limit * 0.999])
     assert found[f"acc_{track_metrics.name_of(limit)}"] == 1.0
     assert found[f"video_acc_{track_metrics.name_of(limit * 0.999)}"] == 0.0
 
@@ -297,7 +302,8 @@ def test_summary_pools_frames_but_averages_tracks():
     rng = np.random.default_rng(2)
     truths = [random_track(rng, n) for n in (3, 8)]
     tracks = [random_track(rng, n) for n in (3, 8)]
-    found = track_metrics.summary(tracks, truths, [np.ones(n, bool) for n in (3, 8)], [25, 100])
+    clips = [errors_of(p, q, np.ones(len(p), bool)) for p, q in zip(tracks, truths, strict=True)]
+    found = track_metrics.summarise(clips, [25, 100])
     errors = [float(sphere.great_circle_km(a, b)) for p, q in zip(tracks, truths, strict=True)
               for a, b in zip(p, q, strict=True)]  # fmt: skip
     dfds = [track_metrics.dfd_km(p, q) for p, q in zip(tracks, truths, strict=True)]
@@ -308,7 +314,7 @@ def test_summary_pools_frames_but_averages_tracks():
 
 def test_names_are_those_of_every_report():
     errors = track_metrics.Errors((0.5, 25.0))
-    errors.add(NORTH, TRUTH, ALL, np.arange(4.0))
+    errors.extend([(NORTH, TRUTH, ALL, np.arange(4.0))])
     names = "acc_0.5km acc_25km video_acc_0.5km video_acc_25km median_km p95_km video_median_km"
     names += " dfd_km dfd_deg mrd_km mrd_deg outlier_rate speed_error_kmh"
     assert set(errors.summary()) == set(names.split())
@@ -319,8 +325,9 @@ def test_frames_without_truth_are_left_out_and_counted():
     truth, valid = TRUTH.copy(), np.array([True, False, True, True])
     truth[1] = np.nan
     errors = track_metrics.Errors((1.0,))
-    found = errors.add(NORTH, truth, valid)
-    assert errors.add(NORTH, np.full((4, 2), np.nan), np.zeros(4, bool)) is None
+    unknown = (NORTH, np.full((4, 2), np.nan), np.zeros(4, bool), None)
+    found, none = errors.extend([(NORTH, truth, valid, None), unknown])
+    assert none is None
     assert len(found.error_km_T) == 3
     counts = {"num_clips": 1, "num_frames": 3, "skipped_clips": 1, "skipped_frames": 5}
     assert errors.counts() == counts
@@ -332,14 +339,16 @@ def test_many_clips_at_once_are_as_many_one_by_one():
     clips.insert(1, (STILL, TRUTH, np.zeros(4, bool), None))
     together, apart = track_metrics.Errors((1,)), track_metrics.Errors((1,))
     rows = [found and found.row((1,)) for found in together.extend(clips)]
-    assert rows == [found and found.row((1,)) for found in (apart.add(*clip) for clip in clips)]
+    assert rows == [
+        found and found.row((1,)) for found in (apart.extend([clip])[0] for clip in clips)
+    ]
     assert together.counts() == apart.counts()
     assert rows[1] is None
 
 
 def test_outliers_exceed_the_median_error_by_25_km():
     truth = np.zeros((4, 2))
-    found = track_metrics.clip_errors([[0, 1], [0, 1], [0, 1.2], [0, 1.4]], truth, ALL)
+    found = errors_of([[0, 1], [0, 1], [0, 1.2], [0, 1.4]], truth, ALL)
     assert found.outliers.tolist() == [False, False, False, True]
 
 
@@ -350,7 +359,7 @@ def test_speed_error_skips_unknown_frames():
         np.isin(range(4), (0, 1, 3)),
     )
     prediction = np.array([[0, 0], [0, 3], [0, 0], [0, 0]])
-    found = track_metrics.clip_errors(prediction, truth, valid, time_s).speed_error_kmh_T
+    found = errors_of(prediction, truth, valid, time_s).speed_error_kmh_T
     assert found == pytest.approx([2 * sphere.KM_PER_DEGREE])
 
 
@@ -361,7 +370,7 @@ def test_nothing_to_summarise_is_an_error():
 
 def test_a_track_that_is_not_finite_is_an_error():
     with pytest.raises(ValueError, match="not finite"):
-        track_metrics.clip_errors(NORTH, TRUTH * np.nan, ALL)
+        errors_of(NORTH, TRUTH * np.nan, ALL)
 
 
 def test_bootstrap_covers_the_mean_as_the_normal_law_does():
@@ -376,7 +385,7 @@ def test_intervals_hold_the_figure_and_resample_clips():
     rng = np.random.default_rng(5)
     errors = track_metrics.Errors((100.0,))
     for _ in range(30):
-        errors.add(random_track(rng, 5), random_track(rng, 5), np.ones(5, bool))
+        errors.extend([(random_track(rng, 5), random_track(rng, 5), np.ones(5, bool), None)])
     summary, bounds = errors.summary(), errors.intervals(200, 0)
     assert set(bounds) == {f"{n}_{e}" for n in summary for e in ("lo", "hi")}
     low, high = bootstrap.bootstrap([c.dfd_km for c in errors.clips], 2000, 0)

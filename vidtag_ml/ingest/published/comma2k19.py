@@ -28,8 +28,6 @@ SOURCE = Source("comma2k19", mode="car", fix_source="pose")
 VIDEO = "video.hevc"
 POSES = ("global_pose", "global_pos")
 RECEIVER = "processed_log/GNSS/live_gnss_ublox"
-OUTSIDE_S = 60.0
-"""Fixes farther than this from the first frame, a segment's length, are of another segment."""
 
 Floats = NDArray[np.float64]
 

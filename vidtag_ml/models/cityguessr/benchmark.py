@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 
 HEADS, FULL = "heads only", "+ text alignment, all levels (CityGuessr)"
-MAJORITY = "+ Self-Cross Attention, majority scenes"
 PRIOR = "most frequent class of each level"
 MODULES, INFERENCE, OTHERS = (
     f"Places: what each module buys (against {HEADS})",

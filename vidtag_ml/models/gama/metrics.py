@@ -27,10 +27,6 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 KM_PER_MILE = 1.609344
-TOP1_KM = {f"{miles:g}mile": miles * KM_PER_MILE for miles in (0.1, 0.2, 0.5, 1.0)}
-"""The paper's distances of first answers."""
-NEAR_KM = 0.05 * KM_PER_MILE
-"""The paper's distance within which an item of the centred set is right."""
 RECALLS = (1, 5, 10)
 PERCENTS = (1, 10)
 
@@ -77,7 +73,7 @@ class Rule:
     near_only_first: bool
     """Whether that holds for the first answer only, as for large regions."""
     top1_km: Mapping[str, float]
-    """Name, as in `top1_at_{name}` -> distance; the paper's are `TOP1_KM`."""
+    """Name, as in `top1_at_{name}` -> distance."""
     radius_km: float = sphere.EARTH_RADIUS_KM
     """Earth radius of the protocol; GAMa's is 3956 miles."""
 

@@ -3,20 +3,19 @@
 See docs/specs/gama.md, section 9.
 
 1. `first_tiles`: the tile nearest to each clip. 2. `tile_sequence` of a video, embedded by the
-screening network, and `best_regions`. 3. `tiles_of_regions`: the gallery of each video. 4. `rerank`
-of its clips within it, by the embeddings of step 1.
+screening network, and `best_regions`. 3. The tiles of these are the gallery of the video
+(aerial/gallery.py, `reduced`). 4. Its clips are searched within it, by the embeddings of step 1.
 
-Belongs here: the steps, on embeddings and row numbers. Does not belong here: networks
-(network.py), reading tiles, metrics (metrics.py, which takes step 3's galleries).
+Belongs here: steps 1 and 2, on embeddings and row numbers. Does not belong here: networks
+(network.py), tiles (aerial/gallery.py), step 4 where it is measured (metrics.py, `judge`) and where
+its answer is used (locator.py).
 Shape legend: N clips, M tiles, V videos, R regions, S tiles of a sequence, K best rows, E common
 space.
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
@@ -65,55 +64,3 @@ def best_regions(videos_VE: Tensor, regions_RE: Tensor, kept: Kept) -> Indices:
     """Step 2: rows (V, K) of the regions most similar to each video, best first."""
     found = search.search(videos_VE, regions_RE, num_kept(kept, len(regions_RE)))[1]
     return np.asarray(found.cpu())
-
-
-def tiles_of_regions(regions_VK: Indices, region_M: ArrayLike) -> list[Indices]:
-    """Step 3: rows of the tiles that belong to the regions of each video, in increasing order.
-
-    Args:
-        regions_VK: rows of regions, from `best_regions`.
-        region_M: the region's row of each tile.
-
-    Raises:
-        ValueError: no tile belongs to any of a video's regions.
-    """
-    region = np.asarray(region_M, np.int64)
-    galleries = [np.flatnonzero(np.isin(region, regions)) for regions in regions_VK]
-    for video, (rows, regions) in enumerate(zip(galleries, regions_VK, strict=True)):
-        if len(rows) == 0:
-            raise ValueError(f"video {video}: no tile belongs to its regions {regions.tolist()}")
-    return galleries
-
-
-def rerank(
-    clips_NE: Tensor, tiles_ME: Tensor, video_N: ArrayLike, galleries: Sequence[Indices], k: int
-) -> tuple[Tensor, Tensor]:
-    """Step 4: the k tiles (N, K) most similar to each clip in its video's gallery, best first.
-
-    Nothing is embedded anew. K is less than k where the smallest gallery has fewer tiles.
-
-    Args:
-        clips_NE: embeddings of clips, as in step 1.
-        tiles_ME: embeddings of all tiles, as in step 1.
-        video_N: each clip's video, an index of `galleries`.
-        galleries: rows of tiles, from `tiles_of_regions`.
-        k: how many tiles.
-
-    Returns:
-        Similarities (N, K) and rows of `tiles_ME` (N, K).
-
-    Raises:
-        ValueError: a clip's video has no gallery.
-    """
-    video = torch.as_tensor(np.asarray(video_N, np.int64), device=clips_NE.device)
-    if len(video) != len(clips_NE) or not ((video >= 0) & (video < len(galleries))).all():
-        raise ValueError(f"{len(clips_NE)} clips need one of {len(galleries)} galleries each")
-    k = min([k, *(len(rows) for rows in galleries)])
-    scores = clips_NE.new_empty(len(clips_NE), k)
-    found = torch.empty(len(clips_NE), k, dtype=torch.int64, device=clips_NE.device)
-    for number, rows in enumerate(galleries):
-        clips = torch.nonzero(video == number)[:, 0]
-        here = torch.as_tensor(rows, device=tiles_ME.device)
-        best, where = search.search(clips_NE[clips], tiles_ME[here], k)
-        scores[clips], found[clips] = best, here.to(where.device)[where]
-    return scores, found

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from vidtag_ml.models.gama import evaluate as gama_evaluate
-from vidtag_ml.models.gama import metrics as gama_metrics
 
 
 def judged(right):
@@ -39,4 +38,3 @@ def test_distances_are_told_in_widths_of_a_tile():
 
 def test_the_earth_has_the_protocols_radius():
     assert pytest.approx(6366.565, abs=1e-3) == gama_evaluate.RADIUS_KM
-    assert gama_metrics.TOP1_KM["1mile"] == pytest.approx(1.609344)

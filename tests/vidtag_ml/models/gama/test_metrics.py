@@ -3,19 +3,23 @@
 import dataclasses
 import doctest
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from vidtag_ml import config
 from vidtag_ml.earth import sphere
 from vidtag_ml.models.gama import metrics as gama_metrics
 from vidtag_ml.models.gama.metrics import Items, Rule
 
 RADIUS_KM = 3956 * gama_metrics.KM_PER_MILE
-IDENTITY = Rule(None, near_only_first=False, top1_km=gama_metrics.TOP1_KM, radius_km=RADIUS_KM)
-CENTRED = dataclasses.replace(IDENTITY, near_km=gama_metrics.NEAR_KM)
+PUBLISHED = config.load(Path(__file__).parents[4] / "params" / "paper_gama.yaml").gama
+NEAR_KM, TOP1_KM = PUBLISHED.near_km, PUBLISHED.top1_km
+IDENTITY = Rule(None, near_only_first=False, top1_km=TOP1_KM, radius_km=RADIUS_KM)
+CENTRED = dataclasses.replace(IDENTITY, near_km=NEAR_KM)
 REGIONS = dataclasses.replace(CENTRED, near_only_first=True)
 FEW = np.array(
     [(1, 0, 0), (0, 1, 0), (0, 0, 1), (-1, 0, 0), (0.6, 0.8, 0), (0, 0.8, 0.6)], np.float32
@@ -149,7 +153,7 @@ def test_a_neighbour_within_80_metres_is_right_if_the_rule_says_so(rule, right, 
 def test_the_distance_that_counts_is_a_twentieth_of_a_mile(at_km):
     gallery = items(FEW[:2], ["a", "b"], line(1.0, at_km))
     judged = gama_metrics.judge(items(FEW[1:2], ["a"], line(0.0)), gallery, CENTRED)
-    assert judged["recall_at_1"].tolist() == [at_km < gama_metrics.NEAR_KM]
+    assert judged["recall_at_1"].tolist() == [at_km < NEAR_KM]
 
 
 def test_near_regions_count_for_the_first_answer_alone():

@@ -88,61 +88,40 @@ def test_step_two_puts_the_most_similar_regions_first(regions):
     assert found.tolist() == (regions[HOME_V] @ regions.T).topk(10).indices.tolist()
 
 
-def test_step_three_takes_all_tiles_of_the_regions():
-    first, second = screening.tiles_of_regions(np.array([[2, 0], [1, 1]]), [0, 1, 2, 0, 2])
-    assert first.tolist() == [0, 2, 3, 4]
-    assert second.tolist() == [1]
+def judged(clips, tiles, galleries=None):
+    """What the clips find in the gallery of their video, step 4, or among all tiles."""
+    places = np.random.default_rng(0).uniform(-60, 60, (len(tiles), 2))
+    queries = gama_metrics.Items(clips, TRUE_N, places[TRUE_N])
+    bank = gama_metrics.Items(tiles, np.arange(len(tiles)), places)
+    among = None if galleries is None else [galleries[v] for v in VIDEO_N]
+    rule = gama_metrics.Rule(None, near_only_first=False, top1_km={"1mile": 1.609344})
+    return gama_metrics.judge(queries, bank, rule, among)
 
 
-def test_regions_without_tiles_are_named():
-    with pytest.raises(ValueError, match=r"video 1: no tile belongs to its regions \[5, 6\]"):
-        screening.tiles_of_regions(np.array([[0, 5], [5, 6]]), [0, 0])
+def tiles_of(regions_vk):
+    """Step 3."""
+    return [np.flatnonzero(np.isin(REGION_M, rows)) for rows in regions_vk]
 
 
 def test_step_four_finds_what_a_lure_elsewhere_hid(tiles, clips, regions):
     best = screening.best_regions(videos(regions), regions, "top10pct")
     assert 20 not in best
-    galleries = screening.tiles_of_regions(best, REGION_M)
-    _, found = screening.rerank(clips, tiles, VIDEO_N, galleries, 1)
-    assert found[:, 0].tolist() == TRUE_N.tolist()
+    assert not judged(clips, tiles)["recall_at_1"].all()
+    found = judged(clips, tiles, tiles_of(best))
+    assert found["top1"].tolist() == TRUE_N.tolist()
+    assert found["recall_at_1"].all()
 
 
 @pytest.mark.parametrize(("kept", "share"), [("top10", 1.0), ("top1pct", 0.0)])
 def test_a_region_that_is_screened_out_cannot_be_found(kept, share, tiles, regions):
     best = screening.best_regions(videos(regions, 1.5), regions, kept)
-    galleries = screening.tiles_of_regions(best, REGION_M)
-    _, found = screening.rerank(tiles[TRUE_N], tiles, VIDEO_N, galleries, 1)
-    assert (found[:, 0].numpy() == TRUE_N).mean() == share
+    found = judged(tiles[TRUE_N], tiles, tiles_of(best))
+    assert (found["top1"] == TRUE_N).mean() == share
 
 
 def test_step_four_is_a_search_of_each_videos_gallery(tiles, clips):
     galleries = [np.arange(v, len(REGION_M), VIDEOS) for v in range(VIDEOS)]
-    scores, found = screening.rerank(clips, tiles, VIDEO_N, galleries, 6)
+    found = judged(clips, tiles, galleries)["top1"]
     for n, video in enumerate(VIDEO_N):
-        wanted = (clips[n] @ tiles[galleries[video]].T).topk(6)
-        assert found[n].tolist() == galleries[video][wanted.indices].tolist()
-        torch.testing.assert_close(scores[n], wanted.values)
-
-
-def test_no_more_tiles_are_found_than_the_smallest_gallery_has(tiles, clips):
-    galleries = [np.arange(3), np.arange(5), np.arange(9), np.arange(9)]
-    assert screening.rerank(clips, tiles, VIDEO_N, galleries, 6)[1].shape == (len(clips), 3)
-
-
-def test_clips_of_no_gallery_are_refused(tiles, clips):
-    with pytest.raises(ValueError, match="20 clips need one of 2 galleries each"):
-        screening.rerank(clips, tiles, VIDEO_N, [np.arange(3), np.arange(3)], 1)
-
-
-def test_metrics_judge_the_answers_of_step_four(tiles, clips, regions):
-    best = screening.best_regions(videos(regions), regions, "top10pct")
-    galleries = screening.tiles_of_regions(best, REGION_M)
-    _, found = screening.rerank(clips, tiles, VIDEO_N, galleries, 1)
-    places = np.random.default_rng(0).uniform(-60, 60, (len(tiles), 2))
-    queries = gama_metrics.Items(clips, TRUE_N, places[TRUE_N])
-    bank = gama_metrics.Items(tiles, np.arange(len(tiles)), places)
-    rule = gama_metrics.Rule(None, near_only_first=False, top1_km=gama_metrics.TOP1_KM)
-    judged = gama_metrics.judge(queries, bank, rule, [galleries[v] for v in VIDEO_N])
-    assert judged["top1"].tolist() == found[:, 0].tolist()
-    assert judged["recall_at_1"].all()
-    assert not gama_metrics.judge(queries, bank, rule)["recall_at_1"].all()
+        nearest = (clips[n] @ tiles[galleries[video]].T).argmax()
+        assert found[n] == galleries[video][nearest]
