@@ -25,9 +25,10 @@ from orchestration.definitions import ROOT, defs
 from vidtag_assets import home, registry, runs
 from vidtag_assets.resources import Tracking
 from vidtag_ml import config
-from vidtag_ml.cli.output import print_figures, print_line
+from vidtag_ml.cli.output import print_line, print_sheet
 from vidtag_ml.dataset import tables as clip_tables
 from vidtag_ml.models import recording
+from vidtag_ml.models.gps_retrieval import figures as gps_figures
 from vidtag_ml.models.gps_retrieval import stages as gps_stages
 from vidtag_ml.workflow import layout, progress, stage
 
@@ -166,7 +167,7 @@ def _summaries(root: Path) -> dict[str, Mapping[str, Any]]:
 
 def _tell(root: Path, summary: Mapping[str, Any], files: list[Path]) -> None:
     print_line("")
-    print_figures(_summaries(root))
+    print_sheet(gps_figures.side_by_side(_summaries(root)))
     if config.load(root / "params.yaml").clips.source.startswith("flyover"):
         print_line("Test flights are new, but cross an Earth whose pixels training has seen.")
     print_line(f"\n{verdict(root, summary)} It located a test clip that it had never seen:")

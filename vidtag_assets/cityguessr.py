@@ -14,21 +14,21 @@ import dagster as dg
 from vidtag_assets import factory, gate, registration, registry
 from vidtag_assets.dataset import clips, hierarchy
 from vidtag_assets.features import frame_features
-from vidtag_assets.metadata import OWNERS, picture, preview
+from vidtag_assets.metadata import picture, preview
 from vidtag_assets.registration import Champion, Registered
 from vidtag_assets.resources import ParamsFile, Tracking, Workspace
+from vidtag_ml import config
 from vidtag_ml.dataset.hierarchy import Hierarchy
 from vidtag_ml.models.cityguessr import stages as cityguessr_stages
 from vidtag_ml.models.cityguessr.system import SYSTEM
-from vidtag_ml.workflow import code_key, inputs
 
 if TYPE_CHECKING:
     from vidtag_ml.models.cityguessr.evaluate import PlaceReport
 
 
 cityguessr_model = factory.training_asset(
+    SYSTEM,
     "cityguessr",
-    cityguessr_stages.cityguessr,
     [clips, hierarchy, frame_features],
     """CityGuessr: which city, state, country and continent a video is from.
 
@@ -38,50 +38,38 @@ cityguessr_model = factory.training_asset(
 )
 
 
-@dg.asset(
-    deps=[cityguessr_model],
-    group_name="evaluation",
-    kinds={"torch", "parquet"},
-    code_version=code_key.version("evaluate_cityguessr"),
-    owners=OWNERS,
-    pool="gpu",
-)
-def cityguessr_evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.MaterializeResult:
-    """Places that CityGuessr names on val, which decides promotion, and on test: `out/evaluation/`.
-
-    **When it fails:** the model or what it reads is missing or has changed; materialize what the
-    message names, then this again.
-    """
+def _shown(
+    reports: Mapping[str, Any], workspace: Workspace, params: config.Params
+) -> dict[str, Any]:
+    """Confusions of countries, how well probabilities are calibrated, and answers."""
     from vidtag_ml.dataset import tables
     from vidtag_ml.dataset.hierarchy import LEVELS
     from vidtag_ml.models.cityguessr import plots as cityguessr_plots
-    from vidtag_ml.models.cityguessr.evaluate import PlaceReport
 
-    params = params_file.load()
-    at = workspace.layout(params)
-    worked = [
-        cityguessr_stages.evaluate_cityguessr(workspace.path, params, split)
-        for split in inputs.SPLITS
-    ]
-    reports = {s: PlaceReport.read(at.evaluation("cityguessr", s)) for s in inputs.SPLITS}
-    test = reports["test"]
+    test, at = reports["test"], workspace.layout(params)
     bins = {k: test.reliability[test.reliability["level"] == k] for k in LEVELS}
     said = test.per_clip[["clip_id", *LEVELS, "answer", "answer_right"]]
     positions_N2 = tables.first_positions(tables.read(at.dataset), test.per_clip["clip_id"])
     countries = (test.per_clip["country"].tolist(), test.per_clip["predicted_country"].tolist())
-    return dg.MaterializeResult(
-        data_version=factory.data_version(at, "cityguessr"),
-        metadata={
-            "confusions": picture(
-                lambda p: cityguessr_plots.confusion_map(*countries, positions_N2, p)
-            ),
-            "reliability": picture(lambda p: cityguessr_plots.reliability(bins, p)),
-            "answers": preview(said, 10),
-            "summary": dg.MetadataValue.json(test.summary),
-            **factory.figures(reports, _of_places),
-            "worked": any(worked),
-        },
-    )
+    return {
+        "confusions": picture(
+            lambda p: cityguessr_plots.confusion_map(*countries, positions_N2, p)
+        ),
+        "reliability": picture(lambda p: cityguessr_plots.reliability(bins, p)),
+        "answers": preview(said, 10),
+    }
+
+
+cityguessr_evaluation = factory.evaluation_asset(
+    SYSTEM,
+    [cityguessr_model],
+    """Places that CityGuessr names on val, which decides promotion, and on test: `out/evaluation/`.
+
+    **When it fails:** the model or what it reads is missing or has changed; materialize what the
+    message names, then this again.
+    """,
+    _shown,
+)
 
 
 def _anew(champion: Champion) -> "PlaceReport | None":
@@ -169,9 +157,3 @@ def every_class_has_train_clips(
         description=f"{len(absent)} classes have no train clip: they will never be answered",
         metadata={"num_absent": len(absent), "absent": preview(absent, 20)},
     )
-
-
-def _of_places(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of a report on places that are worth a column."""
-    chosen = [name for name in summary if name.startswith(("acc_", "top5_", "ece"))]
-    return {n: summary[n] for n in [*chosen, "consistency"] if not n.endswith(("_lo", "_hi"))}

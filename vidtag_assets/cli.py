@@ -67,9 +67,7 @@ def trace(
 
 
 def register(
-    names: Annotated[
-        list[ml.Bundled] | None, typer.Argument(metavar="[NAME]...", help="vidtag if not given.")
-    ] = None,
+    names: Annotated[list[str] | None, ml.one_of(ml.BUNDLED, "vidtag if not given")] = None,
 ) -> None:
     """Register trained models of params.yaml with what they are made from, and ask the gate."""
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
@@ -78,7 +76,7 @@ def register(
 
     params, here = load(PARAMS), Path.cwd()
     dvc, tracking = Dvc(root=str(here)), Tracking(root=str(here))
-    wanted = names or [ml.Bundled.VIDTAG]
+    wanted = names or ["vidtag"]
     with progress.showing():
         for name in wanted:
             by_command.prepare(here, params, dvc, name)

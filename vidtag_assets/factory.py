@@ -8,6 +8,7 @@ assets of one system (vidtag.py, geoclip.py, cityguessr.py, gama.py), registrati
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -16,45 +17,46 @@ from vidtag_assets import provenance
 from vidtag_assets.metadata import OWNERS, numbers, picture, preview
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml import config
-from vidtag_ml.models.gps_retrieval import stages as gps_stages
+from vidtag_ml.models.system import Evaluated, Stage, System
 from vidtag_ml.workflow import code_key, inputs, stage
 from vidtag_ml.workflow.layout import Layout
 
 if TYPE_CHECKING:
-    from vidtag_ml.models.cityguessr.evaluate import PlaceReport
-    from vidtag_ml.models.report import Report
+    from pytorch_lightning.loggers import Logger
 
 
-Stage = Callable[..., bool]
-"""A stage that takes workspace, params and a logger, and says whether it had to work."""
 WEIGHTS = "model.safetensors"
 LOSSES = "losses.csv"
 
-Choice = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""Those figures of a summary that are shown one by one."""
+Shown = Callable[[Mapping[str, Any], Workspace, config.Params], Mapping[str, Any]]
+"""Reports by split, the workspace and its params -> what the UI shows of the reports."""
 NUM_TRACKS = 6
 """Example tracks in the UI: evenly spaced between the best and the worst."""
-SHOWN = ("median_km", "video_median_km", "dfd_km", "mrd_km", "oracle_median_km")
 
 
 def training_asset(
+    system: System,
     name: str,
-    make: Stage,
     deps: Sequence[dg.AssetsDefinition],
     description: str,
     gallery: str = "gallery",
-    before: Sequence[str] = (),
+    before: Mapping[str, Stage] = MappingProxyType({}),
 ) -> dg.AssetsDefinition:
     """The asset `<name>_model`: a trained model, and its run in MLflow.
 
     Args:
-        name: of the stage and of its section in the params.
-        make: the stage.
+        system: whose training it is.
+        name: of the training and of its section in the params.
         deps: what it is trained on.
         description: read in the UI: what it is, and what to do when it fails.
         gallery: what the model is searched in, as DVC calls it.
-        before: stages that `make` runs before that of the name.
+        before: stages by name that are run first, which need no asset of their own.
     """
+
+    def make(root: Path, params: config.Params, logger: "Logger") -> bool:
+        for first in before.values():
+            first(root, params)
+        return system.trainings[name](root, params, logger)
 
     @dg.asset(
         name=f"{name}_model",
@@ -168,49 +170,40 @@ def _draw_losses(name: str, table: Path, path: Path) -> None:
     charts.loss_curves({name: table}, path, f"Losses of {name}")
 
 
-def evaluation_asset(name: str, model: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """The asset `<name>_evaluation`: reports of a model on val and test."""
+def evaluation_asset(
+    system: System, deps: Sequence[dg.AssetsDefinition], description: str, show: Shown
+) -> dg.AssetsDefinition:
+    """The asset `<name>_evaluation`: reports of a system on val and test.
+
+    Args:
+        system: what is evaluated.
+        deps: its trained models.
+        description: read in the UI: what is measured, and what to do when it fails.
+        show: what the UI shows beside the figures.
+    """
 
     @dg.asset(
-        name=f"{name}_evaluation",
-        deps=[model],
+        name=f"{system.name}_evaluation",
+        deps=deps,
         group_name="evaluation",
         kinds={"torch", "parquet"},
-        code_version=code_key.version(f"evaluate_{name}"),
+        code_version=code_key.version(f"evaluate_{system.name}"),
         owners=OWNERS,
         pool="gpu",
-        description=(
-            f"Tracks and figures of {name} on val, which decides promotion, and on test, which is "
-            "only reported: `out/evaluation/`. Every figure carries its gallery.\n\n"
-            "**When it fails:** a model, gallery or feature store is missing or does not fit the "
-            "others; materialize what the message names, then this again."
-        ),
+        description=inspect.cleandoc(description),
     )
     def evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.MaterializeResult:
-        from vidtag_ml.models.report import Report
-        from vidtag_ml.plots import charts, maps
-
         params = params_file.load()
-        worked = [
-            gps_stages.evaluate_model(workspace.path, params, name, split)
-            for split in inputs.SPLITS
-        ]
+        worked = [system.evaluate(workspace.path, params, split) for split in inputs.SPLITS]
         at = workspace.layout(params)
-        reports = {split: Report.read(at.evaluation(name, split)) for split in inputs.SPLITS}
-        test = reports["test"]
-        order = test.per_clip.sort_values("median_km")["clip_id"].tolist()
-        step = max(1, len(order) // NUM_TRACKS)
-        tracks = {track.clip: track for track in test.tracks}
-        examples = [tracks[clip] for clip in order[::step][:NUM_TRACKS]]
-        errors = {split: report.frames["error_km"].dropna() for split, report in reports.items()}
+        folders = {split: at.evaluation(system.name, split) for split in inputs.SPLITS}
+        reports = {split: system.report(folder) for split, folder in folders.items()}
         return dg.MaterializeResult(
-            data_version=data_version(at, name),
+            data_version=dg.DataVersion(" ".join(map(stage.digest, folders.values()))),
             metadata={
-                "tracks": picture(lambda path: maps.tracks_sheet(examples, test.truths, path)),
-                "errors": picture(lambda path: charts.error_cdf(errors, path)),
-                "worst_clips": preview(test.per_clip.sort_values("median_km", ascending=False)),
-                "summary": dg.MetadataValue.json(test.summary),
-                **figures(reports, _of_tracks),
+                **show(reports, workspace, params),
+                "summary": dg.MetadataValue.json(reports["test"].summary),
+                **_figures(system, reports),
                 "worked": any(worked),
             },
         )
@@ -218,25 +211,44 @@ def evaluation_asset(name: str, model: dg.AssetsDefinition) -> dg.AssetsDefiniti
     return evaluation
 
 
-def data_version(at: Layout, name: str) -> dg.DataVersion:
-    """The md5s of a model's reports on all splits."""
-    return dg.DataVersion(
-        " ".join(stage.digest(at.evaluation(name, split)) for split in inputs.SPLITS)
+def track_evaluation_asset(system: System, model: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The asset `<name>_evaluation` of a system that searches coordinates."""
+    return evaluation_asset(
+        system,
+        [model],
+        f"""Tracks and figures of {system.name} on val, which decides promotion, and on test, which
+        is only reported: `out/evaluation/`. Every figure carries its gallery.
+
+        **When it fails:** a model, gallery or feature store is missing or does not fit the others;
+        materialize what the message names, then this again.
+        """,
+        _tracks,
     )
 
 
-def figures(
-    reports: "Mapping[str, Report] | Mapping[str, PlaceReport]", choose: Choice
-) -> dict[str, float]:
-    """The chosen figures of the report on each split, as `<split>_<figure>`."""
+def _tracks(
+    reports: Mapping[str, Any], _workspace: Workspace, _params: config.Params
+) -> dict[str, Any]:
+    """Example tracks, errors, and the clips with the largest."""
+    from vidtag_ml.plots import charts, maps
+
+    test = reports["test"]
+    order = test.per_clip.sort_values("median_km")["clip_id"].tolist()
+    step = max(1, len(order) // NUM_TRACKS)
+    tracks = {track.clip: track for track in test.tracks}
+    examples = [tracks[clip] for clip in order[::step][:NUM_TRACKS]]
+    errors = {split: report.frames["error_km"].dropna() for split, report in reports.items()}
     return {
-        name: value
-        for split, report in reports.items()
-        for name, value in numbers(choose(report.summary), f"{split}_").items()
+        "tracks": picture(lambda path: maps.tracks_sheet(examples, test.truths, path)),
+        "errors": picture(lambda path: charts.error_cdf(errors, path)),
+        "worst_clips": preview(test.per_clip.sort_values("median_km", ascending=False)),
     }
 
 
-def _of_tracks(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of a report on tracks that are worth a column."""
-    chosen = [name for name in summary if name.startswith("acc_") or name in SHOWN]
-    return {n: summary[n] for n in chosen if not n.endswith(("_lo", "_hi"))}
+def _figures(system: System, reports: Mapping[str, Evaluated]) -> dict[str, float]:
+    """The headline of the report on each split, as `<split>_<figure>`."""
+    return {
+        name: value
+        for split, report in reports.items()
+        for name, value in numbers(system.headline(report.summary), f"{split}_").items()
+    }

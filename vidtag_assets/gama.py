@@ -28,13 +28,11 @@ from vidtag_ml import config
 from vidtag_ml.aerial import stages as aerial_stages
 from vidtag_ml.models.gama import searches as gama_searches
 from vidtag_ml.models.gama import stages as gama_stages
-from vidtag_ml.models.gama.searches import FLAT, HIERARCHICAL, SCREENING
+from vidtag_ml.models.gama.searches import FLAT
 from vidtag_ml.models.gama.system import SYSTEM
-from vidtag_ml.workflow import code_key, inputs
+from vidtag_ml.workflow import code_key
 
 if TYPE_CHECKING:
-    from pytorch_lightning.loggers import Logger
-
     from vidtag_ml.models.report import Report
 
 
@@ -134,14 +132,9 @@ def tiles_cover_the_fixes(workspace: Workspace, params_file: ParamsFile) -> dg.A
     )
 
 
-def _scale_and_train(root: Path, params: config.Params, logger: "Logger | None") -> bool:
-    gama_stages.aerial_pixels(root, params)
-    return gama_stages.gama(root, params, logger)
-
-
 gama_model = training_asset(
+    SYSTEM,
     "gama",
-    _scale_and_train,
     [aerial_gallery],
     """GAMa-Net: clips of ground video and the aerial tiles under them meet in one space.
 
@@ -152,11 +145,11 @@ gama_model = training_asset(
     weights to start from are missing. Materialize again: it goes on from its newest checkpoint.
     """,
     GALLERY,
-    before=["aerial_pixels"],
+    before={"aerial_pixels": gama_stages.aerial_pixels},
 )
 screening_model = training_asset(
+    SYSTEM,
     "screening",
-    gama_stages.screening,
     [gama_model],
     """The screening network: which regions the tiles found along a video belong to.
 
@@ -165,8 +158,8 @@ screening_model = training_asset(
     GALLERY,
 )
 heading_model = training_asset(
+    SYSTEM,
     "heading",
-    gama_stages.heading,
     [gama_model],
     """GAMa-Net for turned tiles: it compares what a track's direction has made comparable.
 
@@ -176,15 +169,27 @@ heading_model = training_asset(
 )
 
 
-@dg.asset(
-    deps=[gama_model, screening_model, heading_model],
-    group_name="evaluation",
-    kinds={"torch", "parquet"},
-    code_version=code_key.version("evaluate_gama"),
-    owners=OWNERS,
-    pool="gpu",
-)
-def gama_evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.MaterializeResult:
+def _shown(
+    reports: Mapping[str, Any], workspace: Workspace, params: config.Params
+) -> dict[str, Any]:
+    """Tiles that were found, tracks, and the figures of each search."""
+    from vidtag_ml.models.gama import plots as gama_plots
+    from vidtag_ml.plots import maps
+
+    test, world = reports["test"], gama_stages.world(workspace.layout(params), params)
+    examples = test.tracks[:: max(1, len(test.tracks) // NUM_TRACKS)][:NUM_TRACKS]
+    return {
+        "answers": picture(
+            lambda path: gama_plots.answers(test, world, params.gama, NUM_QUERIES, path)
+        ),
+        "tracks": picture(lambda path: maps.tracks_sheet(examples, test.truths, path)),
+        "figures": preview(searches(test.summary), 20),
+    }
+
+
+gama_evaluation = factory.evaluation_asset(
+    SYSTEM,
+    [gama_model, screening_model, heading_model],
     """Tiles that GAMa finds on val, which decides promotion, and on test: `out/evaluation/gama/`.
 
     Flat and hierarchical search, the screening of regions, and the ways of whole videos (turned
@@ -192,30 +197,9 @@ def gama_evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.Materia
 
     **When it fails:** a network, the gallery or the pixels are missing or have changed; materialize
     what the message names, then this again.
-    """
-    from vidtag_ml.models.gama import plots as gama_plots
-    from vidtag_ml.models.report import Report
-    from vidtag_ml.plots import maps
-
-    params = params_file.load()
-    at = workspace.layout(params)
-    worked = [gama_stages.evaluate_gama(workspace.path, params, s) for s in inputs.SPLITS]
-    reports = {s: Report.read(at.evaluation("gama", s)) for s in inputs.SPLITS}
-    test, world = reports["test"], gama_stages.world(at, params)
-    examples = test.tracks[:: max(1, len(test.tracks) // NUM_TRACKS)][:NUM_TRACKS]
-    return dg.MaterializeResult(
-        data_version=factory.data_version(at, "gama"),
-        metadata={
-            "answers": picture(
-                lambda path: gama_plots.answers(test, world, params.gama, NUM_QUERIES, path)
-            ),
-            "tracks": picture(lambda path: maps.tracks_sheet(examples, test.truths, path)),
-            "figures": preview(searches(test.summary), 20),
-            "summary": dg.MetadataValue.json(test.summary),
-            **factory.figures(reports, _headline),
-            "worked": any(worked),
-        },
-    )
+    """,
+    _shown,
+)
 
 
 def searches(summary: Mapping[str, Any]) -> pd.DataFrame:
@@ -225,14 +209,6 @@ def searches(summary: Mapping[str, Any]) -> pd.DataFrame:
     names = [n for n in shares if not n.endswith(("_lo", "_hi"))]
     columns = {s: [own.get(n, "") for n in names] for s, own in found.items() if own}
     return pd.DataFrame({"figure": names, **columns})
-
-
-def _headline(summary: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("gallery_size", "recall_at_1", "recall_at_5", "recall_at_10")
-    shown = (FLAT, HIERARCHICAL, summary["track"])
-    keys = [gama_searches.key(search, name) for name in names for search in shown]
-    keys += [gama_searches.key(SCREENING, name) for name in names[:2]]
-    return {key: summary[key] for key in keys}
 
 
 def _anew(champion: Champion) -> "Report | None":

@@ -7,11 +7,11 @@ for all systems (factory.py).
 from vidtag_assets import factory
 from vidtag_assets.features import frame_features
 from vidtag_assets.gallery import gps_gallery
-from vidtag_ml.models.geoclip import stages as geoclip_stages
+from vidtag_ml.models.geoclip.system import SYSTEM
 
 geoclip_model = factory.training_asset(
+    SYSTEM,
     "geoclip",
-    geoclip_stages.geoclip,
     [frame_features, gps_gallery],
     """GeoCLIP fine-tuned on the same frames: the baseline that sees one picture at a time.
 
@@ -19,4 +19,4 @@ geoclip_model = factory.training_asset(
     """,
 )
 
-geoclip_evaluation = factory.evaluation_asset("geoclip", geoclip_model)
+geoclip_evaluation = factory.track_evaluation_asset(SYSTEM, geoclip_model)

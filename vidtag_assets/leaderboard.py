@@ -8,10 +8,10 @@ import pandas as pd
 
 from vidtag_assets import geoclip, vidtag
 from vidtag_assets.dataset import CHEAP
-from vidtag_assets.factory import SHOWN
 from vidtag_assets.metadata import OWNERS, numbers, picture, preview
 from vidtag_assets.resources import ParamsFile, Workspace
 from vidtag_ml.models.gps_retrieval import stages as gps_stages
+from vidtag_ml.models.gps_retrieval.figures import SHOWN
 from vidtag_ml.workflow import stage
 
 

@@ -21,7 +21,6 @@ from vidtag_assets.registration import Champion, Registered
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml import config
 from vidtag_ml.models.geoclip.system import SYSTEM as GEOCLIP
-from vidtag_ml.models.vidtag import stages as vidtag_stages
 from vidtag_ml.models.vidtag.system import SYSTEM
 from vidtag_ml.workflow.layout import Layout
 
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
 
 
 phase_one_model = factory.training_asset(
+    SYSTEM,
     "phase_one",
-    vidtag_stages.phase_one,
     [frame_features, gps_gallery],
     """VidTAG after Phase I: frames, seen together, and coordinates meet in one space.
 
@@ -40,8 +39,8 @@ phase_one_model = factory.training_asset(
     """,
 )
 phase_two_model = factory.training_asset(
+    SYSTEM,
     "phase_two",
-    vidtag_stages.phase_two,
     [phase_one_model],
     """VidTAG after Phase II: its refiner straightens noisy tracks. This is the model that is used.
 
@@ -49,7 +48,7 @@ phase_two_model = factory.training_asset(
     """,
 )
 
-vidtag_evaluation = factory.evaluation_asset("vidtag", phase_two_model)
+vidtag_evaluation = factory.track_evaluation_asset(SYSTEM, phase_two_model)
 
 
 def _floor(ours: "Report", at: Layout, params: config.Params) -> "list[gate.Statement]":

@@ -9,7 +9,7 @@ command needs it: `--help` answers at once.
 import errno
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -21,13 +21,12 @@ from vidtag_ml.cli import locate as cli_locate
 from vidtag_ml.cli import weights
 from vidtag_ml.cli.options import PARAMS, AsJson, Encoders, ParamsPath, load
 from vidtag_ml.cli.output import (
-    print_figures,
     print_json,
     print_line,
     print_outcome,
-    print_place_figures,
-    print_tile_figures,
+    print_sheet,
 )
+from vidtag_ml.models.registry import SYSTEMS
 from vidtag_ml.workflow import progress
 
 if TYPE_CHECKING:
@@ -43,33 +42,27 @@ GOES_ON = (
 """Commands that find what an earlier try finished, and go on from there."""
 
 
-class Phase(StrEnum):
-    """What `vidtag train` trains."""
-
-    PHASE_ONE = "phase-one"
-    PHASE_TWO = "phase-two"
-    GEOCLIP = "geoclip"
-    CITYGUESSR = "cityguessr"
-    GAMA = "gama"
-    SCREENING = "screening"
-    HEADING = "heading"
+PHASES = {
+    name.replace("_", "-"): stage
+    for system in SYSTEMS.values()
+    for name, stage in system.trainings.items()
+}
+"""What `vidtag train` trains."""
+BUNDLED = [name for name, system in SYSTEMS.items() if system.bundling]
+"""What `vidtag bundle` puts into one folder."""
 
 
-class ModelName(StrEnum):
-    """What `vidtag evaluate` evaluates."""
+def one_of(names: Iterable[str], about: str) -> Any:
+    """An argument that is one of some names, or several of them; others are refused by name."""
+    choices = ", ".join(names)
 
-    VIDTAG = "vidtag"
-    GEOCLIP = "geoclip"
-    CITYGUESSR = "cityguessr"
-    GAMA = "gama"
+    def known(given: Any) -> Any:
+        for name in given if isinstance(given, list) else [given]:
+            if name is not None and name not in names:
+                raise typer.BadParameter(f"{name!r} is not one of {choices}.")
+        return given
 
-
-class Bundled(StrEnum):
-    """What `vidtag bundle` puts into one folder."""
-
-    VIDTAG = "vidtag"
-    CITYGUESSR = "cityguessr"
-    GAMA = "gama"
+    return typer.Argument(metavar="NAME", help=f"{about}: {choices}.", callback=known)
 
 
 class Veiled(StrEnum):
@@ -196,12 +189,11 @@ def features(params: ParamsPath = PARAMS) -> None:
 
 
 def train(
-    what: Annotated[Phase, typer.Argument(help="A phase of VidTAG, or another model.")],
+    what: Annotated[str, one_of(PHASES, "A phase of VidTAG, or another model")],
     params: ParamsPath = PARAMS,
 ) -> None:
-    """Train Phase I or Phase II of VidTAG, GeoCLIP, CityGuessr or one of GAMa's two networks."""
-    name = what.replace("-", "_")
-    _stage(name, f"out/{name}", load(params))
+    """Train Phase I or Phase II of VidTAG, GeoCLIP, CityGuessr or one of GAMa's networks."""
+    _make(PHASES[what], f"out/{what.replace('-', '_')}", load(params))
 
 
 def train_encoders(
@@ -233,71 +225,33 @@ def train_encoders(
 
 
 def evaluate(
-    model: Annotated[ModelName, typer.Argument(help="Which one.")] = ModelName.VIDTAG,
+    model: Annotated[str, one_of(SYSTEMS, "Which one")] = "vidtag",
     split: Annotated[Split, typer.Option(help="Clips to evaluate on.")] = Split.TEST,
     params: ParamsPath = PARAMS,
     as_json: AsJson = False,
 ) -> None:
     """Measure a trained model on held-out clips."""
-    from vidtag_ml.models.gps_retrieval import stages as gps_stages
-    from vidtag_ml.models.report import Report
     from vidtag_ml.workflow import layout
 
-    values = load(params)
-    if model is ModelName.CITYGUESSR:
-        _evaluate_places(values, split, as_json)
-        return
-    if model is ModelName.GAMA:
-        _evaluate_tiles(values, split, as_json)
-        return
+    values, system = load(params), SYSTEMS[model]
     with progress.showing():
-        gps_stages.evaluate_model(Path(), values, model.value, split.value)
-    folder = layout.of(Path(), values).evaluation(model.value, split.value)
-    summary = Report.read(folder).summary
-    print_json(summary) if as_json else print_figures({model.value: summary})
-
-
-def _evaluate_places(values: "config.Params", split: Split, as_json: bool) -> None:
-    from vidtag_ml.models.cityguessr import stages as cityguessr_stages
-    from vidtag_ml.models.cityguessr.evaluate import PlaceReport
-    from vidtag_ml.workflow import layout
-
-    with progress.showing():
-        cityguessr_stages.evaluate_cityguessr(Path(), values, split.value)
-    folder = layout.of(Path(), values).evaluation("cityguessr", split.value)
-    summary = PlaceReport.read(folder).summary
-    print_json(summary) if as_json else print_place_figures(summary)
-
-
-def _evaluate_tiles(values: "config.Params", split: Split, as_json: bool) -> None:
-    from vidtag_ml.models.gama import stages as gama_stages
-    from vidtag_ml.models.report import Report
-    from vidtag_ml.workflow import layout
-
-    with progress.showing():
-        gama_stages.evaluate_gama(Path(), values, split.value)
-    summary = Report.read(layout.of(Path(), values).evaluation("gama", split.value)).summary
-    print_json(summary) if as_json else print_tile_figures(summary)
+        system.evaluate(Path(), values, split.value)
+    folder = layout.of(Path(), values).evaluation(model, split.value)
+    summary = system.report(folder).summary
+    print_json(summary) if as_json else print_sheet(system.sheet(summary))
 
 
 def bundle(
-    model: Annotated[Bundled, typer.Argument(help="Which one.")] = Bundled.VIDTAG,
+    model: Annotated[str, one_of(BUNDLED, "Which one")] = "vidtag",
     params: ParamsPath = PARAMS,
 ) -> None:
     """Put a trained model and all that it needs into one folder, ready to locate videos."""
-    from vidtag_ml.models.cityguessr import stages as cityguessr_stages
-    from vidtag_ml.models.gama import stages as gama_stages
-    from vidtag_ml.models.vidtag import stages as vidtag_stages
     from vidtag_ml.workflow import layout
 
-    values = load(params)
-    at = layout.of(Path(), values)
-    make, out = {
-        Bundled.VIDTAG: (vidtag_stages.bundle, at.bundle),
-        Bundled.CITYGUESSR: (cityguessr_stages.guess_bundle, at.guess_bundle),
-        Bundled.GAMA: (gama_stages.bundle, at.aerial_bundle),
-    }[model]
-    _make(make, str(out), values)
+    values, bundling = load(params), SYSTEMS[model].bundling
+    assert bundling is not None
+    out = bundling.folder(layout.of(Path(), values))
+    _make(bundling.make, str(out), values)
     print_line(f"vidtag locate VIDEO --model {out}")
 
 

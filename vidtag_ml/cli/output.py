@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vidtag_ml.encoders.catalog import Status
     from vidtag_ml.ingest.own.records import Rejected
     from vidtag_ml.ingest.own.tables import Outcome
+    from vidtag_ml.models.system import Sheet
 
 
 def print_line(text: str) -> None:
@@ -29,89 +30,19 @@ def print_json(value: Any) -> None:
 
 NAMED = 3
 """Recordings of a reason whose names are printed."""
-FIGURES = {
-    "frames <= 25 km": ("acc_25km", "{:.1%}"),
-    "<= 100 km": ("acc_100km", "{:.1%}"),
-    "<= 200 km": ("acc_200km", "{:.1%}"),
-    "<= 750 km": ("acc_750km", "{:.1%}"),
-    "videos <= 25 km": ("video_acc_25km", "{:.1%}"),
-    "videos <= 100 km": ("video_acc_100km", "{:.1%}"),
-    "videos <= 200 km": ("video_acc_200km", "{:.1%}"),
-    "videos <= 750 km": ("video_acc_750km", "{:.1%}"),
-    "median error": ("median_km", "{:.0f} km"),
-    "median error of videos": ("video_median_km", "{:.0f} km"),
-    "DFD": ("dfd_km", "{:.0f} km"),
-    "MRD": ("mrd_km", "{:.0f} km"),
-    "gallery's own error (oracle)": ("oracle_median_km", "{:.0f} km"),
-}
-"""Rows of the table of figures: what they are called, and where and how they stand."""
 
 
-def print_figures(summaries: Mapping[str, Mapping[str, Any]]) -> None:
-    """Prints the summaries of evaluations side by side."""
+def print_sheet(sheet: "Sheet") -> None:
+    """Prints figures as a table."""
     from rich.console import Console
     from rich.table import Table
 
-    first = next(iter(summaries.values()))
-    title = f"{first['num_clips']} {first['split']} clips, {first['num_frames']} frames"
-    table = Table(title=f"{title}, gallery of {first['gallery_size']} points")
+    table = Table(title=sheet.title)
     table.add_column("")
-    for name in summaries:
+    for name in sheet.columns:
         table.add_column(name, justify="right")
-    for label, (key, form) in FIGURES.items():
-        cells = [form.format(s[key]) if key in s else "" for s in summaries.values()]
-        table.add_row(label, *cells)
-    Console().print(table)
-
-
-def print_place_figures(summary: Mapping[str, Any]) -> None:
-    """Prints an evaluation of places: a column a level."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from vidtag_ml.dataset.hierarchy import LEVELS
-
-    title = f"{summary['num_clips']} {summary['split']} clips, {summary['inference']} inference"
-    table = Table(title=f"{title}, consistency {summary['consistency']:.1%}")
-    table.add_column("")
-    for level in LEVELS:
-        table.add_column(f"{level} ({summary[f'num_{level}']})", justify="right")
-    for label, key in {
-        "top-1": "acc_{}",
-        "top-5": "top5_{}",
-        "most frequent class": "prior_acc_{}",
-        "answered, when it is sure": "answered_{}",
-        "calibration error": "ece_{}",
-    }.items():
-        table.add_row(label, *(f"{summary[key.format(level)]:.1%}" for level in LEVELS))
-    Console().print(table)
-
-
-def print_tile_figures(summary: Mapping[str, Any]) -> None:
-    """Prints an evaluation among aerial tiles: a column a search, each with its gallery's size."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from vidtag_ml.models.gama import searches
-
-    shown = {
-        "flat": searches.FLAT,
-        f"hierarchical ({summary['kept']})": searches.HIERARCHICAL,
-        "screening (videos)": searches.SCREENING,
-        "whole way": summary["track"],
-    }
-    title = f"{summary['split']}, {summary['gallery']} tiles of {summary['tile_km']:.3g} km"
-    table = Table(title=title)
-    table.add_column("")
-    for name in shown:
-        table.add_column(name, justify="right")
-    columns = [searches.of(summary, search) for search in shown.values()]
-    figures = [n for n in columns[0] if n.startswith(("recall_at_", "top1_at_"))]
-    shares = {n: "{:.1%}" for n in figures if not n.endswith(("_lo", "_hi"))}
-    forms = {"num_queries": "{:.0f}", "gallery_size": "{:.0f}", **shares, "top1_mean_km": "{:.1f}"}
-    for name, form in forms.items():
-        cells = [form.format(column[name]) if name in column else "" for column in columns]
-        table.add_row(name.replace("_", " "), *cells)
+    for cells in sheet.rows:
+        table.add_row(*cells)
     Console().print(table)
 
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vidtag_ml.config.cityguessr import CityGuessr
 from vidtag_ml.config.clips import Clips
 from vidtag_ml.config.evaluation import Evaluation
@@ -92,6 +90,8 @@ def _changed(values: Any, changes: Any) -> Any:
 
 
 def _yaml(path: Path) -> Any:
+    import yaml  # not at the top: `vidtag --help` has no use for it
+
     try:
         return yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:

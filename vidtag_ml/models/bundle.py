@@ -39,7 +39,7 @@ class Card:
 
     folder: Path
     """The bundle."""
-    values: Mapping[str, Any]
+    content: Mapping[str, Any]
     """As they stand in the file."""
 
     @property
@@ -50,7 +50,7 @@ class Card:
     @property
     def kind(self) -> str:
         """What the bundle's model gives."""
-        return str(self.values.get("kind", _KIND))
+        return str(self.content.get("kind", _KIND))
 
     def section(self, name: str, kind: type[S]) -> S:
         """A section of the params that the model was bundled with.
@@ -58,7 +58,7 @@ class Card:
         Raises:
             ValueError: it is not what this code reads; names the key.
         """
-        parsed: S = config.parse(kind, self.values[name], str(self.path))
+        parsed: S = config.parse(kind, self.content[name], str(self.path))
         return parsed
 
     def check(self, form: Form) -> None:
@@ -67,12 +67,12 @@ class Card:
         Raises:
             ValueError: it is one of these; says which.
         """
-        found = self.values.get("format")
+        found = self.content.get("format")
         if self.kind != form.kind:
             raise ValueError(f"{self.folder}: this model gives {self.kind}, not {form.kind}")
         if found != form.format:
             raise ValueError(f"{self.path}: format {found!r}; this vidtag reads {form.format}")
-        absent = [n for n in (*form.sections, *form.facts) if n not in self.values]
+        absent = [n for n in (*form.sections, *form.facts) if n not in self.content]
         if absent:
             raise ValueError(f"{self.path}: tells no {', no '.join(absent)}: bundle the model anew")
 

@@ -4,7 +4,7 @@ Belongs here: the form. Does not belong here: any system (its system.py), which 
 (registry.py), what its stages do (its stages.py). Nothing heavy is imported.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -34,6 +34,18 @@ class Evaluated(Protocol):
 
 
 @dataclass(frozen=True)
+class Sheet:
+    """Figures as people read them."""
+
+    title: str
+    """What they are of."""
+    columns: tuple[str, ...]
+    """Heads of all columns but the first."""
+    rows: Sequence[tuple[str, ...]]
+    """What a figure is called, and its cells."""
+
+
+@dataclass(frozen=True)
 class Bundling:
     """How a system becomes a folder that locates."""
 
@@ -59,5 +71,9 @@ class System:
     """The stage of its report on a split."""
     report: Callable[[Path], Evaluated]
     """Reads a report's folder."""
+    sheet: Callable[[Mapping[str, Any]], Sheet]
+    """What a person is shown of a report's summary."""
+    headline: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    """Those of its figures that are worth a column."""
     bundling: Bundling | None = None
     """None = it is measured, but never used by itself."""

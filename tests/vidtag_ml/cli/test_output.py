@@ -7,11 +7,12 @@ import pytest
 from vidtag_ml.cli import output as cli_output
 from vidtag_ml.ingest.own.records import Rejected
 from vidtag_ml.ingest.own.tables import Outcome
+from vidtag_ml.models.gps_retrieval import figures
 
 
 def test_figures_show_what_a_summary_has(capsys):
     summary = {"num_clips": 1, "num_frames": 2, "split": "val", "gallery_size": 3, "dfd_km": 4.0}
-    cli_output.print_figures({"vidtag": summary})
+    cli_output.print_sheet(figures.side_by_side({"vidtag": summary}))
     assert "4 km" in capsys.readouterr().out
 
 

@@ -28,7 +28,7 @@ def test_what_was_written_is_read(params, folder):
     card.check(FORM)
     assert card.kind == "tracks"
     assert card.section("features", config.Features) == params.features
-    assert (card.values["mode"], card.values["made_from"]) == ("flyover", {"model": "abc"})
+    assert (card.content["mode"], card.content["made_from"]) == ("flyover", {"model": "abc"})
 
 
 def test_cards_that_tell_no_kind_are_of_tracks(folder):

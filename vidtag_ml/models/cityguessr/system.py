@@ -6,7 +6,7 @@ Belongs here: what it is made of. Does not belong here: any of that (stages.py, 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidtag_ml.models.cityguessr import stages
+from vidtag_ml.models.cityguessr import figures, stages
 from vidtag_ml.models.system import Bundling, System
 
 if TYPE_CHECKING:
@@ -31,5 +31,7 @@ SYSTEM = System(
     trainings={"cityguessr": stages.cityguessr},
     evaluate=stages.evaluate_cityguessr,
     report=_report,
+    sheet=figures.sheet,
+    headline=figures.headline,
     bundling=Bundling(stages.guess_bundle, lambda at: at.guess_bundle, "places", _locator),
 )

@@ -124,7 +124,7 @@ class GamaLocator:
             ValueError: it is of another kind or format, or its imagery is gone.
         """
         card.check(FORM)
-        given = card.values["imagery"]
+        given = card.content["imagery"]
         images = None if given is None else Path(given)
         if images is not None and not images.is_dir():
             raise ValueError(
@@ -138,7 +138,7 @@ class GamaLocator:
             card.section("heading", config.Heading),
             card.section("fusion", config.Fusion),
             card.section("evaluation", config.Evaluation),
-            card.values["mode"],
+            card.content["mode"],
             images,
         )
 

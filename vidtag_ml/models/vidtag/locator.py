@@ -128,7 +128,7 @@ class VidtagLocator:
             card.folder,
             card.section("features", config.Features),
             card.section("evaluation", config.Evaluation),
-            card.values["mode"],
+            card.content["mode"],
         )
 
     def rate(self, frames_per_second: float | None) -> float:

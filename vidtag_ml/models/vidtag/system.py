@@ -6,6 +6,7 @@ Belongs here: what it is made of. Does not belong here: any of that (stages.py, 
 from functools import partial
 from typing import TYPE_CHECKING
 
+from vidtag_ml.models.gps_retrieval import figures
 from vidtag_ml.models.gps_retrieval import stages as gps_stages
 from vidtag_ml.models.gps_retrieval.system import read_report
 from vidtag_ml.models.system import Bundling, System
@@ -26,5 +27,7 @@ SYSTEM = System(
     trainings={"phase_one": stages.phase_one, "phase_two": stages.phase_two},
     evaluate=partial(gps_stages.evaluate_system, "vidtag"),
     report=read_report,
+    sheet=figures.sheet,
+    headline=figures.headline,
     bundling=Bundling(stages.bundle, lambda at: at.bundle, "tracks", _locator),
 )
