@@ -28,7 +28,7 @@ from vidtag_ml import config
 from vidtag_ml.aerial import stages as aerial_stages
 from vidtag_ml.models.gama import searches as gama_searches
 from vidtag_ml.models.gama import stages as gama_stages
-from vidtag_ml.models.gama.searches import FLAT
+from vidtag_ml.models.gama.searches import FLAT, HIERARCHICAL, SCREENING
 from vidtag_ml.models.gama.system import SYSTEM
 from vidtag_ml.workflow import code_key
 

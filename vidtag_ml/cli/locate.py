@@ -5,6 +5,7 @@ them (vidtag_assets.cli), locating itself (models/answers.py). Nothing heavy is 
 command needs it.
 """
 
+import contextlib
 import datetime as dt
 import sys
 from collections.abc import Callable
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 Resolve = Callable[[str], Path]
 """A model's name -> the folder of its bundle."""
+MOST_FPS = 1000.0
+"""Frames a second above which `--fps` is a mistake: no list of their times would fit in memory."""
 
 
 def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., None]:
@@ -77,22 +80,32 @@ def _wanted(out: Path, fps: float | None, start_time: str | None) -> "Wanted":
     Raises:
         ValueError: one of them cannot be.
     """
-    if fps is not None and not fps > 0:
-        raise ValueError(f"--fps is {fps}; it must be positive")
+    if fps is not None and not 0 < fps <= MOST_FPS:
+        raise ValueError(f"--fps is {fps}; it must be positive, and at most {MOST_FPS:g}")
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out is {out}, which is a file; name a folder")
     from vidtag_ml.models.answers import Wanted
     from vidtag_ml.models.recording import Began
 
     if start_time is None:
         return Wanted(out, fps)
-    try:
-        moment = dt.datetime.fromisoformat(start_time)
-    except ValueError:
-        raise ValueError(
-            f"--start-time is {start_time!r}; it must be as 2024-05-06T07:08:09+02:00"
-        ) from None
+    moment = _moment(start_time)
     told = () if moment.tzinfo else ("--start-time has no zone: taken as UTC",)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
     return Wanted(out, fps, Began(moment.astimezone(dt.UTC), "--start-time"), told)
+
+
+def _moment(start_time: str) -> dt.datetime:
+    """The moment that `--start-time` says, with room for a zone and a recording.
+
+    Raises:
+        ValueError: it says none.
+    """
+    with contextlib.suppress(ValueError):
+        moment = dt.datetime.fromisoformat(start_time)
+        if dt.MINYEAR < moment.year < dt.MAXYEAR:
+            return moment
+    raise ValueError(f"--start-time is {start_time!r}; it must be as 2024-05-06T07:08:09+02:00")
 
 
 def _locate(locator: "Locator", found: "Found", wanted: "Wanted", as_json: bool) -> None:
@@ -100,7 +113,8 @@ def _locate(locator: "Locator", found: "Found", wanted: "Wanted", as_json: bool)
 
     Raises:
         ValueError: an option does not fit the model.
-        typer.Exit: some could not be located (1), or it was stopped (130).
+        typer.Exit: some could not be located (1).
+        SystemExit: it was stopped (130), and that is said.
     """
     from vidtag_ml.models import answers, asked
 
@@ -126,7 +140,7 @@ def _locate(locator: "Locator", found: "Found", wanted: "Wanted", as_json: bool)
             sys.stderr.write(f"vidtag: {row['error']}\n")
     if stopped:
         sys.stderr.write(f"vidtag: {_left(rows, len(found.asked), wanted.out)}\n")
-        raise typer.Exit(130)
+        raise SystemExit(130)
     if any("error" in row for row in rows):
         raise typer.Exit(1)
 

@@ -23,6 +23,4 @@ class Registry:
     def __post_init__(self) -> None:
         """Refuses what MLflow could not name."""
         if self.domain is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", self.domain):
-            raise ValueError(
-                f"registry.domain is {self.domain!r}; use letters, digits, _ and -, or null"
-            )
+            raise ValueError(f"domain is {self.domain!r}; use letters, digits, _ and -, or null")

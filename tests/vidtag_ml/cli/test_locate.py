@@ -181,6 +181,25 @@ def test_stopping_tells_what_is_finished(vidtag, bundle, video, tmp_path):
     assert f"{len(rows)} " in done.stderr or "the first is finished" in done.stderr
     assert rows[-1]["video"] in done.stderr
     assert "anew" in done.stderr
+    assert done.stderr.count("stopped") == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--fps", "inf"),
+        ("--fps", "1e9"),
+        ("--start-time", "0001-01-01T00:00+05:00"),
+        ("--start-time", "9999-12-31T23:59:59"),
+        ("--out", "file"),
+    ],
+)
+def test_options_beyond_all_bounds_are_refused_by_name(
+    vidtag, bundle, video, tmp_path, option, value
+):
+    (tmp_path / "file").touch()
+    done = vidtag(tmp_path, "locate", video, "--model", bundle, option, value)
+    assert done.refusal.startswith(f"vidtag: {option} is ")
 
 
 def test_bad_requests_are_one_line(vidtag, made, bundle, video, tmp_path):

@@ -68,6 +68,7 @@ def _is_class(node):
         ("evaluation", {"accuracy_km": [1, "far"]}, r"evaluation\.accuracy_km is 'far'"),
         ("evaluation", {"max_speed_kmh": [1]}, r"max_speed_kmh is \[1\]; it must be a mapping"),
         ("evaluation", {"max_speed_kmh": {"car": "x"}}, r"max_speed_kmh\.car is 'x'"),
+        ("registry", {"domain": "a/b"}, r"(?<!registry\.)registry\.domain is 'a/b'; use"),
     ],
 )
 def test_mistakes_are_named_with_key_and_file(tmp_path, section, values, message):
