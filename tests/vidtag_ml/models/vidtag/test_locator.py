@@ -32,6 +32,12 @@ def test_more_frames_a_second_make_a_denser_track(made, predictor):
     assert len(predictor.locate(video, 2.0).time_s) == 2 * len(predictor.locate(video).time_s)
 
 
+def test_a_rate_of_no_frames_is_refused(made, predictor):
+    video = next((made / "data" / "flyover" / "videos").glob("*.mp4"))
+    with pytest.raises(ValueError, match="frames_per_second is 0; it must be positive"):
+        predictor.locate(video, 0)
+
+
 def test_photos_of_a_flight_are_located_as_its_video(made, predictor, photographed, tmp_path):
     video = next((made / "data" / "flyover" / "videos").glob("*.mp4"))
     began = dt.datetime(2024, 6, 1, 12, tzinfo=dt.UTC)
