@@ -133,6 +133,15 @@ def test_params_files_load_strictly(path):
     assert isinstance(config.load(path), config.Params)
 
 
+@pytest.mark.parametrize("file", [".ci/run", ".pre-commit-config.yaml", "Makefile", "set-up"])
+def test_tools_name_files_and_modules_that_are_there(file):
+    text = (ROOT / file).read_text()
+    paths = re.findall(r"\b(?:vidtag_ml|vidtag_assets|orchestration|tests)/[\w./]*\w", text)
+    modules = re.findall(r"-m ((?:vidtag_ml|vidtag_assets|orchestration)[\w.]*)", text)
+    paths += [f"{module.replace('.', '/')}.py" for module in modules]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def test_selections_by_string_work_in_this_environment():
     assert dg.AssetSelection.from_string("group:training")
 
