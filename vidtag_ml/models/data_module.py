@@ -1,7 +1,7 @@
 """Batches of a training as Lightning asks for them.
 
 Belongs here: which steps an epoch has, and for which process. Does not belong here: what a step
-sees (a `StepDataset`, of features/batches.py or a system's data.py), the loop (fit.py).
+sees (a `StepDataset`, of features/batches.py or of a system's `data`), the loop (fit.py).
 """
 
 from typing import Generic

@@ -1,7 +1,7 @@
 """What a step of every training does; a training says what its loss is.
 
 Belongs here: the seed of a step, val_loss, the optimiser of most. Does not belong here: losses
-(losses.py of each system), batches (data_module.py), the loop (fit.py).
+(`losses` of each system), batches (data_module.py), the loop (fit.py).
 """
 
 from collections.abc import Sized
