@@ -3,15 +3,24 @@
 All of it is reached through this package: `config.load`, `config.Params`, `config.Gallery` ...
 """
 
-from vidtag_ml.config.cityguessr import CityGuessr
+from vidtag_ml.config.cityguessr import CityGuessr, CityGuessrNetwork, CityGuessrTraining
 from vidtag_ml.config.clips import Clips, Source
 from vidtag_ml.config.evaluation import Evaluation, Search
 from vidtag_ml.config.features import Features
 from vidtag_ml.config.gallery import Aerial, Gallery
-from vidtag_ml.config.gama import Fusion, Gama, Heading, Screening
+from vidtag_ml.config.gama import (
+    Fusion,
+    Gama,
+    GamaNetwork,
+    GamaTraining,
+    Heading,
+    HeadingTraining,
+    Screening,
+    ScreeningNetwork,
+)
 from vidtag_ml.config.geoclip import Classifier, GeoCLIP
 from vidtag_ml.config.params import PRESETS, Params, load
-from vidtag_ml.config.parsing import as_dict, parse
+from vidtag_ml.config.parsing import as_dict, parse, part
 from vidtag_ml.config.ranges import (
     Amount,
     Count,
@@ -33,6 +42,8 @@ __all__ = [
     "Aerial",
     "Amount",
     "CityGuessr",
+    "CityGuessrNetwork",
+    "CityGuessrTraining",
     "Classifier",
     "Clips",
     "Count",
@@ -43,8 +54,11 @@ __all__ = [
     "Fusion",
     "Gallery",
     "Gama",
+    "GamaNetwork",
+    "GamaTraining",
     "GeoCLIP",
     "Heading",
+    "HeadingTraining",
     "Location",
     "Model",
     "Noise",
@@ -56,6 +70,7 @@ __all__ = [
     "Range",
     "Registry",
     "Screening",
+    "ScreeningNetwork",
     "Search",
     "Share",
     "Source",
@@ -65,4 +80,5 @@ __all__ = [
     "as_dict",
     "load",
     "parse",
+    "part",
 ]

@@ -1,4 +1,6 @@
-"""Section `cityguessr`: its network, training and answers.
+"""Section `cityguessr`: its network, training and answers, each a class upon the one before.
+
+The class that a field stands in decides what is learnt again if it changes.
 
 Belongs here: its fields, a unit in each name, a sentence under each.
 """
@@ -11,16 +13,12 @@ from vidtag_ml.config.training import Training
 
 
 @dataclass(frozen=True)
-class CityGuessr(Training):
-    """Which city, state, country and continent a video is from (docs/specs/cityguessr.md)."""
+class CityGuessrNetwork:
+    """What CityGuessr's network is made of (docs/specs/cityguessr.md, section 3)."""
 
     backbone: Literal["frames", "videomae"]
     """frames: a Transformer over the cached features of frozen frame encoders; videomae: VideoMAE
     on pixels, trained with the rest."""
-    start: str | None
-    """Weights in features.encoders_dir that VideoMAE starts from; null = random weights."""
-    encoders: tuple[str, ...]
-    """frames: encoders whose features are read, of those in `features.encoders`."""
     width: Count
     """frames: width of the Transformer."""
     layers: Whole
@@ -31,12 +29,22 @@ class CityGuessr(Training):
     """frames: its feed-forward width."""
     dropout: Dropout
     """frames: dropout in the Transformer."""
+    attention: bool
+    """Self-Cross Attention over the four levels' logits."""
+
+
+@dataclass(frozen=True)
+class CityGuessrTraining(CityGuessrNetwork, Training):
+    """CityGuessr's network and what it learns."""
+
+    start: str | None
+    """Weights in features.encoders_dir that VideoMAE starts from; null = random weights."""
+    encoders: tuple[str, ...]
+    """frames: encoders whose features are read, of those in `features.encoders`."""
     frame_stride: Count
     """videomae: every so many-th frame from the start is taken, if the video is long enough."""
     pixels: Literal["imagenet", "unit"]
     """videomae: pixels are normalised by ImageNet's statistics, or scaled to [0, 1] only."""
-    attention: bool
-    """Self-Cross Attention over the four levels' logits."""
     scenes: Literal["none", "soft", "majority"]
     """Scene labels that are learned as well: none, a distribution a video, or its largest class."""
     text: str | None
@@ -56,6 +64,15 @@ class CityGuessr(Training):
     """adamw: peak learning rate of a backbone that starts from trained weights."""
     selection: Literal["last", "best"]
     """The weights that are kept: of the last epoch, or of the one with the best val city top-1."""
+
+
+@dataclass(frozen=True)
+class CityGuessr(CityGuessrTraining):
+    """Which city, state, country and continent a video is from (docs/specs/cityguessr.md).
+
+    Only answers depend on the fields that are named here, no training.
+    """
+
     inference: Literal["codependent", "independent", "product", "tree"]
     """How four levels' logits become an answer (docs/specs/cityguessr.md, section 6; tree is
     ours)."""

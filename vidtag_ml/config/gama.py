@@ -1,5 +1,8 @@
 """Sections `gama`, `screening`, `heading` and `fusion`: videos among aerial tiles.
 
+A section is a class upon others: the network, what else its training depends on, and what does
+without learning anew. The class that a field stands in decides what is learnt again if it changes.
+
 Belongs here: their fields, a unit in each name, a sentence under each.
 """
 
@@ -11,21 +14,13 @@ from vidtag_ml.config.training import Training
 
 
 @dataclass(frozen=True)
-class Gama(Training):
-    """GAMa-Net: clips of ground video and the aerial tiles on which they were filmed.
+class GamaNetwork:
+    """What GAMa-Net is made of (docs/specs/gama.md, section 3)."""
 
-    See docs/specs/gama.md.
-
-    `batch_size` counts videos, `frames_per_clip` the frames of a clip (published: 8), and `decay`
-    is the factor on the learning rate at each of the `milestones`.
-    """
-
-    milestones: tuple[Count, ...]
-    """Epochs after which the learning rate falls."""
     width: Count
-    """Channels of the networks' first stage; each later stage doubles them."""
+    """Channels of the networks' first stage; each later stage doubles them. Published: 64."""
     blocks: Count
-    """Residual blocks a stage."""
+    """Residual blocks a stage. Published: 2."""
     ground: Literal["video", "image"]
     """video: a 3-D network over the clip; image: a 2-D network over its centre frame, the baseline
     Image-CB."""
@@ -43,6 +38,18 @@ class Gama(Training):
     """Its dropout."""
     positions: Literal["none", "sinusoidal"]
     """Its position encoding; the paper has one, the released code none."""
+
+
+@dataclass(frozen=True)
+class GamaTraining(GamaNetwork, Training):
+    """GAMa-Net and what it learns.
+
+    `batch_size` counts videos, `frames_per_clip` the frames of a clip (published: 8), and `decay`
+    is the factor on the learning rate at each of the `milestones`.
+    """
+
+    milestones: tuple[Count, ...]
+    """Epochs after which the learning rate falls."""
     ground_start: str | None
     """Weights in features.encoders_dir that the ground network starts from; null = random ones."""
     aerial_start: str | None
@@ -53,9 +60,6 @@ class Gama(Training):
     """Each so-manyth frame of a clip's span is taken."""
     frame_size: tuple[Count, Count]
     """Rows and columns to which frames are scaled."""
-    pixels: Literal["cached", "read"]
-    """cached: all frames and tiles are scaled once, into arrays; read: files are read whenever
-    training needs them, as no disk holds the published scale twice."""
     clip_crop: tuple[Count, Count]
     """Rows and columns that are seen of them."""
     tile_crop: Count
@@ -74,7 +78,20 @@ class Gama(Training):
     margin: Amount
     """triplet: how much nearer than all others the right partner is to be."""
     center_test_clip: bool
-    """Evaluation: a fix is in the middle of its clip, not at its beginning."""
+    """In evaluation, and where screening learns from what is found, a fix is in the middle of its
+    clip, not at its beginning."""
+
+
+@dataclass(frozen=True)
+class Gama(GamaTraining):
+    """GAMa-Net: clips of ground video and the aerial tiles on which they were filmed.
+
+    See docs/specs/gama.md. No training depends on the fields that are named here.
+    """
+
+    pixels: Literal["cached", "read"]
+    """cached: all frames and tiles are scaled once, into arrays; read: files are read whenever
+    training needs them, as no disk holds the published scale twice."""
     near_km: Positive
     """Evaluation, centred tiles: answers this near are right; published is 0.05 mile."""
     top1_km: dict[str, Positive]
@@ -84,7 +101,23 @@ class Gama(Training):
 
 
 @dataclass(frozen=True)
-class Screening(Training):
+class ScreeningNetwork:
+    """What the screening network is made of (docs/specs/gama.md, section 8)."""
+
+    width: Count
+    """Channels of the networks' first stage; each later stage doubles them. Published: 64."""
+    blocks: Count
+    """Residual blocks a stage. Published: 2."""
+    sequence: Literal["2d", "3d"]
+    """2d: features of tiles are averaged; 3d: a 3-D network reads the tiles as frames."""
+    stem: Literal["reference", "fast"]
+    """Of 2-D networks, as in `Gama`."""
+    dropout: Dropout
+    """After every residual block of the 3-D network."""
+
+
+@dataclass(frozen=True)
+class Screening(ScreeningNetwork, Training):
     """The screening network: videos, by tiles along them, and the regions that hold these.
 
     `batch_size` counts videos, `decay` is as in `Gama`. Losses, crops, augmentation and temperature
@@ -95,16 +128,6 @@ class Screening(Training):
     """Tiles of a sequence; published are 32 and 8."""
     milestones: tuple[Count, ...]
     """Epochs after which the learning rate falls."""
-    width: Count
-    """Channels of the networks' first stage; each later stage doubles them."""
-    blocks: Count
-    """Residual blocks a stage."""
-    sequence: Literal["2d", "3d"]
-    """2d: features of tiles are averaged; 3d: a 3-D network reads the tiles as frames."""
-    stem: Literal["reference", "fast"]
-    """Of 2-D networks, as in `Gama`."""
-    dropout: Dropout
-    """After every residual block of the 3-D network."""
     small_start: str | None
     """Weights in features.encoders_dir that the network of tiles starts from; null = random."""
     large_start: str | None
@@ -119,12 +142,8 @@ class Screening(Training):
 
 
 @dataclass(frozen=True)
-class Heading:
-    """Beyond GAMa: tiles are turned to the track's direction, and looked at again.
-
-    A GAMa-Net that has gone on learning on such tiles does it; what is not named here is as in its
-    first training.
-    """
+class HeadingTraining:
+    """GAMa-Net goes on learning; what is not named here is as in its first training."""
 
     seed: Whole
     """As of every training."""
@@ -136,6 +155,15 @@ class Heading:
     """Epochs after which the learning rate falls by `gama.decay`."""
     jitter_deg: Degrees
     """Standard deviation of what is added to the true heading in training."""
+
+
+@dataclass(frozen=True)
+class Heading(HeadingTraining):
+    """Beyond GAMa: tiles are turned to the track's direction, and looked at again.
+
+    A GAMa-Net that has gone on learning on such tiles does it.
+    """
+
     num_candidates: Whole
     """Tiles of each clip that are turned; 0 = none."""
 

@@ -8,15 +8,31 @@ import dataclasses
 import math
 import types
 import typing
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from vidtag_ml.config.ranges import Range
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Part = TypeVar("Part", bound="DataclassInstance")
 
 
 def as_dict(section: Any) -> dict[str, Any]:
     """A section as plain dicts, lists and scalars, ready for JSON."""
     values: dict[str, Any] = _plain(dataclasses.asdict(section))
     return values
+
+
+def part(section: Part, kind: type[Part]) -> Part:
+    """A section's fields that it has from its base class `kind`, as an instance of that.
+
+    >>> from vidtag_ml.config.ranges import Range
+    >>> part(Range(0, most=1), Range) == Range(0, most=1)
+    True
+    """
+    names = (field.name for field in dataclasses.fields(kind))
+    return kind(**{name: getattr(section, name) for name in names})
 
 
 def _plain(value: Any) -> Any:

@@ -231,6 +231,21 @@ def test_mistakes_in_an_overlay_name_it(tmp_path, values, message):
         config.load(_overlay(tmp_path, **values))
 
 
+@pytest.mark.parametrize(
+    ("section", "training", "without"),
+    [
+        ("gama", config.GamaTraining, {"pixels", "near_km", "top1_km", "kept"}),
+        ("heading", config.HeadingTraining, {"num_candidates"}),
+        ("cityguessr", config.CityGuessrTraining, {"inference", "least_probability"}),
+    ],
+)
+def test_what_training_depends_on_is_a_part_of_its_section(section, training, without):
+    settings = getattr(config.load(ROOT / "params.yaml"), section)
+    part = config.as_dict(config.part(settings, training))
+    kept = {k: v for k, v in config.as_dict(settings).items() if k not in without}
+    assert part == kept
+
+
 def test_a_preset_alone_changes_nothing_and_is_refused(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text((ROOT / "params.yaml").read_text() + "preset: dedd_seq\n")

@@ -17,12 +17,13 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vidtag_ml import config
 from vidtag_ml.dataset.hierarchy import LEVELS, Hierarchy
 from vidtag_ml.encoders.videomae import VideoMAE, VideoSpec
 from vidtag_ml.models.base import Model
@@ -35,29 +36,15 @@ SCENE_WIDTHS = (256, 128, 64, 32, 16)
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """What the networks' sizes depend on."""
+class Sizes(config.CityGuessrNetwork):
+    """What the networks' sizes depend on: the settings, and what is learnt from."""
 
-    backbone: Literal["frames", "videomae"]
-    """frames: a Transformer over cached features of frames; videomae: VideoMAE on pixels."""
-    width: int
-    """frames: width of the Transformer."""
-    layers: int
-    """frames: its layers; 0 = the mean over frames is all that is seen."""
-    heads: int
-    """frames: its attention heads."""
-    ffn: int
-    """frames: its feed-forward width."""
-    dropout: float
-    """frames: dropout in the Transformer."""
     videomae: VideoSpec | None
     """videomae: its specification; null for frames."""
     places: tuple[tuple[str, ...], ...]
     """City, state, country and continent of each city, in the order of its class."""
-    attention: bool
-    """Self-Cross Attention over all logits; the scene and text heads read what it makes."""
     attention_width: int
-    """Its width; 6 as published."""
+    """Width of the attention; 6 as published."""
     attention_heads: int
     """Its heads; 2 as published."""
     scenes: int

@@ -40,7 +40,7 @@ class Sources:
 
 
 def clips_of(
-    model: CityGuessr, settings: config.CityGuessr, sources: Sources, split: str
+    model: CityGuessr, settings: config.CityGuessrTraining, sources: Sources, split: str
 ) -> Labelled:
     """The clips of a split as the model sees them, with their classes and scenes."""
     clips = sources.tables.clips
@@ -60,7 +60,7 @@ def classes_of(sources: Sources, clips: pd.DataFrame) -> Tensor:
 
 
 def videos_of(
-    model: CityGuessr, settings: config.CityGuessr, sources: Sources, names: list[str]
+    model: CityGuessr, settings: config.CityGuessrTraining, sources: Sources, names: list[str]
 ) -> data.Videos:
     """What the model's backbone sees of some clips."""
     spec = model.sizes.videomae
@@ -74,7 +74,9 @@ def videos_of(
     )  # fmt: skip
 
 
-def _scene_labels(settings: config.CityGuessr, sources: Sources, names: list[str]) -> NDArray[Any]:
+def _scene_labels(
+    settings: config.CityGuessrTraining, sources: Sources, names: list[str]
+) -> NDArray[Any]:
     """Shares (N, S) of scenes: what the dataset brings; over Flyover Earth the land cover.
 
     Raises:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 
 _COMMAND = "vidtag train cityguessr"
-_ANSWERED_BY = ("inference", "least_probability")
-"""Settings of CityGuessr that only answers depend on."""
 
 
 def cityguessr(
@@ -46,7 +44,7 @@ def evaluate_cityguessr(
     key = {
         **_guess_key(at, params),
         "model": inputs.model_digest(at.model("cityguessr"), _COMMAND),
-        "answered_by": {name: getattr(params.cityguessr, name) for name in _ANSWERED_BY},
+        "params": config.as_dict(params.cityguessr),
         "draws": params.evaluation.bootstrap_draws,
         "split": split,
         **code_key.of("evaluate_cityguessr"),
@@ -120,5 +118,5 @@ def _guess_key(at: Layout, params: config.Params) -> dict[str, Any]:
             for name in names
             for kind in ("json", "safetensors")
         ],
-        "params": {k: v for k, v in config.as_dict(settings).items() if k not in _ANSWERED_BY},
+        "params": config.as_dict(config.part(settings, config.CityGuessrTraining)),
     }

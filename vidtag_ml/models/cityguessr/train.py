@@ -39,12 +39,12 @@ class Guess(Task):
     """Trains all of a CityGuessr; `text_CE` are the text targets of its cities."""
 
     model: CityGuessr
-    settings: config.CityGuessr
+    settings: config.CityGuessrTraining
 
     def __init__(
         self,
         model: CityGuessr,
-        settings: config.CityGuessr,
+        settings: config.CityGuessrTraining,
         text_CE: Tensor | None,
         steps_per_epoch: int,
     ) -> None:
@@ -106,7 +106,7 @@ class Guess(Task):
 
 
 def train_cityguessr(
-    settings: config.CityGuessr,
+    settings: config.CityGuessrTraining,
     sources: Sources,
     out: Path,
     logger: Logger | None = None,
@@ -156,21 +156,15 @@ def calibrate(model: CityGuessr, logits: list[Any], clips: Labelled) -> None:
     model.temperatures.copy_(torch.tensor(fitted, dtype=torch.float64))
 
 
-def _built(settings: config.CityGuessr, sources: Sources, text_width: int) -> CityGuessr:
+def _built(settings: config.CityGuessrTraining, sources: Sources, text_width: int) -> CityGuessr:
     """The network as training starts it."""
     started = None
     if settings.backbone == "videomae":
         started = _started(settings, sources.encoders_dir)
     sizes = Sizes(
-        backbone=settings.backbone,
-        width=settings.width,
-        layers=settings.layers,
-        heads=settings.heads,
-        ffn=settings.ffn,
-        dropout=settings.dropout,
+        **vars(config.part(settings, config.CityGuessrNetwork)),
         videomae=None if started is None else started.spec,
         places=sources.hierarchy.places,
-        attention=settings.attention,
         attention_width=ATTENTION_WIDTH,
         attention_heads=ATTENTION_HEADS,
         scenes=0 if settings.scenes == "none" else scenes.NUM_CLASSES,
@@ -184,7 +178,7 @@ def _built(settings: config.CityGuessr, sources: Sources, text_width: int) -> Ci
     return model
 
 
-def _started(settings: config.CityGuessr, encoders_dir: Path) -> videomae.VideoMAE:
+def _started(settings: config.CityGuessrTraining, encoders_dir: Path) -> videomae.VideoMAE:
     """VideoMAE with the weights to start from, or with random ones, for frames as configured."""
     if settings.start is None:
         spec = videomae.VIDEOMAE_SMALL
@@ -200,7 +194,7 @@ def _started(settings: config.CityGuessr, encoders_dir: Path) -> videomae.VideoM
     return started
 
 
-def _text_targets(settings: config.CityGuessr, sources: Sources) -> Tensor:
+def _text_targets(settings: config.CityGuessrTraining, sources: Sources) -> Tensor:
     """Text targets (C, E) of the cities."""
     levels = LEVELS if settings.text_levels == "all" else LEVELS[:1]
     assert settings.text is not None

@@ -115,7 +115,7 @@ def write(
     tiles: aerial_gallery.Tiles,
     regions: aerial_gallery.Regions,
     imagery_folder: Path | None,
-    settings: config.Gama,
+    settings: config.GamaTraining,
     folder: Path,
     report: Progress | None = None,
 ) -> None:
@@ -279,7 +279,7 @@ def trainable(found: Sequence[Drive]) -> list[Drive]:
     return kept
 
 
-def shape_of(settings: config.Gama) -> ClipShape:
+def shape_of(settings: config.GamaTraining) -> ClipShape:
     """The frames of a clip."""
     return ClipShape(settings.frames_per_second, settings.frames_per_clip, settings.stride)
 
@@ -311,7 +311,9 @@ class Batch:
 class Pairs:
     """Clips of drives with their tiles: of each drive one pair, or two with `hard_pairs`."""
 
-    def __init__(self, found: Sequence[Drive], footage: Footage, settings: config.Gama) -> None:
+    def __init__(
+        self, found: Sequence[Drive], footage: Footage, settings: config.GamaTraining
+    ) -> None:
         """Reads nothing yet."""
         self.drives, self.footage, self.settings = found, footage, settings
 
@@ -357,7 +359,7 @@ class Sequences:
         self,
         found: Sequence[Drive],
         footage: Footage,
-        settings: config.Gama,
+        settings: config.GamaTraining,
         length: int,
         predicted: Sequence[Indices] | None = None,
     ) -> None:
@@ -386,7 +388,7 @@ class Sequences:
         return [(tiles_SCHW, region_CHW)]
 
 
-def _middle(pixels_XHW: Tensor, settings: config.Gama) -> Tensor:
+def _middle(pixels_XHW: Tensor, settings: config.GamaTraining) -> Tensor:
     side = settings.tile_crop
     return sampling.centre_crop(pixels_XHW, (side, side))
 

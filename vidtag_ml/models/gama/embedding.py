@@ -61,7 +61,7 @@ def read_screening(folder: Path) -> Screening:
 
 
 def clips_seen(
-    drives: Sequence[Drive], footage: Footage, settings: config.Gama
+    drives: Sequence[Drive], footage: Footage, settings: config.GamaTraining
 ) -> list[tuple[int, int]]:
     """Drive and fix of all clips that lie within their video, in order.
 
@@ -81,7 +81,7 @@ def clips_seen(
 
 @torch.inference_mode()
 def embed_clips(
-    model: GAMaNet, settings: config.Gama, seen: Sequence[tuple[int, int]],
+    model: GAMaNet, settings: config.GamaTraining, seen: Sequence[tuple[int, int]],
     drives: Sequence[Drive], footage: Footage,
 ) -> Tensor:  # fmt: skip
     """Unit vectors (N, E) of clips."""
@@ -96,7 +96,7 @@ def embed_clips(
 
 @torch.inference_mode()
 def embed_sequences(
-    model: Screening, settings: config.Gama, found_VS: Sequence[Indices], footage: Footage
+    model: Screening, settings: config.GamaTraining, found_VS: Sequence[Indices], footage: Footage
 ) -> Tensor:
     """Unit vectors (V, E) of videos by sequences of tiles."""
     size = (settings.tile_crop, settings.tile_crop)
@@ -111,7 +111,7 @@ def embed_sequences(
 def embed_areas(
     embed: Callable[[Tensor], Tensor],
     areas: aerial_gallery.Areas,
-    settings: config.Gama,
+    settings: config.GamaTraining,
     out: Path,
     folder: Path | None,
 ) -> Tensor:
@@ -131,7 +131,7 @@ def _parts(seen: Sequence[tuple[int, int]]) -> Iterator[Sequence[tuple[int, int]
 
 
 def embed_anew(
-    bundle: Path, settings: config.Gama, world: World, folder: Path
+    bundle: Path, settings: config.GamaTraining, world: World, folder: Path
 ) -> tuple[Path, Path]:
     """Folders of a bundle's networks with embeddings of another gallery, as evaluation takes them.
 

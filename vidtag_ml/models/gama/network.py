@@ -12,7 +12,6 @@ pixels, N tokens, D features, E common space, X any of these. Pixels are in [-1,
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vidtag_ml import config
 from vidtag_ml.encoders import checkpoints
 from vidtag_ml.models.base import Model
 
@@ -28,48 +28,6 @@ Stem = Literal["reference", "fast"]
 
 POOLED = 7
 """Tokens a side into which the map of a tile is averaged for the Transformer."""
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What GAMa-Net is made of."""
-
-    width: int
-    """Channels of the first stage; each later stage doubles them. Published: 64."""
-    blocks: int
-    """Residual blocks a stage. Published: 2."""
-    ground: Literal["video", "image"]
-    """video: a 3-D network over the clip; image: a 2-D network over its centre frame (Image-CB)."""
-    stem: Stem
-    """Of 2-D networks. reference: stride 1, no max-pool; fast: torchvision's own."""
-    dropout: float
-    """After every residual block of the 3-D network. Published: 0.3."""
-    tx: Literal["aerial", "video", "dual", "none"]
-    """Which side's map a Transformer reads; elsewhere it is averaged."""
-    tx_layers: int
-    """Layers of the Transformer. Published: 2."""
-    tx_heads: int
-    """Its attention heads. Published: 4."""
-    tx_dropout: float
-    """Its dropout. Published: 0.1."""
-    positions: Literal["none", "sinusoidal"]
-    """Its position encoding. The paper has one; the released code, and so its numbers, none."""
-
-
-@dataclass(frozen=True)
-class ScreeningSizes:
-    """What the screening network is made of."""
-
-    width: int
-    """Channels of the first stage; each later stage doubles them. Published: 64."""
-    blocks: int
-    """Residual blocks a stage. Published: 2."""
-    sequence: Literal["2d", "3d"]
-    """2d: features of tiles are averaged; 3d: a 3-D network reads the tiles as frames."""
-    stem: Stem
-    """Of 2-D networks, as in `Sizes`."""
-    dropout: float
-    """After every residual block of the 3-D network."""
 
 
 class ResidualNetwork(nn.Module, ABC):
@@ -185,7 +143,7 @@ class VideoNetwork(ResidualNetwork):
 class TokenTransformer(nn.Module):
     """Tokens attend to each other, and are averaged: post-norm, ReLU, FFN as wide as the rest."""
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: config.GamaNetwork) -> None:
         """Random weights, each layer's its own.
 
         Raises:
@@ -249,10 +207,10 @@ class GAMaNet(Model):
     """Clips and the small tiles on which they were filmed, as neighbours in one space."""
 
     name: ClassVar[str] = "gama"
-    sizes_type: ClassVar[type] = Sizes
-    sizes: Sizes
+    sizes_type: ClassVar[type] = config.GamaNetwork
+    sizes: config.GamaNetwork
 
-    def __init__(self, sizes: Sizes, widths: Mapping[str, int] | None = None) -> None:
+    def __init__(self, sizes: config.GamaNetwork, widths: Mapping[str, int] | None = None) -> None:
         """Random weights; `load_published` fills `ground.network` and `aerial.network`.
 
         Raises:
@@ -287,10 +245,12 @@ class Screening(Model):
     """Videos, by the small tiles along them, and the large regions that hold these."""
 
     name: ClassVar[str] = "gama_screening"
-    sizes_type: ClassVar[type] = ScreeningSizes
-    sizes: ScreeningSizes
+    sizes_type: ClassVar[type] = config.ScreeningNetwork
+    sizes: config.ScreeningNetwork
 
-    def __init__(self, sizes: ScreeningSizes, widths: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, sizes: config.ScreeningNetwork, widths: Mapping[str, int] | None = None
+    ) -> None:
         """Random weights; `load_published` fills `small.network` and `large.network`.
 
         Raises:

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 DAY = "train_day.list"
 """File of the published layout that names the train videos by day, one a line."""
-
-_JUDGED_BY = ("near_km", "top1_km", "kept", "pixels")
-"""Settings of GAMa that no training depends on."""
 _REPORTED = ("gama", "screening", "heading", "fusion")
 
 
@@ -106,7 +103,7 @@ def heading(root: Path, params: config.Params, logger: "Logger | None" = None) -
     key = {
         **_gama_key(at, params),
         "gama": inputs.model_digest(at.model("gama"), "vidtag train gama"),
-        "heading": {k: v for k, v in config.as_dict(settings).items() if k != "num_candidates"},
+        "heading": config.as_dict(config.part(settings, config.HeadingTraining)),
         **code_key.of("heading"),
     }
 
@@ -344,7 +341,7 @@ def _gama_key(at: Layout, params: config.Params) -> dict[str, Any]:
     day = _day_list(at.root, params)
     return {
         **_seen_key(at, params),
-        "params": {k: v for k, v in config.as_dict(settings).items() if k not in _JUDGED_BY},
+        "params": config.as_dict(config.part(settings, config.GamaTraining)),
         "day": None if day is None else stage.digest(day),
         "ground_start": _start(folder, settings.ground_start),
         "aerial_start": _start(folder, settings.aerial_start),

@@ -50,7 +50,7 @@ class Alignment(Task):
         self,
         model: base.Model,
         embed: tuple[Embed, Embed],
-        loss: config.Gama,
+        loss: config.GamaTraining,
         settings: config.Training,
         milestones: Sequence[int],
         steps_per_epoch: int,
@@ -94,7 +94,7 @@ def pair_data(train: Kind, val: Kind, settings: config.Training) -> StepDataModu
 
 
 def train_gama(
-    settings: config.Gama, world: World, out: Path, logger: Logger | None = None,
+    settings: config.GamaTraining, world: World, out: Path, logger: Logger | None = None,
     progress: bool = True,
 ) -> networks.GAMaNet:  # fmt: skip
     """GAMa-Net in evaluation mode, written to `out` with the embeddings of all tiles.
@@ -111,7 +111,7 @@ def train_gama(
     """
     if not _is_trained(out):
         torch.manual_seed(settings.seed)
-        model = networks.GAMaNet(_sizes(networks.Sizes, settings))
+        model = networks.GAMaNet(config.part(settings, config.GamaNetwork))
         _start(model.ground.network, settings.ground_start, world.weights)
         _start(model.aerial.network, settings.aerial_start, world.weights)
         train, val = (
@@ -127,14 +127,14 @@ def train_gama(
     return embedding.read_gama(out)
 
 
-def _with_tiles(out: Path, settings: config.Gama, world: World) -> None:
+def _with_tiles(out: Path, settings: config.GamaTraining, world: World) -> None:
     model = embedding.read_gama(out)
     embed_areas(model.embed_tiles, world.tiles, settings, out, world.imagery)
 
 
 def train_screening(
-    settings: config.Screening, gama: config.Gama, gama_folder: Path, world: World, out: Path,
-    logger: Logger | None = None, progress: bool = True,
+    settings: config.Screening, gama: config.GamaTraining, gama_folder: Path, world: World,
+    out: Path, logger: Logger | None = None, progress: bool = True,
 ) -> networks.Screening:  # fmt: skip
     """The screening network in evaluation mode, written to `out` with all regions' embeddings.
 
@@ -160,7 +160,7 @@ def train_screening(
     )
     if not _is_trained(first):
         torch.manual_seed(settings.seed)
-        model = networks.Screening(_sizes(networks.ScreeningSizes, settings))
+        model = networks.Screening(config.part(settings, config.ScreeningNetwork))
         _start(model.small.network, settings.small_start, world.weights)
         _start(model.large.network, settings.large_start, world.weights)
         _fit(model, settings, gama, settings.milestones, (train, val), first, logger, progress)
@@ -185,7 +185,7 @@ def train_screening(
     return embedding.read_screening(out)
 
 
-def _with_regions(out: Path, gama: config.Gama, world: World) -> None:
+def _with_regions(out: Path, gama: config.GamaTraining, world: World) -> None:
     model = embedding.read_screening(out)
     embed_areas(model.embed_regions, world.regions, gama, out, world.imagery)
 
@@ -204,7 +204,7 @@ def _by_the_first_process(act: Callable[[], object]) -> None:
 
 
 def _fit(
-    model: networks.Screening, settings: config.Screening, gama: config.Gama,
+    model: networks.Screening, settings: config.Screening, gama: config.GamaTraining,
     milestones: Sequence[int], samples: tuple[Sequences, Sequences], out: Path,
     logger: Logger | None, progress: bool,
 ) -> None:  # fmt: skip
@@ -215,7 +215,7 @@ def _fit(
 
 
 def predicted_tiles(
-    gama_folder: Path, settings: config.Gama, drives: Sequence[Drive], footage: Footage,
+    gama_folder: Path, settings: config.GamaTraining, drives: Sequence[Drive], footage: Footage,
     screened: config.Screening,
 ) -> list[Indices]:  # fmt: skip
     """Tiles (S,) of each drive: those that GAMa-Net finds for its clips among all drives' tiles."""
@@ -233,10 +233,6 @@ def predicted_tiles(
         screening.tile_sequence(found[drive_N == k], screened.frames_per_clip)
         for k in range(len(drives))
     ]
-
-
-def _sizes(kind: type[Any], settings: config.Training) -> Any:
-    return kind(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(kind)})
 
 
 def _start(network: networks.ResidualNetwork, name: str | None, folder: Path) -> None:

@@ -32,7 +32,7 @@ class TurnedPairs(Pairs):
     """Clips with their tiles as they look from the vehicle: the direction of travel is up."""
 
     def __init__(
-        self, found: Sequence[Drive], world: World, settings: config.Gama, jitter_deg: float
+        self, found: Sequence[Drive], world: World, settings: config.GamaTraining, jitter_deg: float
     ) -> None:
         """Reads nothing yet; tiles are cut when they are asked for."""
         super().__init__(found, world.footage, settings)
@@ -80,8 +80,8 @@ class TurnedPairs(Pairs):
 
 
 def train_heading(
-    settings: config.Heading, gama: config.Gama, gama_folder: Path, world: World, out: Path,
-    logger: Logger | None = None, progress: bool = True,
+    settings: config.HeadingTraining, gama: config.GamaTraining, gama_folder: Path, world: World,
+    out: Path, logger: Logger | None = None, progress: bool = True,
 ) -> GAMaNet:  # fmt: skip
     """GAMa-Net for turned tiles, in evaluation mode, also written to `out`.
 

@@ -21,29 +21,28 @@ TINY = {"width": 4, "blocks": 1}
 
 def of(section, kind, **changed):
     """The sizes `kind` in a section of a params file."""
-    fields = dataclasses.fields(kind)
-    return kind(**{**{field.name: getattr(section, field.name) for field in fields}, **changed})
+    return dataclasses.replace(config.part(section, kind), **changed)
 
 
 def cases():
     """Sizes and the side of a tile, of what the params files and the tests train."""
     for name in ("params.yaml", "params/paper_msls.yaml"):
         params = config.load(ROOT / name)
-        yield f"{name} gama", of(params.gama, gama_network.Sizes), 40
-        yield f"{name} screening", of(params.screening, gama_network.ScreeningSizes), 40
+        yield f"{name} gama", of(params.gama, config.GamaNetwork), 40
+        yield f"{name} screening", of(params.screening, config.ScreeningNetwork), 40
     small = config.load(ROOT / "params.yaml")
     for stem in ("reference", "fast"):
-        yield f"tiny gama, {stem}", of(small.gama, gama_network.Sizes, **TINY, stem=stem), 48
+        yield f"tiny gama, {stem}", of(small.gama, config.GamaNetwork, **TINY, stem=stem), 48
     for sequence in ("2d", "3d"):
-        sizes = of(small.screening, gama_network.ScreeningSizes, **TINY, sequence=sequence)
+        sizes = of(small.screening, config.ScreeningNetwork, **TINY, sequence=sequence)
         yield f"tiny screening, {sequence}", sizes, 48
-    yield "large tiles", of(small.gama, gama_network.Sizes, ground="image"), 96
+    yield "large tiles", of(small.gama, config.GamaNetwork, ground="image"), 96
 
 
 def convolutions(sizes, side):
     """Convolutions of a network, and what each reads of two clips, or videos, and two tiles."""
     torch.manual_seed(0)
-    screening, seen = isinstance(sizes, gama_network.ScreeningSizes), []
+    screening, seen = isinstance(sizes, config.ScreeningNetwork), []
     model = gama_network.Screening(sizes) if screening else gama_network.GAMaNet(sizes)
     for layer in model.modules():
         if isinstance(layer, (torch.nn.Conv2d, torch.nn.Conv3d)):

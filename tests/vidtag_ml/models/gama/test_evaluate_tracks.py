@@ -15,12 +15,12 @@ from vidtag_ml.models.gama import evaluate_tracks, tile_tracks
 from vidtag_ml.models.gama.data import Drive, Footage, World
 from vidtag_ml.models.gama.evaluate_tracks import Beyond, Followed
 from vidtag_ml.models.gama.metrics import Items, Rule
-from vidtag_ml.models.gama.network import GAMaNet, Sizes
+from vidtag_ml.models.gama.network import GAMaNet
 from vidtag_ml.models.gama.split_search import Found
 from vidtag_ml.models.gama.tile_tracks import Way
 
 ROOT = Path(__file__).parents[4]
-SIZES = Sizes(4, 1, "video", "fast", 0.0, "none", 1, 1, 0.0, "none")
+SIZES = config.GamaNetwork(4, 1, "video", "fast", 0.0, "none", 1, 1, 0.0, "none")
 RULE = Rule(None, near_only_first=False, top1_km={"near": 100.0})
 STARTS = {"other": (0.0, 9.0), "first": (40.0, 9.0), "second": (20.0, 75.0)}
 NUM, SPEED_KMH = 6, 400_000.0

@@ -21,12 +21,12 @@ from vidtag_ml.models.gama import network as gama_network
 from vidtag_ml.pretraining import frames as pretraining_frames
 
 WORKER = Path(__file__).with_name("gradients_worker.py")
-PUBLISHED = gama_network.Sizes(
+PUBLISHED = config.GamaNetwork(
     width=64, blocks=2, ground="video", stem="reference", dropout=0.3, tx="aerial", tx_layers=2,
     tx_heads=4, tx_dropout=0.1, positions="none",
 )  # fmt: skip
 SMALL = dataclasses.replace(PUBLISHED, width=4, blocks=1, stem="fast")
-SCREENING = gama_network.ScreeningSizes(width=4, blocks=1, sequence="2d", stem="fast", dropout=0.3)
+SCREENING = config.ScreeningNetwork(width=4, blocks=1, sequence="2d", stem="fast", dropout=0.3)
 HEAD = 2 * (512 * 512 + 512)
 RESNET18, R3D18 = 11_689_512 - 1000 * 513, 33_371_472 - 400 * 513
 TRANSFORMER = 2 * (4 * 512 * 512 + 2 * 512 * 512 + (4 + 2) * 512 + 4 * 512) + 2 * 512
@@ -56,6 +56,11 @@ def clips(num=2, frames=8, side=32):
 
 def tiles(*shape, side=48):
     return torch.randn(*shape, 3, side, side, generator=torch.Generator().manual_seed(2))
+
+
+def test_sizes_in_a_model_json_are_read_in_any_order():
+    card = dict(reversed(config.as_dict(PUBLISHED).items()))
+    assert config.parse(config.GamaNetwork, card, "model.json") == PUBLISHED
 
 
 def map_sizes(network, pixels):

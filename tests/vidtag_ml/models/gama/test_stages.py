@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from vidtag_ml.models.gama import stages as gama_stages
+from vidtag_ml.models.stages import STAGES
 from vidtag_ml.workflow import code_key, layout
 
 
@@ -24,6 +25,24 @@ def fused(made_gama, tmp_path):
     (place / "vidtag" / "weights").write_bytes(b"weights")
     fusion = dataclasses.replace(params.fusion, bundle="vidtag")
     return place, dataclasses.replace(params, fusion=fusion)
+
+
+def test_what_judges_answers_trains_nothing_again(made_gama):
+    root, params = made_gama
+    judged = {"near_km": 1.0, "top1_km": {"a": 1.0}, "kept": "top10"}
+    gama = dataclasses.replace(params.gama, **judged)
+    heading = dataclasses.replace(params.heading, num_candidates=7)
+    changed = dataclasses.replace(params, gama=gama, heading=heading)
+    assert not any(STAGES[name](root, changed) for name in ("gama", "screening", "heading"))
+
+
+@pytest.mark.parametrize("field", ["width", "learning_rate", "center_test_clip"])
+def test_networks_and_what_they_learn_are_in_the_key_of_training(made_gama, field):
+    root, params = made_gama
+    at, old = layout.of(root, params), getattr(params.gama, field)
+    gama = dataclasses.replace(params.gama, **{field: not old if field[0] == "c" else 2 * old})
+    changed = dataclasses.replace(params, gama=gama)
+    assert gama_stages._gama_key(at, changed) != gama_stages._gama_key(at, params)
 
 
 @pytest.mark.parametrize("file", ["vidtag/weights", "out/aerial_pixels/extra"])

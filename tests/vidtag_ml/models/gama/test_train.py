@@ -10,7 +10,7 @@ from vidtag_ml import config
 from vidtag_ml.models.gama import losses as gama_losses
 from vidtag_ml.models.gama import network as networks
 from vidtag_ml.models.gama.data import Batch
-from vidtag_ml.models.gama.train import Alignment, _sizes
+from vidtag_ml.models.gama.train import Alignment
 
 ROOT = Path(__file__).parents[4]
 PARAMS = config.load(ROOT / "params.yaml")
@@ -19,7 +19,7 @@ SMALL = dataclasses.replace(PARAMS.gama, width=4, blocks=1, tx_layers=1)
 
 def module(settings):
     torch.manual_seed(0)
-    model = networks.GAMaNet(_sizes(networks.Sizes, settings))
+    model = networks.GAMaNet(config.part(settings, config.GamaNetwork))
     embed = (model.embed_clips, model.embed_tiles)
     return Alignment(model, embed, settings, settings, settings.milestones, steps_per_epoch=2)
 

@@ -17,12 +17,12 @@ from vidtag_ml.models import base
 from vidtag_ml.models.gama import data as gama_data
 from vidtag_ml.models.gama import train_heading as training
 from vidtag_ml.models.gama.data import Footage, World
-from vidtag_ml.models.gama.network import GAMaNet, Sizes
+from vidtag_ml.models.gama.network import GAMaNet
 from vidtag_ml.models.gama.train_heading import TurnedPairs, train_heading
 
 ROOT = Path(__file__).parents[4]
 PARAMS = config.load(ROOT / "params.yaml")
-SIZES = Sizes(4, 1, "video", "fast", 0.0, "none", 1, 1, 0.0, "none")
+SIZES = config.GamaNetwork(4, 1, "video", "fast", 0.0, "none", 1, 1, 0.0, "none")
 CROPPED = dataclasses.replace(
     PARAMS.gama, frame_size=(12, 12), clip_crop=(10, 10), tile_crop=10, batch_size=2
 )
