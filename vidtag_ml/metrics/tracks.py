@@ -11,8 +11,9 @@ points, C coordinates, 2 = (lat, lon) in degrees.
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -129,6 +130,16 @@ def name_of(threshold_km: float) -> str:
     ('0.5km', '25km')
     """
     return f"{threshold_km:g}km"
+
+
+def accuracies_of(summary: Mapping[str, Any]) -> list[str]:
+    """Thresholds that a summary has accuracies at, in its order, as they are written in names.
+
+    >>> accuracies_of({"acc_25km": 0.5, "acc_25km_lo": 0.4, "acc_city": 0.1, "acc_0.5km": 0.2})
+    ['25km', '0.5km']
+    """
+    named = [key.removeprefix("acc_") for key in summary if key.startswith("acc_")]
+    return [name for name in named if name.endswith("km")]
 
 
 @dataclass(frozen=True)

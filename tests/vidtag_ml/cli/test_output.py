@@ -16,6 +16,17 @@ def test_figures_show_what_a_summary_has(capsys):
     assert "4 km" in capsys.readouterr().out
 
 
+def test_accuracies_are_shown_at_the_thresholds_of_the_evaluation(capsys):
+    summary = {"num_clips": 1, "num_frames": 2, "split": "val", "gallery_size": 3}
+    summary |= {"acc_2.5km": 0.25, "acc_2.5km_lo": 0.125, "video_acc_2.5km": 0.75}
+    cli_output.print_sheet(figures.side_by_side({"vidtag": summary}))
+    lines = [line.split("│")[1:3] for line in capsys.readouterr().out.splitlines() if "%" in line]
+    assert [[cell.strip() for cell in line] for line in lines] == [
+        ["frames <= 2.5 km", "25.0%"],
+        ["videos <= 2.5 km", "75.0%"],
+    ]
+
+
 def test_json_has_no_nan(capsys):
     cli_output.print_json({"median_km": None, "names": ["Z\u00fcrich"]})
     assert json.loads(capsys.readouterr().out) == {"median_km": None, "names": ["Z\u00fcrich"]}

@@ -11,22 +11,6 @@ from vidtag_ml.models.system import Sheet
 
 Summary = Mapping[str, Any]
 
-ROWS = {
-    "frames <= 25 km": ("acc_25km", "{:.1%}"),
-    "<= 100 km": ("acc_100km", "{:.1%}"),
-    "<= 200 km": ("acc_200km", "{:.1%}"),
-    "<= 750 km": ("acc_750km", "{:.1%}"),
-    "videos <= 25 km": ("video_acc_25km", "{:.1%}"),
-    "videos <= 100 km": ("video_acc_100km", "{:.1%}"),
-    "videos <= 200 km": ("video_acc_200km", "{:.1%}"),
-    "videos <= 750 km": ("video_acc_750km", "{:.1%}"),
-    "median error": ("median_km", "{:.0f} km"),
-    "median error of videos": ("video_median_km", "{:.0f} km"),
-    "DFD": ("dfd_km", "{:.0f} km"),
-    "MRD": ("mrd_km", "{:.0f} km"),
-    "gallery's own error (oracle)": ("oracle_median_km", "{:.0f} km"),
-}
-"""What figures are called, and where and how they stand."""
 SHOWN = ("median_km", "video_median_km", "dfd_km", "mrd_km", "oracle_median_km")
 """Errors that are shown one by one."""
 
@@ -37,9 +21,28 @@ def side_by_side(summaries: Mapping[str, Summary]) -> Sheet:
     title = f"{first['num_clips']} {first['split']} clips, {first['num_frames']} frames"
     rows = [
         (label, *(form.format(s[key]) if key in s else "" for s in summaries.values()))
-        for label, (key, form) in ROWS.items()
+        for label, (key, form) in _rows(first).items()
     ]
     return Sheet(f"{title}, gallery of {first['gallery_size']} points", tuple(summaries), rows)
+
+
+def _rows(summary: Summary) -> dict[str, tuple[str, str]]:
+    """What figures are called, and where and how they stand."""
+    from vidtag_ml.metrics.tracks import accuracies_of
+
+    shares = [
+        (f"{what} <= {name.removesuffix('km')} km", f"{prefix}acc_{name}")
+        for prefix, what in (("", "frames"), ("video_", "videos"))
+        for name in accuracies_of(summary)
+    ]
+    return {
+        **{label: (key, "{:.1%}") for label, key in shares},
+        "median error": ("median_km", "{:.0f} km"),
+        "median error of videos": ("video_median_km", "{:.0f} km"),
+        "DFD": ("dfd_km", "{:.0f} km"),
+        "MRD": ("mrd_km", "{:.0f} km"),
+        "gallery's own error (oracle)": ("oracle_median_km", "{:.0f} km"),
+    }
 
 
 def sheet(summary: Summary) -> Sheet:
