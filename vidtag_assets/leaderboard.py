@@ -1,10 +1,10 @@
 """The leaderboard of all models whose answers are tracks.
 
-Belongs here: asset leaderboard. Does not belong here: evaluations (factory.py), the gate (gate.py).
+Belongs here: asset leaderboard. Does not belong here: evaluations (factory.py), the gate (gate.py),
+the table (vidtag_ml.models.gps_retrieval.leaderboard).
 """
 
 import dagster as dg
-import pandas as pd
 
 from vidtag_assets import geoclip, vidtag
 from vidtag_assets.dataset import CHEAP
@@ -29,29 +29,22 @@ def leaderboard(workspace: Workspace, params_file: ParamsFile) -> dg.Materialize
 
     **When it fails:** an evaluation is missing; materialize it.
     """
+    from vidtag_ml.models.gps_retrieval import leaderboard as board
     from vidtag_ml.models.report import Report
     from vidtag_ml.plots import charts
 
     at = workspace.layout(params_file.load())
     reports = {name: Report.read(at.evaluation(name)) for name in gps_stages.MODELS}
-    table = pd.DataFrame([report.summary for report in reports.values()])
-    table = table.sort_values("median_km", ignore_index=True)
-    text = table.to_csv(index=False, lineterminator="\n")
+    table = board.table(reports)
     path = at.root / "out" / "evaluation" / "leaderboard.csv"
-    stage.write_text(path, text)
-    accuracies = [c for c in table.columns if c.startswith("acc_") and not c.endswith(("lo", "hi"))]
-    shown = table[["model", "decoding", *accuracies, *SHOWN]]
+    stage.write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    shown = board.headline(table, SHOWN)
     errors = {name: report.frames["error_km"].dropna() for name, report in reports.items()}
     return dg.MaterializeResult(
         data_version=dg.DataVersion(stage.digest(path)),
         metadata={
             "leaderboard": preview(shown, len(shown)),
             "errors": picture(lambda target: charts.error_cdf(errors, target)),
-            **numbers(_ratios(table), "vidtag_over_geoclip_"),
+            **numbers(board.ratios(table, "vidtag", "geoclip", SHOWN[:3]), "vidtag_over_geoclip_"),
         },
     )
-
-
-def _ratios(table: pd.DataFrame) -> dict[str, float]:
-    rows = {row["model"]: row for row in table.to_dict("records")}
-    return {name: rows["vidtag"][name] / rows["geoclip"][name] for name in SHOWN[:3]}
