@@ -20,8 +20,11 @@ from vidtag_ml.workflow import layout
 
 NETWORKS = ("gama", "screening", "heading")
 ASSETS = (
-    "aerial_gallery", *(f"{name}_model" for name in NETWORKS), "gama_evaluation", "registered_gama"
-)  # fmt: skip
+    "aerial_gallery",
+    *(f"{name}_model" for name in NETWORKS),
+    "gama_evaluation",
+    "registered_gama",
+)
 
 
 @pytest.fixture(scope="module")

@@ -112,8 +112,11 @@ def test_only_what_lay_in_the_old_place_is_led_to_the_new_one(original, tmp_path
     with sqlite3.connect(original / "mlflow.db") as db:
         for number, other in enumerate(others):
             row = (f"e{number}", other, "active")
-            db.execute("INSERT INTO experiments (name, artifact_location, lifecycle_stage) "
-                       "VALUES (?, ?, ?)", row)  # fmt: skip
+            db.execute(
+                "INSERT INTO experiments (name, artifact_location, lifecycle_stage) "
+                "VALUES (?, ?, ?)",
+                row,
+            )
     db.close()
     copy = shutil.copytree(original, tmp_path / "copy")
     home.follow(copy)

@@ -80,12 +80,12 @@ class Areas:
         return names
 
     @functools.cached_property
-    def latlon_G2(self) -> Floats:  # noqa: N802
+    def latlon_G2(self) -> Floats:
         """Positions."""
         return self.table[["lat", "lon"]].to_numpy(float)
 
     @functools.cached_property
-    def bounds_G4(self) -> Floats:  # noqa: N802
+    def bounds_G4(self) -> Floats:
         """South, west, north and east."""
         return self.table[BOUNDS].to_numpy(float)
 

@@ -121,7 +121,7 @@ class Hierarchy:
         return tuple(len(ids) for ids in self.numbers)
 
     @functools.cached_property
-    def ancestors_C4(self) -> Indices:  # noqa: N802
+    def ancestors_C4(self) -> Indices:
         """The class of each city at each level, first of all the city itself."""
         return self.ids(pd.DataFrame(self.places, columns=list(LEVELS)))
 

@@ -30,12 +30,12 @@ class ClipFeatures:
     time_s: NDArray[np.float64]
 
     @property
-    def features_TVD(self) -> Tensor:  # noqa: N802
+    def features_TVD(self) -> Tensor:
         """Features (T, V, D) of all views."""
         return self.stored[:, None] if self.stored.ndim == 2 else self.stored
 
     @property
-    def features_TD(self) -> Tensor:  # noqa: N802
+    def features_TD(self) -> Tensor:
         """Features (T, D) of the first view, which training reads."""
         return self.features_TVD[:, 0]
 

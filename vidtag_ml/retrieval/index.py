@@ -58,7 +58,7 @@ class Hits:
             )
 
     @property
-    def latlon_NK2(self) -> Floats:  # noqa: N802
+    def latlon_NK2(self) -> Floats:
         """The points found for each query (N, K, 2)."""
         return np.asarray(self.latlon_M2[self.index_NK.cpu().numpy()])
 

@@ -96,8 +96,10 @@ def test_sources_are_listed(vidtag, tmp_path):
     assert "recordings" in done.stdout
     assert "Mapillary" in done.stdout
     assert set(json.loads(vidtag(tmp_path, "ingest", "--list-sources", "--json").stdout)) >= {
-        "flyover", "msls", "recordings"
-    }  # fmt: skip
+        "flyover",
+        "msls",
+        "recordings",
+    }
 
 
 def test_evaluation_of_places_is_printed_for_people_and_programs(vidtag, made):

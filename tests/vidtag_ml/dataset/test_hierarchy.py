@@ -225,8 +225,9 @@ def test_classes_that_have_another_number_or_none_have_moved():
     ]  # fmt: skip
     continents = found[found["level"] == "continent"]
     assert dict(zip(continents["name"], continents["new"], strict=True)) == {
-        "North America": 1, "Oceania": 0
-    }  # fmt: skip
+        "North America": 1,
+        "Oceania": 0,
+    }
 
 
 def test_nothing_moves_when_classes_are_added_behind():

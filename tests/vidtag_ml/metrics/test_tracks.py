@@ -304,8 +304,11 @@ def test_summary_pools_frames_but_averages_tracks():
     tracks = [random_track(rng, n) for n in (3, 8)]
     clips = [errors_of(p, q, np.ones(len(p), bool)) for p, q in zip(tracks, truths, strict=True)]
     found = track_metrics.summarise(clips, [25, 100])
-    errors = [float(sphere.great_circle_km(a, b)) for p, q in zip(tracks, truths, strict=True)
-              for a, b in zip(p, q, strict=True)]  # fmt: skip
+    errors = [
+        float(sphere.great_circle_km(a, b))
+        for p, q in zip(tracks, truths, strict=True)
+        for a, b in zip(p, q, strict=True)
+    ]
     dfds = [track_metrics.dfd_km(p, q) for p, q in zip(tracks, truths, strict=True)]
     assert found["median_km"] == pytest.approx(sorted(errors)[5])
     assert found["acc_100km"] == pytest.approx(sum(e <= 100 for e in errors) / 11)

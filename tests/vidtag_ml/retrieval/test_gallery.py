@@ -139,9 +139,11 @@ def test_cities_are_the_distinct_centres_with_their_labels(tmp_path):
     points = gallery.read(tmp_path)
     np.testing.assert_array_equal(points.latlon_G2, [[46.9, 7.4], [41.9, 12.5]])
     assert points.labels.to_dict("list") == {
-        "city": ["Bern", "Rome"], "state": ["x", "x"],
-        "country": ["CH", "IT"], "continent": ["y", "y"],
-    }  # fmt: skip
+        "city": ["Bern", "Rome"],
+        "state": ["x", "x"],
+        "country": ["CH", "IT"],
+        "continent": ["y", "y"],
+    }
 
 
 def test_cities_are_told_apart_by_country():

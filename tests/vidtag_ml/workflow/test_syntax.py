@@ -65,7 +65,7 @@ def test_code_is_the_same(tmp_path, one, two):
         ("return None", "return False"),
         ("return other.double(1).real", "return other.double(1).imag"),
     ],
-)  # fmt: skip
+)
 def test_code_is_another(tmp_path, one, two):
     assert code(tmp_path, f"{IMPORTED}def run(): {one}") != code(
         tmp_path, f"{IMPORTED}def run(): {two}"
@@ -102,10 +102,12 @@ def test_what_a_module_does_when_imported_counts(tmp_path):
         ("def run():\n    try: pass\n    except Lost as FACTOR: return FACTOR", {"Lost"}),
         ("def run():\n    def inner(): return (lambda x: FACTOR)\n    return inner", {"FACTOR"}),
         ("def run():\n    global FACTOR\n    FACTOR = 1", {"FACTOR"}),
-        ("from house import other\ndef run(): return vars(other)",
-         {"FACTOR", "SAME", "BOTH", "Lost", "Late", "double", "halve"}),
+        (
+            "from house import other\ndef run(): return vars(other)",
+            {"FACTOR", "SAME", "BOTH", "Lost", "Late", "double", "halve"},
+        ),
     ],
-)  # fmt: skip
+)
 def test_names_are_followed_by_their_scopes(tmp_path, run, names):
     start = f"from house.other import FACTOR, Lost, Late, double, halve\n{run}\n"
     assert reached(tmp_path, start) == names

@@ -362,9 +362,12 @@ def _key(world: "Axes", most: tuple[int, int], text: str) -> None:
 
     say(-174.5, -35.7, text)
     world.imshow(
-        np.linspace(0, 1, 256)[None], extent=(-174.5, -146, -43.3, -40.9), cmap=_colours(),
-        aspect="auto", zorder=7,
-    )  # fmt: skip
+        np.linspace(0, 1, 256)[None],
+        extent=(-174.5, -146, -43.3, -40.9),
+        cmap=_colours(),
+        aspect="auto",
+        zorder=7,
+    )
     say(-143, -42.2, "0 to 100 % of its clips are right")
     sizes = np.square([_disc_pt(1.0), _disc_pt(0.1)])
     world.scatter([-169, -157], [-50, -50], s=sizes, c=FAINT, linewidths=0, zorder=7)

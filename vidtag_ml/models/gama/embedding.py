@@ -81,9 +81,12 @@ def clips_seen(
 
 @torch.inference_mode()
 def embed_clips(
-    model: GAMaNet, settings: config.GamaTraining, seen: Sequence[tuple[int, int]],
-    drives: Sequence[Drive], footage: Footage,
-) -> Tensor:  # fmt: skip
+    model: GAMaNet,
+    settings: config.GamaTraining,
+    seen: Sequence[tuple[int, int]],
+    drives: Sequence[Drive],
+    footage: Footage,
+) -> Tensor:
     """Unit vectors (N, E) of clips."""
     pairs = Pairs(drives, footage, settings)
     rng = np.random.default_rng(0)  # nothing is drawn where nothing is random

@@ -307,11 +307,11 @@ class GamaLocator:
         return self._gallery[1]
 
     @cached_property
-    def tiles_ME(self) -> Tensor:  # noqa: N802
+    def tiles_ME(self) -> Tensor:
         """Embeddings of the tiles; on the CPU they stay on disk."""
         return embeddings.read(self.folder / "gama" / embedding.FILE).to(accelerator.device())
 
     @cached_property
-    def regions_RE(self) -> Tensor:  # noqa: N802
+    def regions_RE(self) -> Tensor:
         """Embeddings of the regions."""
         return embeddings.read(self.folder / "screening" / embedding.FILE).to(accelerator.device())

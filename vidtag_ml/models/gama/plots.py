@@ -65,9 +65,11 @@ def answers(
     rows = []
     for query in report.frames.iloc[:: max(1, len(report.frames) // num)][:num].to_dict("records"):
         first = sampling.first_at(
-            query["time_s"], footage.num_frames(query["clip"]), shape,
+            query["time_s"],
+            footage.num_frames(query["clip"]),
+            shape,
             center_test_clip=settings.center_test_clip,
-        )  # fmt: skip
+        )
         middle_CHW = footage.clip(query["clip"], first, shape)[shape.num_frames // 2]
         shown = (searches.FLAT, searches.HIERARCHICAL, report.summary["track"])
         ids = [query["tile"], *(query[searches.key(search, "top1")] for search in shown)]

@@ -40,12 +40,12 @@ class Found:
     """Rows of the tiles in the whole gallery."""
 
     @property
-    def drive_N(self) -> Indices:  # noqa: N802
+    def drive_N(self) -> Indices:
         """Drive of each clip."""
         return np.array([drive for drive, _ in self.seen])
 
     @property
-    def time_s_N(self) -> Floats:  # noqa: N802
+    def time_s_N(self) -> Floats:
         """Time of each clip's fix."""
         return np.array([self.drives[k].time_s_N[fix] for k, fix in self.seen])
 

@@ -127,9 +127,12 @@ def turned(
     for start in range(0, len(clip), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         pictures = aerial_pictures.pixels(
-            tiles, rows_K[best_TQ.ravel()[part]], tiles.protocol["tile_pixels"], folder,
+            tiles,
+            rows_K[best_TQ.ravel()[part]],
+            tiles.protocol["tile_pixels"],
+            folder,
             way.heading_T[clip[part]],
-        )  # fmt: skip
+        )
         pixels = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pictures, -1, 1)))
         said[part] = similarity(pixels, clip[part])
     said_TQ = said.reshape(best_TQ.shape)

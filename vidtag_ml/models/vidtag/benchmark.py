@@ -133,10 +133,13 @@ def _baselines(table: _Rows) -> None:
         released: dict[str, dict[str, Any]] = {
             "model": {"embed_dim": 512, "location": location},
             "geoclip": {
-                "encoders": (ZERO_SHOT,), "sigmas": GEOCLIP_SIGMAS, "epochs": 0,
-                "location_start": "geoclip_location", "image_start": "geoclip_image",
+                "encoders": (ZERO_SHOT,),
+                "sigmas": GEOCLIP_SIGMAS,
+                "epochs": 0,
+                "location_start": "geoclip_location",
+                "image_start": "geoclip_image",
             },
-        }  # fmt: skip
+        }
         table.add("GeoCLIP zero-shot", "geoclip", "initial", released, variant="zero-shot")
     table.add("GeoCLIP fine-tuned", "geoclip", "initial", against=TEMPGEO)
     table.add("GeoCLIP fine-tuned + Viterbi", "geoclip", "viterbi")

@@ -57,9 +57,11 @@ class GeoRefiner(nn.Module):
         self.frames_in, self.gps_in, self.gps_out = (
             nn.Identity() if sizes.refiner_width is None else nn.Linear(before, after)
             for before, after in (
-                (sizes.embed_dim, width), (sizes.embed_dim, width), (width, sizes.embed_dim)
+                (sizes.embed_dim, width),
+                (sizes.embed_dim, width),
+                (width, sizes.embed_dim),
             )
-        )  # fmt: skip
+        )
         self.encoder = nn.ModuleList(
             _encoder_layer(width, heads, ffn, sizes.dropout)
             for _ in range(sizes.refiner_encoder_layers)

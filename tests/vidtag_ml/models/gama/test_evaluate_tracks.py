@@ -69,9 +69,12 @@ def found(world):
     own = vectors[torch.from_numpy(np.searchsorted(row_M, wanted))]
     clips = Items(own, world.tiles.ids[wanted], world.tiles.latlon_G2[wanted])
     return Found(
-        drives, seen, clips, Items(vectors, world.tiles.ids[row_M], world.tiles.latlon_G2[row_M]),
+        drives,
+        seen,
+        clips,
+        Items(vectors, world.tiles.ids[row_M], world.tiles.latlon_G2[row_M]),
         row_M,
-    )  # fmt: skip
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Told:
     spacing_km: float = 40.0
 
     @property
-    def likely_P2(self):  # noqa: N802
+    def likely_P2(self):
         return self.latlon_T2
 
     def log_odds(self, latlon_K2):

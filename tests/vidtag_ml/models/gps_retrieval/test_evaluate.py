@@ -21,8 +21,11 @@ from vidtag_ml.retrieval import gallery
 PARAMS = Path(__file__).parents[4] / "params.yaml"
 EVALUATION = dataclasses.replace(
     config.load(PARAMS).evaluation,
-    decoding="initial", num_candidates=8, accuracy_km=(25.0, 300.0), bootstrap_draws=20,
-)  # fmt: skip
+    decoding="initial",
+    num_candidates=8,
+    accuracy_km=(25.0, 300.0),
+    bootstrap_draws=20,
+)
 TIME_S = np.arange(5.0)
 
 

@@ -53,8 +53,10 @@ def test_pairs_at_the_same_place_do_not_count():
 def _identity_by_loops(refined, true, valid):
     rows = [(b, t) for b, t in np.ndindex(*valid.shape) if valid[b, t]]
     frames = [[float(refined[i] @ true[j]) for j in rows] for i in rows]
-    means = [[functional.normalize(x[b][valid[b]].sum(0), dim=0) for b in range(len(valid))]
-             for x in (refined, true)]  # fmt: skip
+    means = [
+        [functional.normalize(x[b][valid[b]].sum(0), dim=0) for b in range(len(valid))]
+        for x in (refined, true)
+    ]
     videos = [[float(r @ t) for t in means[1]] for r in means[0]]
     total = 0.0
     for matrix in (np.array(frames), np.array(videos)):
