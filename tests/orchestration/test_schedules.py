@@ -1,13 +1,16 @@
 """When retraining fires, and when it does not."""
 
+import dataclasses
 import datetime as dt
 
 import dagster as dg
+import yaml
 
 from orchestration.jobs import retrain
 from orchestration.schedules import nightly_validation, weekly_retraining
 from vidtag_assets import registry
-from vidtag_assets.resources import Tracking
+from vidtag_assets.resources import ParamsFile
+from vidtag_ml import config
 
 
 def tick(world, **replaced):
@@ -27,9 +30,12 @@ def test_unchanged_data_is_not_trained_on_again(world):
     assert "same clips and gallery" in skipped.skip_message
 
 
-def test_first_training_fires(world, tmp_path):
-    assert isinstance(tick(world, tracking=Tracking(root=str(tmp_path))), dg.RunRequest)
-    world.resources["tracking"].client()
+def test_first_training_fires(world, params, tmp_path):
+    trip = dataclasses.replace(params.registry, domain="trip")  # none of its models is registered
+    other = config.as_dict(dataclasses.replace(params, registry=trip))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(other))
+    fresh = ParamsFile(path=str(tmp_path / "params.yaml"))
+    assert isinstance(tick(world, params_file=fresh), dg.RunRequest)
 
 
 def test_new_data_fires(world, tmp_path):
