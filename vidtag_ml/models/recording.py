@@ -26,6 +26,8 @@ Floats = NDArray[np.float64]
 
 CONTAINER = "creation_time"
 """What tells when a video began if no receiver does."""
+_UNSET = dt.date(2000, 1, 1)
+"""The day on which many clocks begin that were never set, and on which all of Flyover's do."""
 
 
 @dataclass(frozen=True)
@@ -182,8 +184,11 @@ def start(seen: Recording) -> dt.datetime | None:
 
 
 def began(utc_s: float, source: str) -> Began | None:
-    """A moment in seconds since 1970; None if it is NaN."""
-    return None if np.isnan(utc_s) else Began(dt.datetime.fromtimestamp(utc_s, dt.UTC), source)
+    """A moment in seconds since 1970; None if it is NaN, or of a clock that was never set."""
+    if np.isnan(utc_s):
+        return None
+    moment = dt.datetime.fromtimestamp(utc_s, dt.UTC)
+    return None if moment.date() == _UNSET else Began(moment, source)
 
 
 def _left_out(photo: photos.Photo) -> str:

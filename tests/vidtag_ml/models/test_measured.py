@@ -27,7 +27,13 @@ def test_the_mode_of_the_model_decides_what_is_too_fast(clip, tables):
     true, _ = clip_tables.clip_positions(tables, clip.stem, TIMES, 2.0)
     assert sphere.great_circle_km(found.latlon_T2, true).max() < 0.001
     assert (found.source, found.num_fixes, found.num_dropped) == ("gpx", 8, 0)
-    assert found.began == recording.Began(dt.datetime(2000, 1, 1, tzinfo=dt.UTC), "gpx")
+
+
+def test_a_clock_that_was_never_set_tells_no_date(clip):
+    assert measured(recording.opened(clip), TIMES, "flyover", LIMITS).began is None
+    unset = dt.datetime(2000, 1, 1, 0, 5, tzinfo=dt.UTC)
+    assert recording.began(unset.timestamp(), "EXIF") is None
+    assert recording.began(NOON.timestamp(), "EXIF") == recording.Began(NOON, "EXIF")
 
 
 def test_a_lone_survivor_is_no_track_and_told(clip):

@@ -28,6 +28,7 @@ CHANGES = {
     ("models/gps_retrieval/losses.py", "contrastive"): {"phase_one", "phase_two", "geoclip"},
     ("models/fit.py", "_scheduled"): {
         "phase_one", "phase_two", "geoclip", "classifier", "cityguessr",
+        "gama", "screening", "heading",
     },
     ("models/gama/network.py", "GAMaNet"): GAMA,
     ("models/cityguessr/inference.py", "NUM_BINS"): {"evaluate_cityguessr"},
