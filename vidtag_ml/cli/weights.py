@@ -4,6 +4,7 @@ Belongs here: the commands below `weights`. Does not belong here: what they do
 (encoders/catalog.py). Nothing heavy is imported before a command needs it.
 """
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,6 +68,8 @@ def fetch_weights(
     if source is not None and len(names or absent) != 1:
         raise ValueError(f"--from {source}: say which one name it is for")
     for name in names or absent:
+        if source is None:
+            sys.stderr.write(f"{name}: looking for it; this can take minutes\n")
         print_line(f"{name}: {catalog.fetch(name, place, source)}")
 
 

@@ -27,6 +27,7 @@ def test_weights_are_verified(vidtag, workspace):
 
 def test_geoclip_is_fetched_and_verified_by_name(vidtag, workspace, tmp_path):
     fetched = vidtag(workspace, "weights", "fetch", "geoclip", "--dir", tmp_path)
+    assert fetched.stderr == "geoclip: looking for it; this can take minutes\n"
     assert "geoclip_location.safetensors" in fetched.stdout
     assert vidtag(workspace, "weights", "verify", "geoclip", "--dir", tmp_path).returncode == 0
     nothing = ("weights", "fetch", "geoclip", "--from", tmp_path / "nowhere")
