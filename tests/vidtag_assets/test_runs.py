@@ -192,7 +192,7 @@ def test_a_wait_is_told_and_can_be_ended(home, instance, arguments, code):
 
 
 def test_a_wait_ends_when_the_run_waited_for_dies(home, instance):
-    with started(home, "-c", "input()") as other:
+    with started(home, "-c", "import time; time.sleep(600)") as other:
         process = dataclasses.replace(runs.Process.own(), pid=other.pid, born=runs._born(other.pid))
         holder = begun(instance, process)
         threading.Timer(3.0, other.kill).start()
