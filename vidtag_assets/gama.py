@@ -193,7 +193,7 @@ gama_evaluation = factory.evaluation_asset(
     """Tiles that GAMa finds on val, which decides promotion, and on test: `out/evaluation/gama/`.
 
     Flat and hierarchical search, the screening of regions, and the ways of whole videos (turned
-    tiles, VidTAG's opinion), each figure with its gallery's size.
+    tiles, VidTAG's posterior), each figure with its gallery's size.
 
     **When it fails:** a network, the gallery or the pixels are missing or have changed; materialize
     what the message names, then this again.

@@ -54,7 +54,7 @@ class Pictures(Protocol):
 
 
 @dataclass(frozen=True)
-class Footage:
+class PixelStore:
     """Pixels of a dataset and its aerial gallery."""
 
     videos: pd.DataFrame
@@ -67,7 +67,7 @@ class Footage:
     """A row a region of the gallery, in its order."""
 
     @classmethod
-    def read(cls, folder: Path) -> "Footage":
+    def read(cls, folder: Path) -> "PixelStore":
         """What `write` made, mapped.
 
         Raises:
@@ -192,7 +192,7 @@ def scaled(pixels_BHW3: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 @dataclass(frozen=True)
-class Drive:
+class DriveFixes:
     """A video: its fixes, and the tiles in which they lie."""
 
     name: str
@@ -208,7 +208,7 @@ class Drive:
 
 def drives(
     tables: Tables, tiles: aerial_gallery.Tiles, regions: aerial_gallery.Regions, split: str
-) -> list[Drive]:
+) -> list[DriveFixes]:
     """The videos of a split that have a region and fixes with tiles.
 
     Centred tiles know their fix; on a grid the tile of a fix is the one that contains it.
@@ -224,7 +224,7 @@ def drives(
         if name in names and name in of_video:
             own = of_video[name].sort_values("time_s", kind="stable")
             found.append(
-                Drive(
+                DriveFixes(
                     name,
                     int(regions.rows([name])[0]),
                     own["time_s"].to_numpy(float),
@@ -251,12 +251,12 @@ def _of_grid(tables: Tables, tiles: aerial_gallery.Tiles) -> dict[str, pd.DataFr
 
 
 @dataclass(frozen=True)
-class World:
+class CrossViewData:
     """What is learnt and searched."""
 
-    train: Sequence[Drive]
-    val: Sequence[Drive]
-    footage: Footage
+    train: Sequence[DriveFixes]
+    val: Sequence[DriveFixes]
+    footage: PixelStore
     tiles: aerial_gallery.Tiles
     regions: aerial_gallery.Regions
     imagery: Path | None
@@ -265,7 +265,7 @@ class World:
     """Folder of weights to start from."""
 
 
-def trainable(found: Sequence[Drive]) -> list[Drive]:
+def trainable(found: Sequence[DriveFixes]) -> list[DriveFixes]:
     """Those of which a fix and its hard partner can be drawn.
 
     Raises:
@@ -312,12 +312,12 @@ class Pairs:
     """Clips of drives with their tiles: of each drive one pair, or two with `hard_pairs`."""
 
     def __init__(
-        self, found: Sequence[Drive], footage: Footage, settings: config.GamaTraining
+        self, found: Sequence[DriveFixes], footage: PixelStore, settings: config.GamaTraining
     ) -> None:
         """Reads nothing yet."""
         self.drives, self.footage, self.settings = found, footage, settings
 
-    def of(self, drive: Drive, rng: Generator, *, random: bool) -> list[tuple[Tensor, Tensor]]:
+    def of(self, drive: DriveFixes, rng: Generator, *, random: bool) -> list[tuple[Tensor, Tensor]]:
         """Clip (C, T, H, W) and tile (C, H, W) of the fixes that are drawn."""
         fixes = sampling.draw_fixes(drive.time_s_N, rng)
         return [self.pair(drive, fix, rng, random=random) for fix in fixes[: self.num_pairs]]
@@ -328,7 +328,7 @@ class Pairs:
         return 2 if self.settings.hard_pairs else 1
 
     def pair(
-        self, drive: Drive, fix: int, rng: Generator, *, random: bool
+        self, drive: DriveFixes, fix: int, rng: Generator, *, random: bool
     ) -> tuple[Tensor, Tensor]:
         """A clip around a fix, and the fix's tile."""
         settings, shape = self.settings, shape_of(self.settings)
@@ -357,8 +357,8 @@ class Sequences:
 
     def __init__(
         self,
-        found: Sequence[Drive],
-        footage: Footage,
+        found: Sequence[DriveFixes],
+        footage: PixelStore,
         settings: config.GamaTraining,
         length: int,
         predicted: Sequence[Indices] | None = None,
@@ -370,7 +370,7 @@ class Sequences:
             drive.name: None if predicted is None else predicted[k] for k, drive in enumerate(found)
         }
 
-    def of(self, drive: Drive, rng: Generator, *, random: bool) -> list[tuple[Tensor, Tensor]]:
+    def of(self, drive: DriveFixes, rng: Generator, *, random: bool) -> list[tuple[Tensor, Tensor]]:
         """Tiles (S, C, H, W) and region (C, H, W)."""
         rows, settings = self.rows[drive.name], self.settings
         if rows is None:

@@ -21,7 +21,7 @@ from vidtag_ml.aerial import gallery as aerial_gallery
 from vidtag_ml.aerial import pictures as aerial_pictures
 from vidtag_ml.models import networks
 from vidtag_ml.models.gama import data, sampling
-from vidtag_ml.models.gama.data import Drive, Footage, Pairs, World
+from vidtag_ml.models.gama.data import CrossViewData, DriveFixes, Pairs, PixelStore
 from vidtag_ml.models.gama.network import GAMaNet, Screening
 from vidtag_ml.workflow import stage
 
@@ -61,9 +61,9 @@ def read_screening(folder: Path) -> Screening:
 
 
 def clips_seen(
-    drives: Sequence[Drive], footage: Footage, settings: config.GamaTraining
+    drives: Sequence[DriveFixes], footage: PixelStore, settings: config.GamaTraining
 ) -> list[tuple[int, int]]:
-    """Drive and fix of all clips that lie within their video, in order.
+    """Video and fix of all clips that lie within their video, in order.
 
     Raises:
         ValueError: a video has none.
@@ -84,8 +84,8 @@ def embed_clips(
     model: GAMaNet,
     settings: config.GamaTraining,
     seen: Sequence[tuple[int, int]],
-    drives: Sequence[Drive],
-    footage: Footage,
+    drives: Sequence[DriveFixes],
+    footage: PixelStore,
 ) -> Tensor:
     """Unit vectors (N, E) of clips."""
     pairs = Pairs(drives, footage, settings)
@@ -99,7 +99,10 @@ def embed_clips(
 
 @torch.inference_mode()
 def embed_sequences(
-    model: Screening, settings: config.GamaTraining, found_VS: Sequence[Indices], footage: Footage
+    model: Screening,
+    settings: config.GamaTraining,
+    found_VS: Sequence[Indices],
+    footage: PixelStore,
 ) -> Tensor:
     """Unit vectors (V, E) of videos by sequences of tiles."""
     size = (settings.tile_crop, settings.tile_crop)
@@ -134,7 +137,7 @@ def _parts(seen: Sequence[tuple[int, int]]) -> Iterator[Sequence[tuple[int, int]
 
 
 def embed_anew(
-    bundle: Path, settings: config.GamaTraining, world: World, folder: Path
+    bundle: Path, settings: config.GamaTraining, world: CrossViewData, folder: Path
 ) -> tuple[Path, Path]:
     """Folders of a bundle's networks with embeddings of another gallery, as evaluation takes them.
 

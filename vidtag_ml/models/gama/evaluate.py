@@ -27,11 +27,11 @@ from vidtag_ml.earth.tracks import Track
 from vidtag_ml.metrics import bootstrap
 from vidtag_ml.metrics import tracks as track_metrics
 from vidtag_ml.models.gama import evaluate_tracks, metrics, screening, searches, split_search
-from vidtag_ml.models.gama.data import Drive, World
+from vidtag_ml.models.gama.data import CrossViewData, DriveFixes
 from vidtag_ml.models.gama.embedding import TRUE_TILES
-from vidtag_ml.models.gama.evaluate_tracks import Beyond, Followed
+from vidtag_ml.models.gama.evaluate_tracks import DecodedTracks, TrackContext
 from vidtag_ml.models.gama.metrics import Rule
-from vidtag_ml.models.gama.split_search import Found, Screened
+from vidtag_ml.models.gama.split_search import EmbeddedSplit, ScreenedSplit
 from vidtag_ml.models.report import Report
 
 Indices = NDArray[np.int64]
@@ -49,8 +49,8 @@ class Split:
 
     name: str
     """As reports call them."""
-    drives: Sequence[Drive]
-    world: World
+    drives: Sequence[DriveFixes]
+    world: CrossViewData
     """Pixels and gallery."""
 
 
@@ -62,7 +62,7 @@ class Networks:
     """GAMa-Net, and its tiles' embeddings."""
     screening: Path
     """The screening network, and its regions' embeddings."""
-    beyond: Beyond
+    beyond: TrackContext
     """What leads the ways of videos."""
     name: str = "gama"
     """As reports call the model."""
@@ -72,8 +72,8 @@ class Networks:
 class Searched:
     """What became of a split by each search, under the name of the search."""
 
-    found: Found
-    followed: Followed
+    found: EmbeddedSplit
+    followed: DecodedTracks
     clips: Mapping[str, pd.DataFrame]
     """A row a clip, as `metrics.judge` has it."""
     videos: Mapping[str, pd.DataFrame]
@@ -196,12 +196,14 @@ def _search(networks: Networks, split: Split, params: config.Params, rule: Rule)
     return Searched(found, followed, clips, videos, evaluate_tracks.errors_km(found, followed))
 
 
-def _screened(folder: Path, found: Found, split: Split, params: config.Params) -> Screened:
+def _screened(
+    folder: Path, found: EmbeddedSplit, split: Split, params: config.Params
+) -> ScreenedSplit:
     length = params.screening.frames_per_clip
     return split_search.screen(folder, found, split.world, params.gama, length)
 
 
-def _judged(screened: Screened, settings: config.Gama) -> pd.DataFrame:
+def _judged(screened: ScreenedSplit, settings: config.Gama) -> pd.DataFrame:
     """Videos among regions: the first answer is right if it is near enough, on any gallery."""
     rule = Rule(
         settings.near_km, near_only_first=True, top1_km=settings.top1_km, radius_km=RADIUS_KM
@@ -209,12 +211,12 @@ def _judged(screened: Screened, settings: config.Gama) -> pd.DataFrame:
     return metrics.judge(screened.videos, screened.regions, rule)
 
 
-def _rule(settings: config.Gama, world: World) -> Rule:
+def _rule(settings: config.Gama, world: CrossViewData) -> Rule:
     near = settings.near_km if world.tiles.protocol["kind"] == "centred" else None
     return Rule(near, near_only_first=False, top1_km=settings.top1_km, radius_km=RADIUS_KM)
 
 
-def _flat(found: Found, rule: Rule) -> dict[str, pd.DataFrame]:
+def _flat(found: EmbeddedSplit, rule: Rule) -> dict[str, pd.DataFrame]:
     strict = dataclasses.replace(rule, near_km=None)
     return {
         search: metrics.judge(found.clips, found.tiles, kind)
@@ -223,7 +225,7 @@ def _flat(found: Found, rule: Rule) -> dict[str, pd.DataFrame]:
 
 
 def _hierarchical(
-    found: Found, rule: Rule, among: Mapping[str, Sequence[Indices]], chosen: str
+    found: EmbeddedSplit, rule: Rule, among: Mapping[str, Sequence[Indices]], chosen: str
 ) -> dict[str, pd.DataFrame]:
     """Clips among the tiles of their video's best regions, by how many of these are kept."""
     judged = {
@@ -313,11 +315,11 @@ def _track(searched: Searched, drive: int) -> Track:
     )
 
 
-def _truth(found: Found, drive: int) -> Floats:
+def _truth(found: EmbeddedSplit, drive: int) -> Floats:
     return np.asarray(found.clips.latlon_N2[found.drive_N == drive])
 
 
-def _frames(searched: Searched, tracks: Sequence[Track], world: World) -> pd.DataFrame:
+def _frames(searched: Searched, tracks: Sequence[Track], world: CrossViewData) -> pd.DataFrame:
     """A row a clip: its track's, what is true of it, and what each search and each way gave it."""
     found = searched.found
     table = pd.concat([track.table() for track in tracks], ignore_index=True)

@@ -19,13 +19,13 @@ from vidtag_ml import config
 from vidtag_ml.aerial import gallery as aerial_gallery
 from vidtag_ml.earth import sphere
 from vidtag_ml.models.gama import embedding, metrics, searches, tile_tracks
-from vidtag_ml.models.gama.data import Drive, World
+from vidtag_ml.models.gama.data import CrossViewData, DriveFixes
 from vidtag_ml.models.gama.network import GAMaNet
-from vidtag_ml.models.gama.tile_tracks import Way
-from vidtag_ml.models.gps_retrieval.locate import Opinion
+from vidtag_ml.models.gama.tile_tracks import TileTrack
+from vidtag_ml.models.gps_retrieval.locate import Posterior
 
 if TYPE_CHECKING:
-    from vidtag_ml.models.gama.split_search import Found
+    from vidtag_ml.models.gama.split_search import EmbeddedSplit
 
 
 Floats = NDArray[np.float64]
@@ -36,24 +36,24 @@ _LEAST = 1e-12
 
 
 @dataclass(frozen=True)
-class Beyond:
+class TrackContext:
     """What is known of videos beside their clips and tiles."""
 
     max_speed_kmh: Mapping[str, float]
     """How fast the vehicle of each video can have been, by its name."""
     turner: GAMaNet
     """The network of turned tiles."""
-    opinion_of: Callable[[Drive, Floats], Opinion] | None = None
+    posterior_of: Callable[[DriveFixes, Floats], Posterior] | None = None
     """What VidTAG holds of a video at some times (T,)."""
 
 
 @dataclass(frozen=True)
-class Followed:
+class DecodedTracks:
     """The ways of all videos."""
 
-    ways: Mapping[str, Sequence[tuple[Indices, Way]]]
-    """Tiles (K,) and way of each video, by name, in the order of `tile_tracks.Guide.ways`."""
-    opinions: Sequence[Opinion]
+    ways: Mapping[str, Sequence[tuple[Indices, TileTrack]]]
+    """Tiles (K,) and way of each video, by name, in the order of `TileTrackDecoder.ways`."""
+    posteriors: Sequence[Posterior]
     """VidTAG's, of each video; none if it was not asked."""
     near: Sequence[Indices]
     """Tiles of each video where these hold it likely to be."""
@@ -65,8 +65,12 @@ class Followed:
 
 
 def follow(
-    found: "Found", world: World, params: config.Params, beyond: Beyond, kept: Sequence[Indices]
-) -> Followed:
+    found: "EmbeddedSplit",
+    world: CrossViewData,
+    params: config.Params,
+    beyond: TrackContext,
+    kept: Sequence[Indices],
+) -> DecodedTracks:
     """The ways of a split's videos, among the tiles of the split.
 
     Args:
@@ -77,40 +81,42 @@ def follow(
         kept: of each video, which of the split's tiles are in the regions that were kept.
     """
     tiles = _of_split(world.tiles, found)
-    guide = tile_tracks.Guide(
+    guide = tile_tracks.TileTrackDecoder(
         tiles, found.tiles.embedding_NE, params.gama, beyond.turner, params.heading.num_candidates,
         world.imagery,
     )  # fmt: skip
     turned_NE = embedding.embed_clips(
         beyond.turner, params.gama, found.seen, found.drives, world.footage
     )
-    ways: dict[str, list[tuple[Indices, Way]]] = {}
-    opinions, near = [], []
+    ways: dict[str, list[tuple[Indices, TileTrack]]] = {}
+    posteriors, near = [], []
     for k, drive in enumerate(found.drives):
         mine = np.flatnonzero(found.drive_N == k)
         rows, time_s = torch.from_numpy(mine), found.time_s_N[mine]
-        opinion = None if beyond.opinion_of is None else beyond.opinion_of(drive, time_s)
-        if opinion is not None:
-            opinions.append(opinion)
-            near.append(tile_tracks.restricted(tiles.latlon_G2, opinion))
+        posterior = None if beyond.posterior_of is None else beyond.posterior_of(drive, time_s)
+        if posterior is not None:
+            posteriors.append(posterior)
+            near.append(tile_tracks.restricted(tiles.latlon_G2, posterior))
         clips = tile_tracks.Clips(
             time_s,
             found.clips.embedding_NE[rows],
             turned_NE[rows],
             beyond.max_speed_kmh[drive.name],
-            opinion,
+            posterior,
         )
         for name, way in guide.ways(clips, kept[k]).items():
             ways.setdefault(name, []).append(way)
-    return Followed(ways, opinions, near)
+    return DecodedTracks(ways, posteriors, near)
 
 
-def _of_split(tiles: aerial_gallery.Tiles, found: "Found") -> aerial_gallery.Tiles:
+def _of_split(tiles: aerial_gallery.Tiles, found: "EmbeddedSplit") -> aerial_gallery.Tiles:
     table = tiles.table.iloc[found.tile_row_M].reset_index(drop=True)
     return replace(tiles, table=table)
 
 
-def judged(found: "Found", rule: metrics.Rule, followed: Followed) -> dict[str, pd.DataFrame]:
+def judged(
+    found: "EmbeddedSplit", rule: metrics.Rule, followed: DecodedTracks
+) -> dict[str, pd.DataFrame]:
     """What became of each clip by each way, a row a clip; near: no way, but VidTAG.
 
     Tiles are ranked by their probability given all clips of the video.
@@ -126,7 +132,7 @@ def judged(found: "Found", rule: metrics.Rule, followed: Followed) -> dict[str, 
     return tables
 
 
-def errors_km(found: "Found", followed: Followed) -> dict[str, Floats]:
+def errors_km(found: "EmbeddedSplit", followed: DecodedTracks) -> dict[str, Floats]:
     """How far from the truth each clip (N,) is put by each way, and by VidTAG."""
     truth_N2 = found.clips.latlon_N2
     return {
@@ -135,8 +141,8 @@ def errors_km(found: "Found", followed: Followed) -> dict[str, Floats]:
     }
 
 
-def _positions(followed: Followed) -> Iterator[tuple[str, Floats]]:
-    if followed.opinions:
-        yield searches.VIDTAG, np.concatenate([o.latlon_T2 for o in followed.opinions])
+def _positions(followed: DecodedTracks) -> Iterator[tuple[str, Floats]]:
+    if followed.posteriors:
+        yield searches.VIDTAG, np.concatenate([o.latlon_T2 for o in followed.posteriors])
     for name, ways in followed.ways.items():
         yield name, np.concatenate([way.latlon_T2 for _, way in ways])

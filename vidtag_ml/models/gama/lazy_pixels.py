@@ -1,6 +1,6 @@
 """Pixels that are read when they are asked for: for datasets that no disk holds twice.
 
-Belongs here: rows of frames, tiles and regions as `data.Footage` reads them, from the
+Belongs here: rows of frames, tiles and regions as `data.PixelStore` reads them, from the
 files themselves. Does not belong here: the same rows as arrays (data.py), pictures of
 areas (aerial/pictures.py), decoding (media/video.py).
 Shape legend: V videos, X row numbers of any shape, H W pixels, 3 = red, green, blue.
@@ -23,7 +23,7 @@ from vidtag_ml.dataset.tables import Tables
 from vidtag_ml.ingest.published import tables as published
 from vidtag_ml.media import pictures as picture_files
 from vidtag_ml.media import video
-from vidtag_ml.models.gama.data import Footage, scaled
+from vidtag_ml.models.gama.data import PixelStore, scaled
 
 Indices = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
@@ -135,8 +135,8 @@ def read(
     regions: aerial_gallery.Regions,
     imagery_folder: Path | None,
     settings: config.Gama,
-) -> Footage:
-    """Footage by the index that `write` made.
+) -> PixelStore:
+    """Pixels by the index that `write` made.
 
     Raises:
         ValueError: there is no index; names the folder.
@@ -147,4 +147,4 @@ def read(
         raise ValueError(f"{folder}: holds no index of videos: {error}") from error
     frames = VideoFrames(videos, dataset, settings.frames_per_second, settings.frame_size)
     of_tiles, of_regions = (AreaPictures(each, imagery_folder) for each in (tiles, regions))
-    return Footage(videos, frames, of_tiles, of_regions)
+    return PixelStore(videos, frames, of_tiles, of_regions)

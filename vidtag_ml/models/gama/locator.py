@@ -68,7 +68,7 @@ def write_bundle(
         at: holds the networks with their embeddings, and the aerial gallery.
         params: its `SECTIONS` go into the bundle.
         images: absolute path of the imagery; None for Flyover.
-        vidtag: the VidTAG bundle whose opinion is asked, which becomes part of this one.
+        vidtag: the VidTAG bundle whose posterior is asked for, which becomes part of this one.
         folder: the bundle; made if need be.
         mode: how the train videos moved, hence how fast a track may be.
         provenance: what the bundle was made from, stored as it is.
@@ -99,7 +99,7 @@ class GamaLocator:
     heading: config.Heading
     """How many tiles are turned, if any are."""
     fusion: config.Fusion
-    """Whether VidTAG's opinion is asked, and how much of it restricts the tiles."""
+    """Whether VidTAG's posterior is asked for, and how much of it restricts the tiles."""
     evaluation: config.Evaluation
     """Speed limits."""
     mode: str
@@ -159,9 +159,9 @@ class GamaLocator:
         """The track of a video: the likeliest way through tiles, a position a second.
 
         Initial positions are the middles of the tiles that the flat search finds in the whole
-        gallery. Final ones are those of the last way of `tile_tracks.Guide.ways`, among the tiles
-        of the regions that the screening network keeps. The score is the probability of the tile
-        that the way passes through.
+        gallery. Final ones are those of the last way of `TileTrackDecoder.ways`, among the tiles of
+        the regions that the screening network keeps. The score is the probability of the tile that
+        the way passes through.
 
         Args:
             asked: any file that decord or PyAV decodes.
@@ -187,7 +187,7 @@ class GamaLocator:
             vectors[0],
             vectors[1],
             self.evaluation.max_speed_kmh[self.mode],
-            vidtag.opinion(video_path, time_s_T, mass) if vidtag else None,
+            vidtag.posterior(video_path, time_s_T, mass) if vidtag else None,
         )
         _, way = list(self.guide.ways(clips, rows_R).values())[-1]
         return LocatedTrack(
@@ -280,9 +280,9 @@ class GamaLocator:
         )
 
     @cached_property
-    def guide(self) -> tile_tracks.Guide:
+    def guide(self) -> tile_tracks.TileTrackDecoder:
         """What leads to the way of a video."""
-        return tile_tracks.Guide(
+        return tile_tracks.TileTrackDecoder(
             self.tiles, self.tiles_ME, self.settings, self.turner, self.heading.num_candidates,
             self.images,
         )  # fmt: skip

@@ -50,7 +50,7 @@ def grid(rows: Sequence[Sequence[Pixels]], path: Path, titles: Sequence[str] = (
 
 
 def answers(
-    report: "Report", world: data.World, settings: "config.Gama", num: int, path: Path
+    report: "Report", world: data.CrossViewData, settings: "config.Gama", num: int, path: Path
 ) -> Path:
     """A row for each of a few clips, evenly spaced: its middle frame, its tile, the answers.
 

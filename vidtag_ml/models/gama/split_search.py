@@ -19,7 +19,7 @@ from torch import Tensor
 from vidtag_ml import config
 from vidtag_ml.aerial import gallery as aerial_gallery
 from vidtag_ml.models.gama import embedding, screening
-from vidtag_ml.models.gama.data import Drive, World
+from vidtag_ml.models.gama.data import CrossViewData, DriveFixes
 from vidtag_ml.models.gama.metrics import Items
 from vidtag_ml.retrieval import embeddings
 
@@ -28,12 +28,12 @@ Floats = NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class EmbeddedSplit:
     """What GAMa-Net embedded of a split, and which clips and tiles they are."""
 
-    drives: Sequence[Drive]
+    drives: Sequence[DriveFixes]
     seen: list[tuple[int, int]]
-    """Drive and fix of each clip."""
+    """Video and fix of each clip."""
     clips: Items
     tiles: Items
     tile_row_M: Indices
@@ -41,7 +41,7 @@ class Found:
 
     @property
     def drive_N(self) -> Indices:
-        """Drive of each clip."""
+        """DriveFixes of each clip."""
         return np.array([drive for drive, _ in self.seen])
 
     @property
@@ -51,13 +51,15 @@ class Found:
 
 
 @dataclasses.dataclass(frozen=True)
-class Screened:
+class ScreenedSplit:
     """What the screening network embedded of a split."""
 
     videos: Items
     regions: Items
 
-    def best(self, found: Found, world: World, kept: screening.Kept) -> list[Indices]:
+    def best(
+        self, found: EmbeddedSplit, world: CrossViewData, kept: screening.Kept
+    ) -> list[Indices]:
         """Step 3: rows among the split's tiles of those in each video's best regions."""
         regions_VK = screening.best_regions(
             self.videos.embedding_NE, self.regions.embedding_NE, kept
@@ -73,7 +75,9 @@ class Screened:
         ]
 
 
-def embed(gama_folder: Path, drives: Sequence[Drive], world: World, settings: config.Gama) -> Found:
+def embed(
+    gama_folder: Path, drives: Sequence[DriveFixes], world: CrossViewData, settings: config.Gama
+) -> EmbeddedSplit:
     """Clips and tiles of a split; embeddings of tiles are read, not made."""
     net = embedding.read_gama(gama_folder)
     regions = list(world.regions.ids[[drive.region for drive in drives]])
@@ -86,14 +90,14 @@ def embed(gama_folder: Path, drives: Sequence[Drive], world: World, settings: co
     wanted = np.array([drives[k].tile_N[fix] for k, fix in seen])
     latlon_N2 = np.array([drives[k].latlon_N2[fix] for k, fix in seen])
     vectors_NE = embedding.embed_clips(net, settings, seen, drives, world.footage)
-    return Found(
+    return EmbeddedSplit(
         drives, seen, _items(vectors_NE, world.tiles.ids[wanted], latlon_N2), tiles, tile_M
     )
 
 
 def screen(
-    folder: Path, found: Found, world: World, settings: config.Gama, length: int
-) -> Screened:
+    folder: Path, found: EmbeddedSplit, world: CrossViewData, settings: config.Gama, length: int
+) -> ScreenedSplit:
     """Step 2: the split's videos, by so many of the tiles found for them, and its regions."""
     first_N = found.tile_row_M[
         screening.first_tiles(found.clips.embedding_NE, found.tiles.embedding_NE)
@@ -106,7 +110,7 @@ def screen(
     videos_VE = embedding.embed_sequences(model, settings, sequences, world.footage)
     region_R = np.array([drive.region for drive in found.drives])
     places = world.regions.ids[region_R], world.regions.latlon_G2[region_R]
-    return Screened(_items(videos_VE, *places), _items(_read(folder, region_R), *places))
+    return ScreenedSplit(_items(videos_VE, *places), _items(_read(folder, region_R), *places))
 
 
 def _read(folder: Path, rows: Indices) -> Tensor:

@@ -15,10 +15,10 @@ from vidtag_ml.workflow.layout import Layout
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
-    from vidtag_ml.models.gama.data import Drive, World
-    from vidtag_ml.models.gama.evaluate_tracks import Beyond
+    from vidtag_ml.models.gama.data import CrossViewData, DriveFixes
+    from vidtag_ml.models.gama.evaluate_tracks import TrackContext
     from vidtag_ml.models.gama.network import GAMaNet
-    from vidtag_ml.models.gps_retrieval.locate import Opinion
+    from vidtag_ml.models.gps_retrieval.locate import Posterior
     from vidtag_ml.models.vidtag.locator import VidtagLocator
 
 
@@ -228,30 +228,30 @@ def bundle(root: Path, params: config.Params) -> bool:
 
 def beyond(
     at: Layout, params: config.Params, turner: "GAMaNet", vidtag: "VidtagLocator | None"
-) -> "Beyond":
-    """What leads the ways of a workspace's videos: speed limits, turned tiles, VidTAG's opinion."""
+) -> "TrackContext":
+    """What leads the ways of a workspace's videos: speed limits, turned tiles, VidTAG."""
     from vidtag_ml.dataset import tables
-    from vidtag_ml.models.gama.evaluate_tracks import Beyond
+    from vidtag_ml.models.gama.evaluate_tracks import TrackContext
 
     videos = tables.read(at.dataset).clips.set_index("clip_id")
     speeds = {str(k): params.evaluation.max_speed_kmh[mode] for k, mode in videos["mode"].items()}
     if vidtag is None:
-        return Beyond(speeds, turner)
+        return TrackContext(speeds, turner)
 
-    def opinion_of(drive: "Drive", time_s: Any) -> "Opinion":
+    def posterior_of(drive: "DriveFixes", time_s: Any) -> "Posterior":
         if videos.loc[drive.name, "kind"] != "video":
             raise ValueError(f"fusion.bundle: {drive.name} is pictures; VidTAG reads video files")
         path = at.dataset / str(videos.loc[drive.name, "video_path"])
-        return vidtag.opinion(path, time_s, params.fusion.mass)
+        return vidtag.posterior(path, time_s, params.fusion.mass)
 
-    return Beyond(speeds, turner, opinion_of)
+    return TrackContext(speeds, turner, posterior_of)
 
 
-def world(at: Layout, params: config.Params) -> "World":
+def world(at: Layout, params: config.Params) -> "CrossViewData":
     """What GAMa reads in a workspace."""
     from vidtag_ml.aerial import gallery as aerial_gallery
     from vidtag_ml.models.gama import lazy_pixels
-    from vidtag_ml.models.gama.data import Footage, World
+    from vidtag_ml.models.gama.data import CrossViewData, PixelStore
 
     tiles, regions = aerial_gallery.read(at.aerial_gallery)
     folder, settings = aerial_stages.imagery(at.root, params), params.gama
@@ -259,8 +259,8 @@ def world(at: Layout, params: config.Params) -> "World":
         read = lazy_pixels.read
         footage = read(at.aerial_pixels, at.dataset, tiles, regions, folder, settings)
     else:
-        footage = Footage.read(at.aerial_pixels)
-    return World(
+        footage = PixelStore.read(at.aerial_pixels)
+    return CrossViewData(
         drives(at, params, "train"),
         drives(at, params, "val"),
         footage,
@@ -271,7 +271,7 @@ def world(at: Layout, params: config.Params) -> "World":
     )
 
 
-def drives(at: Layout, params: config.Params, split: str) -> "list[Drive]":
+def drives(at: Layout, params: config.Params, split: str) -> "list[DriveFixes]":
     """The videos of a split; of train those by day alone, if the params say so and a list does."""
     from vidtag_ml.aerial import gallery as aerial_gallery
     from vidtag_ml.dataset import tables
@@ -327,7 +327,7 @@ def _report_key(at: Layout, params: config.Params, split: str) -> dict[str, Any]
 
 
 def _fused(at: Layout, params: config.Params) -> Path | None:
-    """The VidTAG bundle whose opinion is asked."""
+    """The VidTAG bundle whose posterior is asked for."""
     return None if params.fusion.bundle is None else at.root / params.fusion.bundle
 
 

@@ -27,7 +27,7 @@ from vidtag_ml.aerial import pictures as aerial_pictures
 from vidtag_ml.earth import sphere
 from vidtag_ml.models.gama import sampling
 from vidtag_ml.models.gama.network import GAMaNet
-from vidtag_ml.models.gps_retrieval.locate import Opinion
+from vidtag_ml.models.gps_retrieval.locate import Posterior
 from vidtag_ml.retrieval import decoding
 
 Floats = NDArray[np.float64]
@@ -43,7 +43,7 @@ _AT_ONCE = 256
 
 
 @dataclass(frozen=True)
-class Way:
+class TileTrack:
     """How a video went among tiles."""
 
     path_T: Indices
@@ -62,7 +62,7 @@ def travelled(
     time_s: ArrayLike,
     max_speed_kmh: float,
     tile_km: float,
-) -> Way:
+) -> TileTrack:
     """The likeliest way through tiles.
 
     Args:
@@ -78,7 +78,7 @@ def travelled(
     latlon = np.asarray(latlon_K2, float)
     path_T, marginals_TK = decoding.viterbi(latlon, log_TK, time_s, max_speed_kmh)
     latlon_T2 = decoding.posterior_mean(latlon, path_T, marginals_TK, radius_km=tile_km)
-    return Way(path_T, marginals_TK, latlon_T2, headings_deg(latlon_T2, time_s, tile_km))
+    return TileTrack(path_T, marginals_TK, latlon_T2, headings_deg(latlon_T2, time_s, tile_km))
 
 
 def headings_deg(latlon_T2: ArrayLike, time_s: ArrayLike, tile_km: float) -> Floats:
@@ -97,7 +97,7 @@ def headings_deg(latlon_T2: ArrayLike, time_s: ArrayLike, tile_km: float) -> Flo
 
 def turned(
     log_TK: Floats,
-    way: Way,
+    way: TileTrack,
     rows_K: Indices,
     similarity: Callable[[Tensor, Indices], Floats],
     tiles: aerial_gallery.Tiles,
@@ -143,15 +143,15 @@ def turned(
     return together_TK
 
 
-def restricted(latlon_M2: Floats, opinion: Opinion) -> Indices:
-    """Rows of the tiles where an opinion holds it likely to be, in order; if none is, the nearest.
+def restricted(latlon_M2: Floats, posterior: Posterior) -> Indices:
+    """Rows of the tiles where a posterior holds it likely to be, in order; if none is, the nearest.
 
     A tile is there if its middle is within `REACH` spacings of a likely point of VidTAG's gallery.
     """
-    tree = cKDTree(sphere.unit_vectors(opinion.likely_P2))
+    tree = cKDTree(sphere.unit_vectors(posterior.likely_P2))
     chord_M, _ = tree.query(sphere.unit_vectors(latlon_M2))
     away_km = sphere.chord_km(chord_M)
-    return np.flatnonzero(away_km <= max(REACH * opinion.spacing_km, away_km.min()))
+    return np.flatnonzero(away_km <= max(REACH * posterior.spacing_km, away_km.min()))
 
 
 @dataclass(frozen=True)
@@ -166,12 +166,12 @@ class Clips:
     """Unit vectors by the network of turned tiles."""
     max_speed_kmh: float
     """How fast the vehicle can have been."""
-    opinion: Opinion | None
+    posterior: Posterior | None
     """What VidTAG holds of the frames at these times, if it is asked."""
 
 
 @dataclass(frozen=True)
-class Guide:
+class TileTrackDecoder:
     """What leads from the clips of a video to its way, the same for all videos."""
 
     tiles: aerial_gallery.Tiles
@@ -187,12 +187,12 @@ class Guide:
     folder: Path | None
     """Where the imagery lies."""
 
-    def ways(self, clips: Clips, rows_R: Indices) -> dict[str, tuple[Indices, Way]]:
+    def ways(self, clips: Clips, rows_R: Indices) -> dict[str, tuple[Indices, TileTrack]]:
         """Tiles (K,) and the way through them, by name, in the order in which each builds on more.
 
         path: among the tiles of the kept regions. turned: the same, once the likeliest are turned
         to its heading. fused: among these tiles and those where VidTAG's posterior lies, by the
-        product of both models' odds. fused_turned: the same, once turned. Without an opinion there
+        product of both models' odds. fused_turned: the same, once turned. Without a posterior there
         are the first two.
 
         Args:
@@ -200,11 +200,11 @@ class Guide:
             rows_R: rows of the tiles in the regions that were kept for it.
         """
         found = dict(self._by_name("path", "turned", clips, rows_R, self._log(clips, rows_R)))
-        if clips.opinion is not None:
-            near = restricted(self.tiles.latlon_G2, clips.opinion)
+        if clips.posterior is not None:
+            near = restricted(self.tiles.latlon_G2, clips.posterior)
             rows_K = np.union1d(rows_R, near)
             log_TK = self._log(clips, rows_K)
-            log_TK = log_TK + clips.opinion.log_odds(self.tiles.latlon_G2[rows_K])
+            log_TK = log_TK + clips.posterior.log_odds(self.tiles.latlon_G2[rows_K])
             found |= self._by_name("fused", "fused_turned", clips, rows_K, log_TK)
         return found
 
@@ -216,7 +216,7 @@ class Guide:
 
     def _by_name(
         self, name: str, name_turned: str, clips: Clips, rows_K: Indices, log_TK: Floats
-    ) -> Iterator[tuple[str, tuple[Indices, Way]]]:
+    ) -> Iterator[tuple[str, tuple[Indices, TileTrack]]]:
         latlon_K2 = self.tiles.latlon_G2[rows_K]
         way = self._way(log_TK, latlon_K2, clips)
         yield name, (rows_K, way)
@@ -227,7 +227,7 @@ class Guide:
             )  # fmt: skip
             yield name_turned, (rows_K, self._way(log_TK, latlon_K2, clips))
 
-    def _way(self, log_TK: Floats, latlon_K2: Floats, clips: Clips) -> Way:
+    def _way(self, log_TK: Floats, latlon_K2: Floats, clips: Clips) -> TileTrack:
         tile_km = self.tiles.protocol["tile_km"]
         return travelled(log_TK, latlon_K2, clips.time_s_T, clips.max_speed_kmh, tile_km)
 

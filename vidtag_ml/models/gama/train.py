@@ -27,13 +27,13 @@ from vidtag_ml.models.gama import embedding, losses, screening
 from vidtag_ml.models.gama import network as networks
 from vidtag_ml.models.gama.data import (
     Batch,
-    Drive,
-    Footage,
+    CrossViewData,
+    DriveFixes,
     Kind,
     PairDataset,
     Pairs,
+    PixelStore,
     Sequences,
-    World,
 )
 from vidtag_ml.models.gama.embedding import TRUE_TILES, embed_areas
 from vidtag_ml.models.task import Task
@@ -94,7 +94,7 @@ def pair_data(train: Kind, val: Kind, settings: config.Training) -> StepDataModu
 
 
 def train_gama(
-    settings: config.GamaTraining, world: World, out: Path, logger: Logger | None = None,
+    settings: config.GamaTraining, world: CrossViewData, out: Path, logger: Logger | None = None,
     progress: bool = True,
 ) -> networks.GAMaNet:  # fmt: skip
     """GAMa-Net in evaluation mode, written to `out` with the embeddings of all tiles.
@@ -127,13 +127,13 @@ def train_gama(
     return embedding.read_gama(out)
 
 
-def _with_tiles(out: Path, settings: config.GamaTraining, world: World) -> None:
+def _with_tiles(out: Path, settings: config.GamaTraining, world: CrossViewData) -> None:
     model = embedding.read_gama(out)
     embed_areas(model.embed_tiles, world.tiles, settings, out, world.imagery)
 
 
 def train_screening(
-    settings: config.Screening, gama: config.GamaTraining, gama_folder: Path, world: World,
+    settings: config.Screening, gama: config.GamaTraining, gama_folder: Path, world: CrossViewData,
     out: Path, logger: Logger | None = None, progress: bool = True,
 ) -> networks.Screening:  # fmt: skip
     """The screening network in evaluation mode, written to `out` with all regions' embeddings.
@@ -185,7 +185,7 @@ def train_screening(
     return embedding.read_screening(out)
 
 
-def _with_regions(out: Path, gama: config.GamaTraining, world: World) -> None:
+def _with_regions(out: Path, gama: config.GamaTraining, world: CrossViewData) -> None:
     model = embedding.read_screening(out)
     embed_areas(model.embed_regions, world.regions, gama, out, world.imagery)
 
@@ -215,9 +215,12 @@ def _fit(
 
 
 def predicted_tiles(
-    gama_folder: Path, settings: config.GamaTraining, drives: Sequence[Drive], footage: Footage,
+    gama_folder: Path,
+    settings: config.GamaTraining,
+    drives: Sequence[DriveFixes],
+    footage: PixelStore,
     screened: config.Screening,
-) -> list[Indices]:  # fmt: skip
+) -> list[Indices]:
     """Tiles (S,) of each drive: those that GAMa-Net finds for its clips among all drives' tiles."""
     model = embedding.read_gama(gama_folder)
     rows = np.unique(np.concatenate([drive.tile_N for drive in drives]))

@@ -23,7 +23,7 @@ from vidtag_ml.aerial import pictures as aerial_pictures
 from vidtag_ml.models import base, fit
 from vidtag_ml.models.gama import data as gama_data
 from vidtag_ml.models.gama import embedding, sampling, tile_tracks
-from vidtag_ml.models.gama.data import Drive, Pairs, World
+from vidtag_ml.models.gama.data import CrossViewData, DriveFixes, Pairs
 from vidtag_ml.models.gama.network import GAMaNet
 from vidtag_ml.models.gama.train import Alignment, pair_data
 
@@ -32,7 +32,11 @@ class TurnedPairs(Pairs):
     """Clips with their tiles as they look from the vehicle: the direction of travel is up."""
 
     def __init__(
-        self, found: Sequence[Drive], world: World, settings: config.GamaTraining, jitter_deg: float
+        self,
+        found: Sequence[DriveFixes],
+        world: CrossViewData,
+        settings: config.GamaTraining,
+        jitter_deg: float,
     ) -> None:
         """Reads nothing yet; tiles are cut when they are asked for."""
         super().__init__(found, world.footage, settings)
@@ -44,7 +48,7 @@ class TurnedPairs(Pairs):
         }
 
     def pair(
-        self, drive: Drive, fix: int, rng: Generator, *, random: bool
+        self, drive: DriveFixes, fix: int, rng: Generator, *, random: bool
     ) -> tuple[Tensor, Tensor]:
         """A clip (C, T, H, W) around a fix, and the fix's tile (C, H, W), turned.
 
@@ -80,9 +84,14 @@ class TurnedPairs(Pairs):
 
 
 def train_heading(
-    settings: config.HeadingTraining, gama: config.GamaTraining, gama_folder: Path, world: World,
-    out: Path, logger: Logger | None = None, progress: bool = True,
-) -> GAMaNet:  # fmt: skip
+    settings: config.HeadingTraining,
+    gama: config.GamaTraining,
+    gama_folder: Path,
+    world: CrossViewData,
+    out: Path,
+    logger: Logger | None = None,
+    progress: bool = True,
+) -> GAMaNet:
     """GAMa-Net for turned tiles, in evaluation mode, also written to `out`.
 
     Args:

@@ -2,7 +2,7 @@
 
 See docs/specs/vidtag.md, section 8.
 
-Belongs here: `locate`, `opinion`. Does not belong here: models (models/), how points are found
+Belongs here: `locate`, `posterior`. Does not belong here: models (models/), how points are found
 (retrieval/index.py), the path through them (retrieval/decoding.py), files
 (models/vidtag/locator.py). Shape legend: T frames, V views, D features, E common space, K
 candidates, M points found, S states, 2 = (lat, lon) in degrees.
@@ -120,7 +120,7 @@ def _parts(seen: _Seen) -> Callable[..., Tensor]:
 
 
 @dataclass(frozen=True)
-class Opinion:
+class Posterior:
     """What a model holds of the frames of one clip, for another model to multiply with."""
 
     latlon_T2: Floats
@@ -132,7 +132,7 @@ class Opinion:
     query_TE: Tensor
     """Embeddings of the frames, times the model's scale."""
     model: GeoModel
-    """Whose opinion it is."""
+    """Whose posterior it is."""
 
     @torch.inference_mode()
     def log_odds(self, latlon_K2: Floats) -> Floats:
@@ -143,7 +143,7 @@ class Opinion:
 
 
 @torch.inference_mode()
-def opinion(
+def posterior(
     model: GeoModel,
     features: NDArray[np.floating] | Tensor,
     time_s: Floats,
@@ -151,7 +151,7 @@ def opinion(
     evaluation: config.Evaluation,
     max_speed_kmh: float,
     mass: float,
-) -> Opinion:
+) -> Posterior:
     """The posterior of a clip's frames, as `locate` has it when it decodes by viterbi.
 
     Args:
@@ -185,7 +185,7 @@ def opinion(
         needed_TS = sorted_TS.cumsum(1) - sorted_TS < mass
         likely.append(latlon_S2[np.unique(order_TS[needed_TS])])
     points_P2 = np.unique(np.concatenate(likely), axis=0)
-    return Opinion(
+    return Posterior(
         np.concatenate(positions),
         points_P2,
         decoding.spacing_km(hits.latlon_NK2),

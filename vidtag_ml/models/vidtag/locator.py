@@ -26,7 +26,7 @@ from vidtag_ml.features import extraction
 from vidtag_ml.models import bundle, locator, networks, recording
 from vidtag_ml.models.gps_retrieval import embedding as gallery_embedding
 from vidtag_ml.models.gps_retrieval import network as geo_models
-from vidtag_ml.models.gps_retrieval.locate import Opinion, locate, opinion
+from vidtag_ml.models.gps_retrieval.locate import Posterior, locate, posterior
 from vidtag_ml.models.located import LocatedTrack
 from vidtag_ml.models.locator import Answer, Progress
 from vidtag_ml.models.recording import Recording
@@ -177,13 +177,13 @@ class VidtagLocator:
             max_speed_kmh=self.evaluation.max_speed_kmh,
         )
 
-    def opinion(self, video_path: Path, time_s: np.ndarray, mass: float) -> Opinion:
-        """What the model holds of the frames at some times (T,), not decreasing: `locate.opinion`.
+    def posterior(self, video_path: Path, time_s: np.ndarray, mass: float) -> Posterior:
+        """Where the frames at some times (T,), not decreasing, may be: see `locate.posterior`.
 
         Raises:
             VideoError: the file is no video that can be used; says why.
         """
-        return opinion(
+        return posterior(
             self.model,
             encoded(self.encoders, self.settings, recording.Video(video_path), time_s),
             time_s,

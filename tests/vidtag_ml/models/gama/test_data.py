@@ -46,7 +46,7 @@ def gallery(request, tables):
 def footage(tables, gallery, settings, tmp_path_factory):
     out = tmp_path_factory.mktemp("pixels")
     gama_data.write(tables[1], tables[0], *gallery, None, settings, out)
-    return gama_data.Footage.read(out)
+    return gama_data.PixelStore.read(out)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_videos_without_a_usable_fix_are_left_out_of_training(drives):
 
 def test_another_folder_is_named(tmp_path):
     with pytest.raises(ValueError, match=tmp_path.name):
-        gama_data.Footage.read(tmp_path)
+        gama_data.PixelStore.read(tmp_path)
 
 
 def test_a_split_without_tiles_is_refused(tables, gallery):

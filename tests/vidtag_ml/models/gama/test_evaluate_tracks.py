@@ -12,12 +12,12 @@ from vidtag_ml import config
 from vidtag_ml.aerial import sources as aerial_sources
 from vidtag_ml.earth import sphere
 from vidtag_ml.models.gama import evaluate_tracks, tile_tracks
-from vidtag_ml.models.gama.data import Drive, Footage, World
-from vidtag_ml.models.gama.evaluate_tracks import Beyond, Followed
+from vidtag_ml.models.gama.data import CrossViewData, DriveFixes, PixelStore
+from vidtag_ml.models.gama.evaluate_tracks import DecodedTracks, TrackContext
 from vidtag_ml.models.gama.metrics import Items, Rule
 from vidtag_ml.models.gama.network import GAMaNet
-from vidtag_ml.models.gama.split_search import Found
-from vidtag_ml.models.gama.tile_tracks import Way
+from vidtag_ml.models.gama.split_search import EmbeddedSplit
+from vidtag_ml.models.gama.tile_tracks import TileTrack
 
 ROOT = Path(__file__).parents[4]
 SIZES = config.GamaNetwork(4, 1, "video", "fast", 0.0, "none", 1, 1, 0.0, "none")
@@ -49,8 +49,8 @@ def world():
     tiles, regions = aerial_sources.build(wanted, pd.concat([fixes_of(name) for name in STARTS]))
     frames = np.random.default_rng(0).integers(256, size=(96, 12, 12, 3), dtype=np.uint8)
     videos = pd.DataFrame({"clip_id": ["first", "second"], "first": [0, 48], "num_frames": 48})
-    footage = Footage(videos, frames, frames, frames)
-    return World([], [], footage, tiles, regions, None, Path())
+    footage = PixelStore(videos, frames, frames, frames)
+    return CrossViewData([], [], footage, tiles, regions, None, Path())
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +61,14 @@ def found(world):
     for k, name in enumerate(("first", "second"), 1):
         rows = np.flatnonzero(tiles["region"] == name)
         latlon = world.tiles.latlon_G2[rows]
-        drives.append(Drive(name, k, tiles["time_s"].to_numpy(float)[rows], latlon, rows))
+        drives.append(DriveFixes(name, k, tiles["time_s"].to_numpy(float)[rows], latlon, rows))
     seen = [(0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2), (1, 3)]
     row_M = np.concatenate([drive.tile_N for drive in drives])
     wanted = np.array([drives[k].tile_N[fix] for k, fix in seen])
     vectors = torch.eye(len(row_M))
     own = vectors[torch.from_numpy(np.searchsorted(row_M, wanted))]
     clips = Items(own, world.tiles.ids[wanted], world.tiles.latlon_G2[wanted])
-    return Found(
+    return EmbeddedSplit(
         drives,
         seen,
         clips,
@@ -79,7 +79,7 @@ def found(world):
 
 @dataclasses.dataclass(frozen=True)
 class Told:
-    """An opinion that is right."""
+    """A posterior that is right."""
 
     latlon_T2: np.ndarray
     spacing_km: float = 40.0
@@ -96,10 +96,10 @@ KEPT = [np.arange(NUM), np.arange(NUM, 2 * NUM)]
 AMISS = [np.arange(NUM, 2 * NUM), np.arange(NUM)]
 
 
-def follow(found, world, params, kept, opinion_of=None):
+def follow(found, world, params, kept, posterior_of=None):
     torch.manual_seed(0)
     speeds = {drive.name: SPEED_KMH for drive in found.drives}
-    beyond = Beyond(speeds, GAMaNet(SIZES).eval(), opinion_of)
+    beyond = TrackContext(speeds, GAMaNet(SIZES).eval(), posterior_of)
     return evaluate_tracks.follow(found, world, params, beyond, kept)
 
 
@@ -113,17 +113,17 @@ def asked(found, world, params):
     """What VidTAG was asked, and the ways that it leads to although the wrong region was kept."""
     questions = []
 
-    def opinion_of(drive, time_s):
+    def posterior_of(drive, time_s):
         questions.append((drive.name, time_s.tolist()))
         return Told(drive.latlon_N2[np.searchsorted(drive.time_s_N, time_s)])
 
-    return questions, follow(found, world, params, AMISS, opinion_of)
+    return questions, follow(found, world, params, AMISS, posterior_of)
 
 
 def test_each_video_is_followed_among_its_tiles(alone, found):
     assert list(alone.ways) == ["path", "turned"]
     assert alone.last == "turned"
-    assert (alone.opinions, alone.near) == ([], [])
+    assert (alone.posteriors, alone.near) == ([], [])
     for ways in alone.ways.values():
         assert [len(way.path_T) for _, way in ways] == [3, 4]
         assert [rows.tolist() for rows, _ in ways] == [rows.tolist() for rows in KEPT]
@@ -147,7 +147,7 @@ def test_vidtag_is_asked_about_the_times_of_the_clips(asked):
     assert questions == [("first", [1.0, 2.0, 3.0]), ("second", [0.0, 1.0, 2.0, 3.0])]
 
 
-def test_an_opinion_mends_a_region_that_was_kept_amiss(asked, found):
+def test_a_posterior_mends_a_region_that_was_kept_amiss(asked, found):
     _, followed = asked
     assert list(followed.ways) == ["path", "turned", "fused", "fused_turned"]
     assert followed.last == "fused_turned"
@@ -176,16 +176,16 @@ def test_ways_are_judged_among_the_tiles_that_they_had(asked, alone, found):
 
 def test_tiles_are_ranked_by_what_all_clips_of_a_video_say(found):
     marginals = np.array([[0.1, 0.7, 0.2, 0, 0, 0], [0.5, 0.3, 0.2, 0, 0, 0], [1, 0, 0, 0, 0, 0]])
-    some = Way(np.array([1, 0, 0]), marginals, found.clips.latlon_N2[:3], np.zeros(3))
-    other = Way(np.zeros(4, int), np.eye(4, NUM), found.clips.latlon_N2[3:], np.zeros(4))
-    followed = Followed({"path": [(KEPT[0], some), (KEPT[1], other)]}, [], [])
+    some = TileTrack(np.array([1, 0, 0]), marginals, found.clips.latlon_N2[:3], np.zeros(3))
+    other = TileTrack(np.zeros(4, int), np.eye(4, NUM), found.clips.latlon_N2[3:], np.zeros(4))
+    followed = DecodedTracks({"path": [(KEPT[0], some), (KEPT[1], other)]}, [], [])
     judged = evaluate_tracks.judged(found, RULE, followed)["path"]
     assert judged["rank"].tolist() == [0, 2, 5, 0, 0, 0, 0]
     assert judged["top1"].tolist() == [1, 0, 0, 6, 7, 8, 9]
 
 
-def test_tiles_near_an_opinion_are_those_of_the_track(asked, found):
+def test_tiles_near_a_posterior_are_those_of_the_track(asked, found):
     _, followed = asked
-    for opinion, near in zip(followed.opinions, followed.near, strict=True):
-        wanted = tile_tracks.restricted(found.tiles.latlon_N2, opinion)
+    for posterior, near in zip(followed.posteriors, followed.near, strict=True):
+        wanted = tile_tracks.restricted(found.tiles.latlon_N2, posterior)
         assert near.tolist() == wanted.tolist()

@@ -37,7 +37,7 @@ def both(settings, tmp_path_factory):
     gama_data.write(tables, folder, *gallery, None, settings, arrays)
     lazy_pixels.write(tables, folder, settings, index)
     read = lazy_pixels.read(index, folder, *gallery, None, settings)
-    return tables, gallery, gama_data.Footage.read(arrays), read
+    return tables, gallery, gama_data.PixelStore.read(arrays), read
 
 
 def test_rows_are_those_of_the_arrays(both):

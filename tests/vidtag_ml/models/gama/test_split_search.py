@@ -9,9 +9,9 @@ import torch
 
 from vidtag_ml import config
 from vidtag_ml.aerial import sources as aerial_sources
-from vidtag_ml.models.gama.data import World
+from vidtag_ml.models.gama.data import CrossViewData
 from vidtag_ml.models.gama.metrics import Items
-from vidtag_ml.models.gama.split_search import Found, Screened
+from vidtag_ml.models.gama.split_search import EmbeddedSplit, ScreenedSplit
 
 NAMES = ["a", "b", "c"]
 
@@ -25,7 +25,7 @@ def world():
         for k, name in enumerate(NAMES)
     )
     wanted = config.Aerial("flyover", None, "centred", 8, None, 12, 7)
-    return World([], [], None, *aerial_sources.build(wanted, fixes), None, Path())
+    return CrossViewData([], [], None, *aerial_sources.build(wanted, fixes), None, Path())
 
 
 def items(names):
@@ -36,8 +36,8 @@ def items(names):
 def test_step_three_takes_all_tiles_of_the_best_regions_alone(world):
     region = world.tiles.table["region"].to_numpy()
     tile_row_M = np.flatnonzero(np.isin(region, ["b", "c"]))
-    found = Found([], [], None, None, tile_row_M)
-    screened = Screened(videos=items(["c", "b", "c"]), regions=items(["b", "c"]))
+    found = EmbeddedSplit([], [], None, None, tile_row_M)
+    screened = ScreenedSplit(videos=items(["c", "b", "c"]), regions=items(["b", "c"]))
     rows = screened.best(found, world, "top1pct")
     assert [sorted(region[tile_row_M[own]]) for own in rows] == [["c"] * 6, ["b"] * 6, ["c"] * 6]
     assert [len(own) for own in screened.best(found, world, "top10")] == [12] * 3

@@ -14,7 +14,14 @@ from vidtag_ml.aerial import pictures as aerial_pictures
 from vidtag_ml.aerial import sources as aerial_sources
 from vidtag_ml.earth import slippy, sphere
 from vidtag_ml.models.gama import tile_tracks
-from vidtag_ml.models.gama.tile_tracks import Clips, Guide, Way, restricted, travelled, turned
+from vidtag_ml.models.gama.tile_tracks import (
+    Clips,
+    TileTrack,
+    TileTrackDecoder,
+    restricted,
+    travelled,
+    turned,
+)
 
 ROOT = Path(__file__).parents[4]
 SIDE, ACROSS, NUM = 12, 9, 9
@@ -50,7 +57,7 @@ def way_to(best_T, heading_T, num):
     away = (np.arange(num) - np.asarray(best_T)[:, None]) % num
     marginals = 0.5 ** (1.0 + away)
     nowhere = np.zeros((len(best_T), 2))
-    return Way(np.asarray(best_T), marginals, nowhere, np.asarray(heading_T, float))
+    return TileTrack(np.asarray(best_T), marginals, nowhere, np.asarray(heading_T, float))
 
 
 def test_examples_in_docstrings_are_true():
@@ -142,7 +149,7 @@ def test_no_more_tiles_are_turned_than_there_are(tiles):
 
 @dataclasses.dataclass(frozen=True)
 class Told:
-    """An opinion that holds positions (T, 2) for likely."""
+    """A posterior that holds positions (T, 2) for likely."""
 
     likely_P2: np.ndarray
     spacing_km: float = 100.0
@@ -181,11 +188,11 @@ class Turner:
 def guide(tiles):
     gama = config.load(ROOT / "params.yaml").gama
     settings = dataclasses.replace(gama, tile_crop=10, temperature=0.1)
-    return Guide(tiles, torch.eye(len(tiles)), settings, Turner(), 16, None)
+    return TileTrackDecoder(tiles, torch.eye(len(tiles)), settings, Turner(), 16, None)
 
 
-def clips_that_see(vectors, turned_TE, opinion=None):
-    return Clips(TIME_S, vectors, turned_TE, MAX_SPEED_KMH * 1.5, opinion)
+def clips_that_see(vectors, turned_TE, posterior=None):
+    return Clips(TIME_S, vectors, turned_TE, MAX_SPEED_KMH * 1.5, posterior)
 
 
 def eastward(tiles, southward):
@@ -217,12 +224,12 @@ def test_turned_tiles_decide_between_ways_of_one_heading(guide, tiles):
     assert -1 <= shown.min() < 0 < shown.max() <= 1
 
 
-def test_an_opinion_leads_to_where_no_region_was_kept(guide, tiles):
-    opinion, rows = Told(TRUTH), eastward(tiles, 0)
-    near = restricted(tiles.latlon_G2, opinion)
+def test_a_posterior_leads_to_where_no_region_was_kept(guide, tiles):
+    posterior, rows = Told(TRUTH), eastward(tiles, 0)
+    near = restricted(tiles.latlon_G2, posterior)
     assert len(np.setdiff1d(near, rows)) > 5
     blind = torch.full((NUM, len(tiles)), len(tiles) ** -0.5)
-    found = guide.ways(clips_that_see(blind, torch.zeros(NUM, 300), opinion), rows)
+    found = guide.ways(clips_that_see(blind, torch.zeros(NUM, 300), posterior), rows)
     assert list(found) == ["path", "turned", "fused", "fused_turned"]
     for name, (own, way) in found.items():
         wanted = np.union1d(rows, near) if name.startswith("fused") else rows

@@ -16,7 +16,7 @@ from vidtag_ml.earth import sphere
 from vidtag_ml.models import base
 from vidtag_ml.models.gama import data as gama_data
 from vidtag_ml.models.gama import train_heading as training
-from vidtag_ml.models.gama.data import Footage, World
+from vidtag_ml.models.gama.data import CrossViewData, PixelStore
 from vidtag_ml.models.gama.network import GAMaNet
 from vidtag_ml.models.gama.train_heading import TurnedPairs, train_heading
 
@@ -46,12 +46,12 @@ def world():
     pictures = rng.integers(256, size=(len(STEPS_KM), 12, 12, 3), dtype=np.uint8)
     first = FRAMES * np.arange(len(STEPS_KM))
     videos = pd.DataFrame({"clip_id": list(STEPS_KM), "first": first, "num_frames": FRAMES})
-    footage = Footage(videos, np.repeat(pictures, FRAMES, 0), pictures, pictures)
+    footage = PixelStore(videos, np.repeat(pictures, FRAMES, 0), pictures, pictures)
     drives = []
     for k, name in enumerate(STEPS_KM):
         rows = np.flatnonzero(tiles.table["region"] == name)
-        drives.append(gama_data.Drive(name, k, np.arange(6.0), tiles.latlon_G2[rows], rows))
-    return World(drives[:3], drives[3:], footage, tiles, regions, None, Path())
+        drives.append(gama_data.DriveFixes(name, k, np.arange(6.0), tiles.latlon_G2[rows], rows))
+    return CrossViewData(drives[:3], drives[3:], footage, tiles, regions, None, Path())
 
 
 def pairs_of(world, settings, jitter_deg=0.0):

@@ -10,7 +10,7 @@ from torch.nn import functional
 from tests.vidtag_ml.models.test_base import SIZES
 from vidtag_ml import config
 from vidtag_ml.earth import sphere
-from vidtag_ml.models.gps_retrieval.locate import COMB_FRAMES, locate, opinion
+from vidtag_ml.models.gps_retrieval.locate import COMB_FRAMES, locate, posterior
 from vidtag_ml.models.gps_retrieval.network import GeoModel
 from vidtag_ml.models.networks import build
 from vidtag_ml.retrieval.decoding import spacing_km, viterbi
@@ -208,28 +208,28 @@ def test_interleaved_parts_show_the_network_no_more_frames_than_training_does():
     assert sphere.great_circle_km(found.latlon_T2, track).max() < 25
 
 
-def _opinion(features, time_s, gallery, model, mass=0.95, num_candidates=16):
+def _posterior(features, time_s, gallery, model, mass=0.95, num_candidates=16):
     evaluation = replace(EVALUATION, num_candidates=num_candidates)
     index = Exact(gallery, embed_gallery(model, gallery))
-    return opinion(model, features, time_s, index, evaluation, 2500.0, mass)
+    return posterior(model, features, time_s, index, evaluation, 2500.0, mass)
 
 
-def test_an_opinion_puts_frames_where_viterbi_does():
+def test_a_posterior_puts_frames_where_viterbi_does():
     gallery, track, time_s, model = _world()
     seen = sphere.unit_vectors(track)
     seen[3] = sphere.unit_vectors((-1.9, 5.0))
     found = _locate("viterbi", seen, time_s, gallery, model)
-    held = _opinion(seen, time_s, gallery, model)
+    held = _posterior(seen, time_s, gallery, model)
     np.testing.assert_array_equal(held.latlon_T2, found.latlon_T2)
     assert held.spacing_km == spacing_km(found.candidate_latlon_TK2)
     assert held.spacing_km == pytest.approx(0.25 * sphere.KM_PER_DEGREE, rel=0.02)
 
 
-def test_opinions_of_long_videos_are_those_of_their_windows():
+def test_posteriors_of_long_videos_are_those_of_their_windows():
     gallery, _, _, model = _world()
     track = np.stack([np.linspace(0, 4, 150)] * 2, -1)
     seen, time_s = sphere.unit_vectors(track), np.arange(150.0) * 6
-    held = _opinion(seen, time_s, gallery, model)
+    held = _posterior(seen, time_s, gallery, model)
     found = _locate("viterbi", seen, time_s, gallery, model)
     np.testing.assert_array_equal(held.latlon_T2, found.latlon_T2)
     away_km = sphere.great_circle_km(track[:, None], held.likely_P2).min(1)
@@ -240,7 +240,7 @@ def test_opinions_of_long_videos_are_those_of_their_windows():
 def test_likely_points_are_the_fewest_that_hold_the_mass_of_each_frame(mass):
     gallery, track, time_s, model = _world()
     track, near = track + np.array([0.031, -0.017]), gallery[(gallery < 2.0).all(1)]
-    held = _opinion(sphere.unit_vectors(track), time_s, near, model, mass, len(near))
+    held = _posterior(sphere.unit_vectors(track), time_s, near, model, mass, len(near))
     log_odds = held.query_TE @ embed_gallery(model, near).T
     _, marginals = viterbi(near, log_odds.log_softmax(-1), time_s, 2500.0)
     needed = set()
@@ -259,7 +259,7 @@ def test_likely_points_are_the_fewest_that_hold_the_mass_of_each_frame(mass):
 
 def test_log_odds_are_similarities_times_the_scale():
     gallery, track, time_s, model = _world()
-    held = _opinion(sphere.unit_vectors(track), time_s, gallery, model)
+    held = _posterior(sphere.unit_vectors(track), time_s, gallery, model)
     wanted = 1e5 * sphere.unit_vectors(track) @ sphere.unit_vectors(gallery).T
     np.testing.assert_allclose(held.log_odds(gallery), wanted, rtol=1e-6, atol=0.05)
     between = np.array([(0.13, 0.27), (1.0, -170.0)])
@@ -267,8 +267,8 @@ def test_log_odds_are_similarities_times_the_scale():
     np.testing.assert_allclose(held.log_odds(between), wanted, rtol=1e-6, atol=0.05)
 
 
-def test_a_model_without_viterbi_has_no_opinion():
+def test_a_model_without_viterbi_has_no_posterior():
     gallery, track, time_s, model = _world()
     model.decodings = ("initial",)
     with pytest.raises(ValueError, match="oracle cannot decode by viterbi"):
-        _opinion(sphere.unit_vectors(track), time_s, gallery, model)
+        _posterior(sphere.unit_vectors(track), time_s, gallery, model)
