@@ -166,9 +166,10 @@ def finish(model: Trained, last: Path) -> Trained:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether the processor does: one that only emulates it would take a hundred times as long."""
+    """Whether the processor does, and oneDNN uses that: emulated, it takes 100 times as long."""
     able = torch.cpu.get_capabilities()
-    return torch.cuda.is_available() or any(able[name] for name in able if "bf16" in name)
+    used = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.cuda.is_available() or (used and any(able[n] for n in able if "bf16" in n))
 
 
 def joined(values_BX: Tensor) -> Tensor:

@@ -1,6 +1,9 @@
 """Claims about the loop: it resumes exactly, records what happened, and leaves nothing else."""
 
+import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import pandas as pd
@@ -170,3 +173,9 @@ def test_a_finished_model_takes_the_place_of_its_checkpoint(sizes, tmp_path):
     assert all(p.requires_grad for p in model.parameters())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "model.safetensors"]
     assert networks.load(tmp_path).name == "vidtag"
+
+
+def test_bfloat16_is_not_emulated_where_onednn_is_held_to_avx2():
+    ask = "from vidtag_ml.models.fit import multiplies_bfloat16 as m; raise SystemExit(m())"
+    env = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "CUDA_VISIBLE_DEVICES": ""}
+    assert subprocess.run([sys.executable, "-c", ask], env=env, check=False).returncode == 0
