@@ -8,6 +8,7 @@ lon) in degrees.
 
 import base64
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ Floats = NDArray[np.float64]
 TRUE, PREDICTED, INITIAL = "#ffffff", "#ffb454", "#5ccfe6"
 LEAST_SPAN_DEG = 0.02
 PANEL_SHAPE = 1.25
+LETTER_PX = 8.5
+"""Width of a letter of small captions, nearly."""
 
 
 def clips_map(
@@ -115,7 +118,7 @@ def tracks_sheet(
         _draw_track(axes, track, truth, PANEL_SHAPE)
         _caption(axes, track, truth, small=True)
         if k == 0:
-            style.add_legend(axes, small=True)
+            style.add_legend(axes, "lower right", small=True)
     return style.save(figure, path)
 
 
@@ -262,13 +265,16 @@ def _scale_bar(axes: "Axes", lon: tuple[float, float], lat: tuple[float, float])
     axes.annotate(
         f"{length:,g} km", (start, at), (0, 5), textcoords="offset points",
         color=INK, fontsize=10, zorder=6,
+        bbox={"facecolor": NIGHT, "alpha": 0.55, "edgecolor": "none", "pad": 1},
     )  # fmt: skip
 
 
 def _caption(
     axes: "Axes", track: Track, truth_T2: ArrayLike | None, note: str = "", *, small: bool = False
 ) -> None:
-    text = track.clip
+    room_px = axes.get_position().width * WIDTH_PX
+    letters = max(1, int(room_px / LETTER_PX))
+    text = textwrap.fill(track.clip, letters, break_on_hyphens=False) if small else track.clip
     if truth_T2 is not None and np.isfinite(truth := np.asarray(truth_T2, float)).any():
         error = float(np.nanmedian(sphere.great_circle_km(track.latlon_T2, truth)))
         text += (
