@@ -22,7 +22,7 @@ check: setup ## lint, format and types
 	mypy
 
 test: check ## check, then the whole test suite
-	pytest -n auto --maxprocesses 4 --dist loadfile
+	pytest -n auto --maxprocesses 2 --dist loadfile
 
 keys: setup ## after a change of code: note in vidtag_ml/code.json which stages it makes out of date
 	python -m vidtag_ml.workflow.code_key
