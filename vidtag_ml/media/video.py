@@ -129,6 +129,15 @@ def probe(path: Path) -> Probe:
     )
 
 
+def length_s(path: Path) -> float:
+    """From the first frame to the end of the last; reads packets and decodes nothing.
+
+    Raises:
+        VideoError: the file is missing, truncated, or holds no frame.
+    """
+    return _index_of(path).duration_s
+
+
 def container(path: Path) -> Container:
     """Tags and data tracks of a video file.
 

@@ -69,7 +69,7 @@ def measured(
 def _of_video(
     seen: Video, time_s: Floats, mode: str, max_speed_kmh: Mapping[str, float]
 ) -> Measured | None:
-    duration_s = video.probe(seen.path).duration_s
+    duration_s = video.length_s(seen.path)
     try:
         placed = positions.place(seen.path, duration_s, mode, 0.0, MAX_GAP_S, max_speed_kmh)
     except positions.NoPositionError as error:

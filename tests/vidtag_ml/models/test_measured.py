@@ -36,6 +36,16 @@ def test_a_clock_that_was_never_set_tells_no_date(clip):
     assert recording.began(NOON.timestamp(), "EXIF") == recording.Began(NOON, "EXIF")
 
 
+def test_what_a_recording_says_is_read_without_a_look_at_its_pixels(clip, tmp_path):
+    blind, whole = tmp_path / clip.name, clip.read_bytes()
+    start = whole.index(b"mdat") + 4
+    end = start + int.from_bytes(whole[start - 8 : start - 4]) - 8
+    blind.write_bytes(whole[:start] + bytes(end - start) + whole[end:])
+    shutil.copy(clip.with_suffix(".gpx"), tmp_path)
+    found = measured(recording.opened(blind), TIMES, "flyover", LIMITS)
+    assert (found.source, found.num_fixes) == ("gpx", 8)
+
+
 def test_a_lone_survivor_is_no_track_and_told(clip):
     found = measured(recording.opened(clip), TIMES, "walk", LIMITS)
     assert found.latlon_T2 is None
