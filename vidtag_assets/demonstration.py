@@ -38,7 +38,7 @@ def locate(root: Path) -> list[Path]:
     model = answering(tracking, registry.name_of(registry.NAME, params))
     bundle = registry.bundle_path(tracking, model)
     seen = recording.of_clip(tables, clip["clip_id"], at.dataset)
-    track = VidtagLocator.load(bundle).locate(seen)
+    track = VidtagLocator.load(bundle).locate(seen).beside(seen, None)
     truth, _ = clip_tables.clip_positions(
         tables, clip["clip_id"], track.time_s, params.clips.max_gap_s
     )

@@ -177,12 +177,6 @@ def of_clip(tables: Tables, clip_id: str, folder: Path) -> Recording:
     return Pictures(path, tuple(files), time_s, np.full((len(files), 2), np.nan))
 
 
-def start(seen: Recording) -> dt.datetime | None:
-    """When a recording itself says that it began, in UTC; None if it does not say."""
-    told = seen.began
-    return None if told is None else told.moment
-
-
 def began(utc_s: float, source: str) -> Began | None:
     """A moment in seconds since 1970; None if it is NaN, or of a clock that was never set."""
     if np.isnan(utc_s):

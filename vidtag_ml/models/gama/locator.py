@@ -196,7 +196,6 @@ class GamaLocator:
             latlon_T2=way.latlon_T2,
             initial_latlon_T2=self.tiles.latlon_G2[first_T],
             score_T=way.marginals_TK[np.arange(len(time_s_T)), way.path_T].clip(0, 1),
-            start=recording.start(seen),
             mode=self.mode,
             max_speed_kmh=self.evaluation.max_speed_kmh,
         )

@@ -172,7 +172,6 @@ class VidtagLocator:
             latlon_T2=located.latlon_T2,
             initial_latlon_T2=located.initial_latlon_T2,
             score_T=located.score_T,
-            start=recording.start(seen),
             mode=self.mode,
             max_speed_kmh=self.evaluation.max_speed_kmh,
         )
