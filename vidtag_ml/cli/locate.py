@@ -90,9 +90,8 @@ def _wanted(out: Path, fps: float | None, start_time: str | None) -> "Wanted":
     if start_time is None:
         return Wanted(out, fps)
     moment = _moment(start_time)
-    told = () if moment.tzinfo else ("--start-time has no zone: taken as UTC",)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-    return Wanted(out, fps, Began(moment.astimezone(dt.UTC), "--start-time"), told)
+    utc = moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return Wanted(out, fps, Began(utc, "--start-time", is_utc=moment.tzinfo is not None))
 
 
 def _moment(start_time: str) -> dt.datetime:

@@ -28,8 +28,6 @@ class Wanted:
     """Frames of a video that are looked at; None = as in training."""
     began: Began | None = None
     """When the recording began, whatever it says itself."""
-    told: tuple[str, ...] = ()
-    """What was assumed about this, a sentence each."""
 
 
 def answers(
@@ -83,5 +81,5 @@ def _answer(
     return {
         "files": [str(file) for file in files],
         **answer.as_json(),
-        "told": [*wanted.told, *seen.told, *answer.told],
+        "told": [*seen.told, *answer.told],
     }

@@ -44,7 +44,7 @@ class LocatedTrack(Track):
     def told(self) -> tuple[str, ...]:
         """What was assumed about it, a sentence each."""
         said = self.gps.told if self.gps else ()
-        return said if self.began else (*said, UNTIMED)
+        return (*said, *(self.began.told if self.began else (UNTIMED,)))
 
     def beside(self, seen: Recording, began: Began | None) -> "LocatedTrack":
         """The track with when its recording began, and what its receiver says of where it was.

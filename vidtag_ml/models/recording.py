@@ -38,6 +38,13 @@ class Began:
     """In UTC."""
     source: str
     """creation_time, EXIF, the kind of telemetry, or the option that was given."""
+    is_utc: bool = True
+    """Whether that tells its zone; taken as UTC if not."""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What was assumed about it, a sentence each."""
+        return () if self.is_utc else (f"{self.source} tells no time zone: taken as UTC",)
 
 
 @dataclass(frozen=True)
@@ -143,9 +150,7 @@ def of_pictures(folder: Path, names: Sequence[str]) -> Pictures:
         if len(usable) > 1:
             told.append("their times are not all known: in the order of names, one a second")
     else:
-        when = began(first.captured_s, "EXIF")
-        if not first.captured_is_utc:
-            told.append("EXIF tells no time zone: taken as UTC")
+        when = began(first.captured_s, "EXIF", is_utc=first.captured_is_utc)
     return Pictures(
         folder if len(names) > 1 else folder / names[0],
         tuple(photo.path for photo in usable),
@@ -177,12 +182,12 @@ def of_clip(tables: Tables, clip_id: str, folder: Path) -> Recording:
     return Pictures(path, tuple(files), time_s, np.full((len(files), 2), np.nan))
 
 
-def began(utc_s: float, source: str) -> Began | None:
+def began(utc_s: float, source: str, *, is_utc: bool = True) -> Began | None:
     """A moment in seconds since 1970; None if it is NaN, or of a clock that was never set."""
     if np.isnan(utc_s):
         return None
     moment = dt.datetime.fromtimestamp(utc_s, dt.UTC)
-    return None if moment.date() == _UNSET else Began(moment, source)
+    return None if moment.date() == _UNSET else Began(moment, source, is_utc)
 
 
 def _left_out(photo: photos.Photo) -> str:

@@ -44,6 +44,16 @@ def test_points_tell_moments_where_the_beginning_is_known(track, pictures):
     assert told["track"][1]["time"] == "2024-06-01T12:00:01.500Z"
 
 
+def test_a_zone_is_assumed_aloud_only_of_the_clock_that_counts(
+    track, tiny_world, photographed, tmp_path
+):
+    clip = min((tiny_world / "videos").glob("*.mp4"))
+    local = photographed(clip, tmp_path / "trip", NOON.moment.replace(tzinfo=None))
+    seen = recording.opened(local)
+    assert [seen.told, track.beside(seen, NOON).told] == [(), ()]
+    assert track.beside(seen, None).told == ("EXIF tells no time zone: taken as UTC",)
+
+
 @pytest.mark.parametrize("asked", [0, -1.0, float("nan")])
 def test_a_rate_that_is_not_positive_is_refused_and_no_default_taken(asked):
     with pytest.raises(ValueError, match="it must be positive"):

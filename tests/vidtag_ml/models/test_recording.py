@@ -30,8 +30,8 @@ def test_photos_follow_each_other_in_the_order_of_their_times(clip, photographed
 def test_photos_of_a_camera_without_zone_are_taken_for_utc_and_told(clip, photographed, tmp_path):
     local = NOON.replace(tzinfo=None)
     seen = recording.opened(photographed(clip, tmp_path / "trip", local))
-    assert seen.began == recording.Began(NOON, "EXIF")
-    assert seen.told == ("EXIF tells no time zone: taken as UTC",)
+    assert seen.began == recording.Began(NOON, "EXIF", is_utc=False)
+    assert seen.began.told == ("EXIF tells no time zone: taken as UTC",)
 
 
 def test_photos_without_times_go_by_name_and_tell_that(clip, photographed, tmp_path):

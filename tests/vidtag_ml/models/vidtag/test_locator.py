@@ -44,6 +44,7 @@ def test_photos_of_a_flight_are_located_as_its_video(made, predictor, photograph
     found, done = predictor.locate(photographed(video, tmp_path / "trip", began)), []
     filmed = predictor.locate(video, progress=lambda *step: done.append(step))
     assert (found.clip, done[-1]) == ("trip", (8, 8))
+    assert (found.start, found.began) == (None, None)  # that is for the recording to say
     np.testing.assert_array_equal(found.time_s, filmed.time_s)
     np.testing.assert_allclose(found.latlon_T2, filmed.latlon_T2, atol=1e-5)
 
