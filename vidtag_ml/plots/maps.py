@@ -85,9 +85,10 @@ def measured_map(tracks: Mapping[str, ArrayLike], path: Path, title: str = "Reco
 
 
 def track_map(track: Track, truth_T2: ArrayLike | None, path: Path, note: str = "") -> Path:
-    """A map zoomed to one track: predicted line, initial dots and, where known, the true line.
+    """A map zoomed to one track: predicted line, where known the true one, and initial dots.
 
-    A `note` says what the true line is, if it is no measured track.
+    These are what the model says of each frame by itself. A `note` says what the true line is, if
+    it is no measured track.
     """
     figure = style.new_figure(WIDTH_PX * 2 // 3)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -208,7 +209,7 @@ def _draw_track(axes: "Axes", track: Track, truth_T2: ArrayLike | None, shape: f
     initial = _unwrapped(track.initial_latlon_T2, middle)
     axes.plot(
         initial[:, 1], initial[:, 0], "o",
-        color=INITIAL, ms=4, mew=0, alpha=0.75, label="initial", zorder=2,
+        color=INITIAL, ms=4, mew=0, alpha=0.75, label="frame by frame", zorder=2,
     )  # fmt: skip
     for line, colour, label in zip(lines, (TRUE, PREDICTED), ("true", "predicted"), strict=True):
         if len(line):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from vidtag_ml.earth import sphere
 from vidtag_ml.earth.tracks import Track
-from vidtag_ml.plots import charts, maps
+from vidtag_ml.plots import charts, maps, style
 
 
 def north_of(latlon):
@@ -42,6 +42,13 @@ def test_track_map_shows_both_lines(tmp_path):
     path = maps.track_map(track, north_of(track.latlon_T2), tmp_path / "made" / "track.png")
     assert size_of(path) == (1200, 800)
     assert {rgb(maps.TRUE), rgb(maps.PREDICTED)} <= colours_of(path)
+
+
+def test_a_legend_says_what_is_drawn_in_words_that_a_stranger_knows():
+    axes = style.new_figure(300).add_axes((0.0, 0.0, 1.0, 1.0))
+    maps._draw_track(axes, flight(), flight().latlon_T2, 1.5)
+    _, labels = axes.get_legend_handles_labels()
+    assert labels == ["frame by frame", "true", "predicted"]
 
 
 def test_equal_tracks_give_equal_bytes(tmp_path):
