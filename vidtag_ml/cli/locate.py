@@ -68,7 +68,7 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
         if start_time is not None and len(found.asked) > 1:
             raise ValueError(f"--start-time is of one recording; {len(found.asked)} are asked for")
         for kind, number in found.passed_over.items():
-            sys.stderr.write(f"vidtag: passed over: {number} {kind}\n")
+            sys.stderr.write(f"vidtag: passed over {kind}: {number}\n")
         _locate(registry.load(resolve(model)), found, wanted, as_json)
 
     return locate

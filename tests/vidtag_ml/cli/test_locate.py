@@ -161,7 +161,7 @@ def test_folders_are_searched_and_equal_names_kept_apart(vidtag, bundle, video, 
         shutil.copy(video, tmp_path / "trips" / name / "1.mp4")
     (tmp_path / "trips" / "notes.txt").touch()
     done = vidtag(tmp_path, "locate", "trips", "--model", bundle, "--out", "out")
-    assert (done.returncode, done.stderr) == (0, "vidtag: passed over: 1 other files\n")
+    assert (done.returncode, done.stderr) == (0, "vidtag: passed over other files: 1\n")
     assert all((tmp_path / "out" / name / "1.gpx").exists() for name in ("a", "b"))
 
 
