@@ -65,10 +65,10 @@ def test_a_tag_is_held_for_the_whole_video_and_told(clip, tagged, tmp_path):
 def test_a_track_that_cannot_be_used_is_told(clip, tmp_path):
     path = shutil.copy(clip, tmp_path / "a.mp4")
     assert measured(recording.opened(path), TIMES, "flyover", LIMITS) is None
-    path.with_suffix(".gpx").write_text("<gpx/>")
+    (tmp_path / "a.mp4.gpx").write_text("<gpx/>")
     found = measured(recording.opened(path), TIMES, "flyover", LIMITS)
     assert found.latlon_T2 is None
-    assert "no track point" in found.told[0]
+    assert found.told == ("a.mp4.gpx: has no track point with a position",)
 
 
 def place(folder):

@@ -14,7 +14,7 @@ import pandas as pd
 
 from vidtag_ml.ingest.own import plausibility
 from vidtag_ml.ingest.telemetry import camm, geojson, gpmf, gpx, nmea, quicktime, srt, table
-from vidtag_ml.ingest.telemetry.readers import Beside, Reader, Recording, Source
+from vidtag_ml.ingest.telemetry.readers import Beside, Reader, Recording
 from vidtag_ml.media import video
 
 READERS: tuple[Reader, ...] = (
@@ -105,16 +105,16 @@ def place(
         try:
             found = source.read()
             points, repairs = found.points, list[str]()
-            if source.is_beside:
+            if source.file:
                 points, repairs = plausibility.on_video_clock(
                     points, created_utc_s, duration_s, offset_s, max_gap_s
                 )
         except plausibility.ClockError as error:
             reason = "clock"
-            missed.append(f"{_called(path, source)}: {error}")
+            missed.append(f"{source.name}: {error}")
             continue
         except ValueError as error:
-            missed.append(f"{_called(path, source)}: {error}")
+            missed.append(f"{source.name}: {str(error).removeprefix(f'{source.file}: ')}")
             continue
         judged, moved = plausibility.judge(points, mode or found.mode, max_speed_kmh)
         if judged.kept_N.any():
@@ -123,7 +123,7 @@ def place(
             began_s = _began(judged.kept, created_utc_s)
             return Placed(fixes, found.fix_source, moved, began_s, repairs)
         if judged.repairs:
-            missed.append(f"{_called(path, source)}: {'; '.join(judged.repairs)}")
+            missed.append(f"{source.name}: {'; '.join(judged.repairs)}")
     kinds = ", ".join(suffix[1:].upper() for suffix in SIDECARS)
     advice = (
         "correct the clock with --time-offset SECONDS, or the camera's"
@@ -132,11 +132,6 @@ def place(
     )
     lacking = "; ".join(missed) or "nothing tells where it was"
     raise NoPositionError(reason, f"{lacking}; {advice}", missed)
-
-
-def _called(path: Path, source: Source) -> str:
-    """A source's name in a sentence."""
-    return f"{path.stem}{source.name}" if source.is_beside else f"the video's {source.name}"
 
 
 def _began(kept: pd.DataFrame, created_utc_s: float) -> float:

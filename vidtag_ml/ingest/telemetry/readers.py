@@ -40,11 +40,11 @@ class Source:
     """One place that may hold the positions of a video."""
 
     name: str
-    """A suffix, or what is in the video."""
+    """What it is called in a sentence."""
     read: Callable[[], Reading]
     """Raises ValueError if what is there cannot be read."""
-    is_beside: bool = False
-    """Whether it is a file of its own, with a clock of its own."""
+    file: Path | None = None
+    """What it is if it is a file of its own, with a clock of its own."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class InTrack:
     def sources(self, video: Recording) -> Iterator[Source]:
         """The tracks that are of this format."""
         for track in filter(self.has, video.inside.tracks):
-            yield Source("telemetry", functools.partial(self.read, track))
+            yield Source("the video's telemetry", functools.partial(self.read, track))
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class Beside:
     def sources(self, video: Recording) -> Iterator[Source]:
         """The files that have such a suffix."""
         for file in video.beside:
-            if (suffix := file.suffix.lower()) in self.suffixes:
-                yield Source(suffix, functools.partial(self.read, file), is_beside=True)
+            if file.suffix.lower() in self.suffixes:
+                yield Source(file.name, functools.partial(self.read, file), file)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class InTags:
 
     def sources(self, video: Recording) -> Iterator[Source]:
         """The video's tags, whatever they are."""
-        yield Source("location", functools.partial(self.read, video.inside.tags))
+        yield Source("the video's location", functools.partial(self.read, video.inside.tags))
 
 
 Reader = InTrack | Beside | InTags

@@ -27,6 +27,7 @@ def test_a_track_in_the_video_is_trusted_before_one_beside_it_and_its_tag_last(t
     beside = [tmp_path / "a.gpx", tmp_path / "a.CSV"]
     recording = Recording(video.Container({"location": "+47+008/"}, (track,)), beside)
     sources = [s for reader in positions.READERS for s in reader.sources(recording)]
-    assert [s.name for s in sources] == ["telemetry", ".gpx", ".csv", "location"]
-    assert [s.is_beside for s in sources] == [False, True, True, False]
+    names = ["the video's telemetry", "a.gpx", "a.CSV", "the video's location"]
+    assert [s.name for s in sources] == names
+    assert [s.file for s in sources] == [None, *beside, None]
     assert sources[-1].read().points["lat"].item() == pytest.approx(47)
