@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import pandas as pd
 
-from vidtag_ml.models.bundle import Card
+from vidtag_ml.models import bundle
 from vidtag_ml.models.recording import Began, Recording
 
 Progress = Callable[[int, int], None]
@@ -55,8 +55,17 @@ class Locator(Protocol):
     """What it answers with."""
 
     @classmethod
-    def of(cls, card: Card) -> Self:
+    def load(cls, folder: Path) -> Self:
         """The locator of a bundle; networks are read when they are needed.
+
+        Raises:
+            ValueError: the folder is no bundle, or `of` refuses it.
+        """
+        return cls.of(bundle.read(folder))
+
+    @classmethod
+    def of(cls, card: bundle.Card) -> Self:
+        """The locator of the bundle with this card.
 
         Raises:
             ValueError: the bundle is of another kind or format.

@@ -30,7 +30,7 @@ from vidtag_ml.features import extraction
 from vidtag_ml.features import store as feature_store
 from vidtag_ml.models import bundle, locator, networks, recording
 from vidtag_ml.models.cityguessr import data, inference, network
-from vidtag_ml.models.locator import Answer, Progress
+from vidtag_ml.models.locator import Answer, Locator, Progress
 from vidtag_ml.models.recording import Began, Recording
 from vidtag_ml.models.vidtag import locator as vidtag_locator
 from vidtag_ml.workflow import accelerator, stage
@@ -125,7 +125,7 @@ def write_bundle(
 
 
 @dataclass(frozen=True)
-class CityGuessrLocator:
+class CityGuessrLocator(Locator):
     """A bundle in memory, ready to say where videos are from."""
 
     gives: ClassVar[type[Answer]] = Place
@@ -135,15 +135,6 @@ class CityGuessrLocator:
     """How frames become features."""
     settings: config.CityGuessr
     """Which frames are seen, and how logits become an answer."""
-
-    @classmethod
-    def load(cls, folder: Path) -> "CityGuessrLocator":
-        """The locator of a bundle; networks are read when they are needed.
-
-        Raises:
-            ValueError: the folder is no such bundle, or one of another format.
-        """
-        return cls.of(bundle.read(folder))
 
     @classmethod
     def of(cls, card: bundle.Card) -> "CityGuessrLocator":

@@ -34,7 +34,7 @@ from vidtag_ml.models.gama.embedding import WEIGHTS
 from vidtag_ml.models.gama.network import GAMaNet, Screening
 from vidtag_ml.models.gama.sampling import ClipShape
 from vidtag_ml.models.located import LocatedTrack
-from vidtag_ml.models.locator import Answer, Progress
+from vidtag_ml.models.locator import Answer, Locator, Progress
 from vidtag_ml.models.recording import Recording, Video
 from vidtag_ml.models.vidtag import locator as vidtag_locator
 from vidtag_ml.retrieval import embeddings
@@ -86,7 +86,7 @@ def write_bundle(
 
 
 @dataclass(frozen=True)
-class GamaLocator:
+class GamaLocator(Locator):
     """A bundle in memory, ready to locate videos among its tiles."""
 
     gives: ClassVar[type[Answer]] = LocatedTrack
@@ -106,15 +106,6 @@ class GamaLocator:
     """How the videos moved that the networks were trained on."""
     images: Path | None
     """Where the imagery lies; None for Flyover."""
-
-    @classmethod
-    def load(cls, folder: Path) -> "GamaLocator":
-        """The locator of a bundle; networks are read when they are needed.
-
-        Raises:
-            ValueError: the folder is no such bundle, one of another format, or its imagery is gone.
-        """
-        return cls.of(bundle.read(folder))
 
     @classmethod
     def of(cls, card: bundle.Card) -> "GamaLocator":

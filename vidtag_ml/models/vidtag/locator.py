@@ -28,7 +28,7 @@ from vidtag_ml.models.gps_retrieval import embedding as gallery_embedding
 from vidtag_ml.models.gps_retrieval import network as geo_models
 from vidtag_ml.models.gps_retrieval.locate import Posterior, locate, posterior
 from vidtag_ml.models.located import LocatedTrack
-from vidtag_ml.models.locator import Answer, Progress
+from vidtag_ml.models.locator import Answer, Locator, Progress
 from vidtag_ml.models.recording import Recording
 from vidtag_ml.retrieval import embeddings, gallery, index
 from vidtag_ml.workflow import accelerator
@@ -94,7 +94,7 @@ def encoded(
 
 
 @dataclass(frozen=True)
-class VidtagLocator:
+class VidtagLocator(Locator):
     """A bundle in memory, ready to locate videos."""
 
     gives: ClassVar[type[Answer]] = LocatedTrack
@@ -106,15 +106,6 @@ class VidtagLocator:
     """How features become positions."""
     mode: str
     """How the clips moved that the model was trained on."""
-
-    @classmethod
-    def load(cls, folder: Path) -> "VidtagLocator":
-        """The locator of a bundle; networks are read when they are needed.
-
-        Raises:
-            ValueError: the folder is no such bundle, or one of another format.
-        """
-        return cls.of(bundle.read(folder))
 
     @classmethod
     def of(cls, card: bundle.Card) -> "VidtagLocator":
