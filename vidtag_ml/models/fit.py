@@ -168,7 +168,8 @@ def finish(model: Trained, last: Path) -> Trained:
 def multiplies_bfloat16() -> bool:
     """Whether the processor does, and oneDNN uses that: emulated, it takes 100 times as long."""
     able = torch.cpu.get_capabilities()
-    used = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    has_onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    used = has_onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.cuda.is_available() or (used and any(able[n] for n in able if "bf16" in n))
 
 
