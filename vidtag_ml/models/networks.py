@@ -39,10 +39,7 @@ def build(name: str, sizes: Any, widths: Mapping[str, int]) -> "Model":
     Raises:
         ValueError: there is no such model.
     """
-    known = constructors()
-    if name not in known:
-        raise ValueError(f"no model is called {name!r}; known: {', '.join(known)}")
-    return known[name](sizes, widths)
+    return _of_name(name)(sizes, widths)
 
 
 def load(folder: Path) -> GeoModel:
@@ -61,15 +58,16 @@ def read(folder: Path) -> Model:
     """The model that `save` wrote to `folder`, on the CPU and in evaluation mode.
 
     Raises:
-        ValueError: a file is missing or does not fit the other; names it.
+        ValueError: a file is missing or does not fit the other, or there is no such model; names
+            it.
     """
     for name in ("model.json", "model.safetensors"):
         if not (folder / name).is_file():
             raise ValueError(f"{folder / name}: no such file, so {folder} holds no trained model")
     card = json.loads((folder / "model.json").read_text())
-    sizes_type = constructors()[card["name"]].sizes_type
-    sizes = config.parse(sizes_type, card["config"], str(folder / "model.json"))
-    model = build(card["name"], sizes, card["widths"])
+    kind = _of_name(card["name"])
+    sizes = config.parse(kind.sizes_type, card["config"], str(folder / "model.json"))
+    model = kind(sizes, card["widths"])
     try:
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except RuntimeError as error:
@@ -77,3 +75,10 @@ def read(folder: Path) -> Model:
             f"{folder / 'model.safetensors'}: does not fit {folder / 'model.json'}: {error}"
         ) from error
     return model.eval()
+
+
+def _of_name(name: str) -> type[Model]:
+    known = constructors()
+    if name not in known:
+        raise ValueError(f"no model is called {name!r}; known: {', '.join(known)}")
+    return known[name]

@@ -2,36 +2,17 @@ import numpy as np
 import pytest
 import torch
 
-from vidtag_ml import config
 from vidtag_ml.models.base import save
 from vidtag_ml.models.cityguessr.network import CityGuessr, Sizes
 from vidtag_ml.models.networks import build, load, read
 from vidtag_ml.retrieval.embeddings import embed_gallery
 
-SIZES = config.Model(
-    embed_dim=32,
-    temporal_layers=1,
-    temporal_heads=2,
-    temporal_ffn=32,
-    head_widths=(24,),
-    temporal_norm=False,
-    positions="sinusoidal",
-    num_positions=8,
-    dropout=0.1,
-    location=config.Location(sigmas=(1.0, 8.0), num_frequencies=16, hidden=32),
-    refiner_encoder_layers=1,
-    refiner_decoder_layers=1,
-    refiner_heads=2,
-    refiner_ffn=32,
-    refiner_width=None,
-    refiner_positions="sinusoidal",
-)
 NAMES = pytest.mark.parametrize("name", ["vidtag", "geoclip"])
 
 
 @NAMES
-def test_a_saved_model_comes_back_the_same(tmp_path, name):
-    model = build(name, SIZES, {"eyes": 16}).eval()
+def test_a_saved_model_comes_back_the_same(tmp_path, sizes, name):
+    model = build(name, sizes, {"eyes": 16}).eval()
     save(model, tmp_path / "model")
     loaded = load(tmp_path / "model")
     given = torch.randn(2, 5, 16), torch.ones(2, 5, dtype=torch.bool), torch.arange(10.0).view(2, 5)
@@ -40,29 +21,34 @@ def test_a_saved_model_comes_back_the_same(tmp_path, name):
     assert not loaded.training
 
 
-def test_a_folder_without_weights_is_refused(tmp_path):
-    save(build("geoclip", SIZES, {"eyes": 16}), tmp_path)
+def test_a_folder_without_weights_is_refused(tmp_path, sizes):
+    save(build("geoclip", sizes, {"eyes": 16}), tmp_path)
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(ValueError, match=r"model\.safetensors: no such file"):
         load(tmp_path)
 
 
-def test_weights_of_other_sizes_are_refused(tmp_path):
-    save(build("geoclip", SIZES, {"eyes": 16}), tmp_path)
+def test_weights_of_other_sizes_are_refused(tmp_path, sizes):
+    save(build("geoclip", sizes, {"eyes": 16}), tmp_path)
     text = (tmp_path / "model.json").read_text().replace('"eyes": 16', '"eyes": 8')
     (tmp_path / "model.json").write_text(text)
     with pytest.raises(ValueError, match=r"model\.safetensors: does not fit"):
         load(tmp_path)
 
 
-def test_an_unknown_model_is_refused_with_the_known_ones():
+def test_an_unknown_model_is_refused_with_the_known_ones(tmp_path, sizes):
     with pytest.raises(ValueError, match="'planet'; known: vidtag, geoclip"):
-        build("planet", SIZES, {"eyes": 16})
+        build("planet", sizes, {"eyes": 16})
+    save(build("geoclip", sizes, {"eyes": 16}), tmp_path)
+    text = (tmp_path / "model.json").read_text().replace('"geoclip"', '"planet"')
+    (tmp_path / "model.json").write_text(text)
+    with pytest.raises(ValueError, match="'planet'; known: vidtag, geoclip"):
+        read(tmp_path)
 
 
-def test_the_gallery_is_embedded_alike_in_chunks():
+def test_the_gallery_is_embedded_alike_in_chunks(sizes):
     model, points = (
-        build("vidtag", SIZES, {"eyes": 16}).eval(),
+        build("vidtag", sizes, {"eyes": 16}).eval(),
         np.random.default_rng(0).uniform(-80, 80, (9, 2)),
     )
     whole = embed_gallery(model, points)
@@ -70,9 +56,9 @@ def test_the_gallery_is_embedded_alike_in_chunks():
     torch.testing.assert_close(embed_gallery(model, points, chunk=4), whole)
 
 
-def test_a_model_without_refiner_says_so():
+def test_a_model_without_refiner_says_so(sizes):
     with pytest.raises(ValueError, match="geoclip has no refiner: decode with initial or viterbi"):
-        build("geoclip", SIZES, {"eyes": 3}).refine(*[torch.zeros(1, 1, 32)] * 4)
+        build("geoclip", sizes, {"eyes": 3}).refine(*[torch.zeros(1, 1, sizes.embed_dim)] * 4)
 
 
 PLACES = (("Kyoto", "Kyoto", "Japan", "Asia"), ("Lyon", "Rhône", "France", "Europe"))
