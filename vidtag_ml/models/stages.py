@@ -12,8 +12,7 @@ from vidtag_ml.ingest import stages as ingest
 from vidtag_ml.models.cityguessr import stages as cityguessr
 from vidtag_ml.models.classifier import stages as classifier
 from vidtag_ml.models.gama import stages as gama
-from vidtag_ml.models.geoclip import stages as geoclip
-from vidtag_ml.models.gps_retrieval import stages as gps_retrieval
+from vidtag_ml.models.registry import SYSTEMS
 from vidtag_ml.models.vidtag import stages as vidtag
 from vidtag_ml.retrieval import stages as retrieval
 
@@ -24,18 +23,11 @@ STAGES: dict[str, Callable[..., bool]] = {
     "features": features.features,
     "aerial_gallery": aerial.aerial_gallery,
     "aerial_pixels": gama.aerial_pixels,
-    "phase_one": vidtag.phase_one,
-    "phase_two": vidtag.phase_two,
-    "geoclip": geoclip.geoclip,
+    **{name: stage for system in SYSTEMS.values() for name, stage in system.trainings.items()},
     "classifier": classifier.classifier,
-    "evaluate_model": gps_retrieval.evaluate_model,
     "bundle": vidtag.bundle,
-    "cityguessr": cityguessr.cityguessr,
     "evaluate_cityguessr": cityguessr.evaluate_cityguessr,
     "guess_bundle": cityguessr.guess_bundle,
-    "gama": gama.gama,
-    "screening": gama.screening,
-    "heading": gama.heading,
     "evaluate_gama": gama.evaluate_gama,
     "aerial_bundle": gama.bundle,
 }
