@@ -1,13 +1,14 @@
-"""Reports: figures, a table a clip, a table a frame, as files.
+"""Reports: figures, a table a clip and others, as files; those whose answers are tracks.
 
 Belongs here: the folder. Does not belong here: what is measured (each system's module `evaluate`).
 """
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,45 @@ from numpy.typing import NDArray
 
 from vidtag_ml.earth.tracks import Track
 
-_FILES = ("summary.json", "per_clip.parquet", "frames.parquet")
+
+@dataclass(frozen=True)
+class Filed:
+    """Figures and tables, each a file of a folder: summary.json, NAME.parquet of other fields."""
+
+    summary: dict[str, Any]
+    """Figures; JSON-safe."""
+    per_clip: pd.DataFrame
+    """One row a clip."""
+
+    def write(self, folder: Path) -> None:
+        """Writes the files, into a folder made if need be."""
+        folder.mkdir(parents=True, exist_ok=True)
+        summary, *tables = self._files(folder)
+        summary.write_text(json.dumps(self.summary, indent=2, allow_nan=False) + "\n")
+        for table in tables:
+            getattr(self, table.stem).to_parquet(table, index=False)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The report in a folder.
+
+        Raises:
+            ValueError: the folder lacks one of the files; names it.
+        """
+        summary, *tables = cls._files(folder)
+        for file in (summary, *tables):
+            if not file.is_file():
+                raise ValueError(f"{file} is missing; `vidtag evaluate` writes reports")
+        return cls(json.loads(summary.read_text()), *map(pd.read_parquet, tables))
+
+    @classmethod
+    def _files(cls, folder: Path) -> list[Path]:
+        names = [field.name for field in dataclasses.fields(cls)]
+        return [folder / "summary.json", *(folder / f"{name}.parquet" for name in names[1:])]
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Filed):
     """What a model did on one split, and everything the figures depend on."""
 
     summary: dict[str, Any]
@@ -51,24 +86,3 @@ class Report:
         """True positions (T, 2) by clip; NaN where unknown."""
         groups = self.frames.groupby("clip", sort=False)
         return {str(c): rows[["true_lat", "true_lon"]].to_numpy(float) for c, rows in groups}
-
-    def write(self, folder: Path) -> None:
-        """Writes summary.json, per_clip.parquet and frames.parquet."""
-        folder.mkdir(parents=True, exist_ok=True)
-        summary = json.dumps(self.summary, indent=2, allow_nan=False)
-        (folder / _FILES[0]).write_text(summary + "\n")
-        self.per_clip.to_parquet(folder / _FILES[1], index=False)
-        self.frames.to_parquet(folder / _FILES[2], index=False)
-
-    @classmethod
-    def read(cls, folder: Path) -> "Report":
-        """The report in a folder.
-
-        Raises:
-            ValueError: the folder lacks one of the files; names it.
-        """
-        for name in _FILES:
-            if not (folder / name).is_file():
-                raise ValueError(f"{folder / name} is missing; `vidtag evaluate` writes reports")
-        summary = json.loads((folder / _FILES[0]).read_text())
-        return cls(summary, *(pd.read_parquet(folder / name) for name in _FILES[1:]))

@@ -6,10 +6,8 @@ Does not belong here: inferences, calibration and figures (inference.py), what i
 Shape legend: N clips, K classes of a level, 4 = the levels, city first.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +22,7 @@ from vidtag_ml.models.cityguessr import inference as cityguessr_inference
 from vidtag_ml.models.cityguessr import sources as cityguessr_sources
 from vidtag_ml.models.cityguessr.network import CityGuessr
 from vidtag_ml.models.cityguessr.sources import Sources
+from vidtag_ml.models.report import Filed
 
 if TYPE_CHECKING:
     from vidtag_ml.models.cityguessr.data import Labelled
@@ -34,11 +33,10 @@ if TYPE_CHECKING:
 SEED = 0
 SHARES = (*(f"acc_{level}" for level in LEVELS), "consistency")
 """Figures that have intervals."""
-_FILES = ("summary.json", "per_clip.parquet", "reliability.parquet")
 
 
 @dataclass(frozen=True)
-class PlaceReport:
+class PlaceReport(Filed):
     """What a model says of the places of one split's clips."""
 
     summary: dict[str, Any]
@@ -49,29 +47,6 @@ class PlaceReport:
     stops where it is not sure: `answer` in words, and `depth`, its number of levels."""
     reliability: pd.DataFrame
     """Columns level, low, high, num_clips, confidence, accuracy: a reliability diagram a level."""
-
-    def write(self, folder: Path) -> None:
-        """Writes summary.json, per_clip.parquet and reliability.parquet."""
-        folder.mkdir(parents=True, exist_ok=True)
-        summary = json.dumps(self.summary, indent=2, allow_nan=False)
-        (folder / _FILES[0]).write_text(summary + "\n")
-        self.per_clip.to_parquet(folder / _FILES[1], index=False)
-        self.reliability.to_parquet(folder / _FILES[2], index=False)
-
-    @classmethod
-    def read(cls, folder: Path) -> "PlaceReport":
-        """The report in a folder.
-
-        Raises:
-            ValueError: the folder lacks one of the files; names it.
-        """
-        for name in _FILES:
-            if not (folder / name).is_file():
-                raise ValueError(
-                    f"{folder / name} is missing; `vidtag evaluate cityguessr` writes it"
-                )
-        summary = json.loads((folder / _FILES[0]).read_text())
-        return cls(summary, *(pd.read_parquet(folder / name) for name in _FILES[1:]))
 
 
 def evaluate_places(
