@@ -1,6 +1,5 @@
 """What Dagster loads: all assets, checks, jobs, schedules and sensors, with their resources."""
 
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -21,7 +20,7 @@ from vidtag_assets import (
 )
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = home.CODE
 """The repository, which is the workspace."""
 MODULES = [own_recordings, dataset, gallery, features, vidtag, geoclip, cityguessr, leaderboard]
 

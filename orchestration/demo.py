@@ -19,7 +19,6 @@ import dagster as dg
 from dotenv import load_dotenv
 
 from orchestration import jobs
-from orchestration.definitions import ROOT, defs
 from vidtag_assets import demonstration, home, runs
 from vidtag_assets.story import Story
 from vidtag_ml.workflow import progress
@@ -27,16 +26,21 @@ from vidtag_ml.workflow import progress
 STOPPED = "vidtag: stopped. What is finished is kept, and a rerun goes on from there."
 
 
-def main(root: Path = ROOT, defs: dg.Definitions = defs) -> None:
+def here() -> None:
+    """Runs the main job in the repository; settings or params that are wrong are one line."""
+    load_dotenv(home.CODE / ".env")
+    try:
+        from orchestration.definitions import ROOT, defs
+    except ValueError as error:
+        sys.exit(f"vidtag: {error}")
+    main(ROOT, defs)
+
+
+def main(root: Path, defs: dg.Definitions) -> None:
     """Runs the main job in the workspace `root`; exits with 1 and one line if it fails.
 
     If it is stopped (Ctrl-C, SIGTERM, a closed terminal) it exits with 130.
     """
-    load_dotenv(root / ".env")
-    try:
-        home.check_dagster(root)
-    except ValueError as error:
-        sys.exit(f"vidtag: {error}")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     try:
         _demonstrate(root, defs)
@@ -102,4 +106,4 @@ def _terminal() -> Iterator[TextIO]:
 
 
 if __name__ == "__main__":
-    main()
+    here()
