@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from vidtag_ml.dataset.hierarchy import LEVELS
 from vidtag_ml.metrics import bootstrap
+from vidtag_ml.models.gama import searches
 from vidtag_ml.models.report import Report
 
 if TYPE_CHECKING:
@@ -150,8 +151,9 @@ def over_chance(report: Report, draws: int) -> Statement:
 
     Near tiles, that the report's rule accepts as well, are more than one.
     """
-    frames, way = report.frames, report.summary["track"]
-    own_V = (frames[f"{way}_top1"] == frames["tile"]).groupby(frames["clip"]).mean()
+    frames = report.frames
+    first = frames[searches.key(report.summary["track"], "top1")]
+    own_V = (first == frames["tile"]).groupby(frames["clip"]).mean()
     low, _ = bootstrap.bootstrap(own_V, draws, SEED)
     chance = 1 / report.summary["gallery_size"]
     said = f"{own_V.mean():.1%} [{low:.1%}, ...] of clips get their own tile"
@@ -201,8 +203,8 @@ def _levels_right(report: "PlaceReport") -> "pd.Series[float]":
 
 
 def _clips_right(report: Report) -> "pd.Series[float]":
-    right = report.frames.groupby("clip")[f"{report.summary['track']}_recall_at_1"]
-    return right.mean()
+    right = searches.key(report.summary["track"], "recall_at_1")
+    return report.frames.groupby("clip")[right].mean()
 
 
 def _larger_errors(difference_K: Floats, draws: int) -> str | None:
