@@ -195,7 +195,7 @@ def register(
                 mlflow.log_metrics(figures, model_id=info.model_id, dataset=data)
                 mlflow.log_artifacts(str(folder), f"evaluation/{split}")
         registry.declare(tracking, name, spec.name)
-        return mlflow.register_model(info.model_uri, name, tags=tags)
+        return registry.enter(tracking, name, info, tags)
 
     return registry.challenge(tracking, name, digest, log)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.models.model import ModelInfo
 
     from vidtag_assets.gate import Verdict
 
@@ -78,6 +79,23 @@ def declare(tracking: Tracking, name: str, kind: str) -> None:
         client.set_registered_model_tag(name, KIND, kind)
     else:
         client.create_registered_model(name, tags={KIND: kind})
+
+
+def enter(
+    tracking: Tracking, name: str, model: "ModelInfo", tags: dict[str, str]
+) -> "ModelVersion":
+    """A logged model as a new version of one that is declared, each linked to the other.
+
+    As `mlflow.register_model`, which besides writes on standard error what it does.
+    """
+    from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
+
+    client = tracking.client()
+    source, model_id = model.model_uri, model.model_id
+    version = client.create_model_version(name, source, tags=tags, model_id=model_id)
+    link = json.dumps([{"name": name, "version": version.version}])
+    client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: link})
+    return version
 
 
 def versions(tracking: Tracking, name: str) -> list["ModelVersion"]:

@@ -1,6 +1,7 @@
 """Registration and the gate's decision on a copy of the tiny world's store."""
 
 import dataclasses
+import json
 import shutil
 
 import pandas as pd
@@ -46,6 +47,16 @@ def test_registered_bytes_are_not_registered_again(copied, params):
     version, new = registration.register(REGISTERED, tracking, at, params, lineage, {})
     assert (int(version.version), new) == (1, False)
     assert registry.aliases(tracking) == {"challenger": 1, "champion": 1}
+
+
+def test_a_version_and_its_logged_model_know_each_other_and_mlflow_is_silent(copied, params, capfd):
+    tracking, _, _ = copied
+    version, _ = register_another(copied, params, 1.0)
+    model = tracking.client().get_logged_model(version.source.removeprefix("models:/"))
+    (link,) = json.loads(model.tags["mlflow.modelVersions"])
+    assert link == {"name": "vidtag", "version": version.version}
+    assert model.source_run_id == version.run_id
+    assert "ersion '2'" not in capfd.readouterr().err
 
 
 def test_unchanged_challenger_moves_nothing(copied, params):
