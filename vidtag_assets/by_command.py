@@ -5,7 +5,9 @@ sees to it. Does not belong here: registering and deciding themselves (registrat
 differs from system to system (its module), the command (cli.py).
 """
 
+import contextlib
 import importlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,19 +29,27 @@ def spec_of(name: str) -> Registered:
     return found
 
 
-def prepare(root: Path, params: config.Params, dvc: Dvc, name: str) -> None:
+def prepare(root: Path, params: config.Params, dvc: Dvc, *names: str) -> None:
     """Makes what `register` reads and is not there yet, or not of what lies in the workspace.
 
-    That is the evaluations on all splits, and the data's identity in DVC.
+    That is the evaluations on all splits, which may take minutes, and then the data's identity in
+    DVC.
 
     Raises:
         ValueError: something is not there yet; names the command that makes it.
     """
-    spec = spec_of(name)
-    for system in (spec.system, *(spec.first or ())[:1]):
-        for split in inputs.SPLITS:
-            system.evaluate(root, params, split)
-    _record(dvc, layout.of(root, params), spec)
+    specs = [spec_of(name) for name in names]
+    stages = list(dict.fromkeys(stage for spec in specs for stage in spec.recorded))
+    _check(layout.of(root, params), dvc, stages)
+    for spec in specs:
+        for system in (spec.system, *(spec.first or ())[:1]):
+            for split in inputs.SPLITS:
+                system.evaluate(root, params, split)
+    with _told():
+        for stage in stages:
+            dvc.commit(stage)
+        for folder in dict.fromkeys(folder for spec in specs for folder in spec.added):
+            dvc.add(folder)
 
 
 def register(
@@ -52,18 +62,22 @@ def register(
     return version, new, entry
 
 
-def _record(dvc: Dvc, at: Layout, spec: Registered) -> None:
-    """Gives the data the identity that lineage reads.
-
-    Raises:
-        ValueError: there is no gallery, or no DVC that could do it; carries what it said.
-    """
-    if "gallery" in spec.recorded:
+def _check(at: Layout, dvc: Dvc, stages: Sequence[str]) -> None:
+    """Raises ValueError if data that lineage reads are not there, or DVC could not record them."""
+    inputs.tables_digest(at.dataset)
+    if "gallery" in stages:
         inputs.input_digest(at.gallery, "vidtag gallery")
+    with _told():
+        dvc.require(stages)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What DVC says is an error of the user."""
     try:
-        for stage in spec.recorded:
-            dvc.commit(stage)
-        for name in spec.added:
-            dvc.add(name)
+        yield
     except RuntimeError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(
+            f"{error}; a model is registered with data that DVC has recorded, by the project's "
+            "dvc.yaml, where `dvc init` was called once"
+        ) from error

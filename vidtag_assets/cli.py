@@ -78,8 +78,7 @@ def register(
     dvc, tracking = Dvc(root=str(here)), Tracking(root=str(here))
     wanted = names or ["vidtag"]
     with progress.showing():
-        for name in wanted:
-            by_command.prepare(here, params, dvc, name)
+        by_command.prepare(here, params, dvc, *wanted)
     for name in wanted:
         _print_registered(*by_command.register(here, params, dvc, tracking, name))
 

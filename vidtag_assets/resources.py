@@ -12,9 +12,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import yaml
@@ -69,6 +69,17 @@ class Dvc(dg.ConfigurableResource):
 
     root: str
 
+    def require(self, stages: Sequence[str]) -> None:
+        """Checks, in a second, that `commit` knows these stages.
+
+        Raises:
+            RuntimeError: there is no repository of DVC here, or no such stage in its dvc.yaml.
+        """
+        known = self.run("stage", "list", "--name-only").split()
+        unknown = [stage for stage in stages if stage not in known]
+        if unknown:
+            raise RuntimeError(f"dvc.yaml in {self.root} has no stage {', '.join(unknown)}")
+
     def commit(self, stage: str) -> str:
         """Records the stage's output as it lies on disk; returns its md5 (`….dir` for a folder)."""
         self.run("commit", "--force", stage)
@@ -97,11 +108,6 @@ class Dvc(dg.ConfigurableResource):
         outs = recorded.get("outs", [{}])
         found: str | None = outs[0].get("md5")
         return found
-
-    def status(self) -> dict[str, Any]:
-        """What differs from `dvc.lock`, by stage; empty when nothing does."""
-        status: dict[str, Any] = json.loads(self.run("status", "--json"))
-        return status
 
     def run(self, *arguments: str) -> str:
         """Standard output of `dvc ARGUMENTS`.

@@ -53,3 +53,11 @@ def test_what_dvc_says_is_one_error_of_the_user(copied, params):
     root, _, _ = copied
     with pytest.raises(ValueError, match="Not inside a DVC repo"):
         by_command.prepare(root, params, resources.Dvc(root=str(root)), "vidtag")
+
+
+def test_where_dvc_cannot_record_nothing_is_evaluated(copied, params):
+    root, _, _ = copied
+    shutil.rmtree(root / "out" / "evaluation")
+    with pytest.raises(ValueError, match="where `dvc init` was called once"):
+        by_command.prepare(root, params, resources.Dvc(root=str(root)), "vidtag", "cityguessr")
+    assert not (root / "out" / "evaluation").exists()

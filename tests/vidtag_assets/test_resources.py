@@ -1,5 +1,6 @@
 """The real `dvc` command, in a folder with a space, with and without Git."""
 
+import json
 import pathlib
 import subprocess
 
@@ -22,6 +23,11 @@ def dvc(tmp_path):
     return Dvc(root=str(root))
 
 
+def status(dvc):
+    """What differs from dvc.lock, by stage."""
+    return json.loads(dvc.run("status", "--json"))
+
+
 def test_md5_is_unknown_before_the_first_commit(dvc):
     assert dvc.md5("gallery") is None
 
@@ -31,7 +37,7 @@ def test_commit_without_git_gives_the_identity_and_a_clean_status(dvc):
     assert len(md5) == 36
     assert md5.endswith(".dir")
     assert dvc.md5("gallery") == md5
-    assert dvc.status() == {}
+    assert status(dvc) == {}
 
 
 def test_commit_in_a_repository_leaves_git_in_use(dvc):
@@ -45,13 +51,20 @@ def test_changed_bytes_change_the_status_and_the_identity(dvc):
     md5 = dvc.commit("gallery")
     with pathlib.Path(f"{dvc.root}/data/gallery/points").open("a") as points:
         points.write("3, 4")
-    assert "gallery" in dvc.status()
+    assert "gallery" in status(dvc)
     assert dvc.commit("gallery") != md5
 
 
 def test_unknown_stage_fails_with_what_dvc_said(dvc):
     with pytest.raises(RuntimeError, match="nothing_of_ours"):
         dvc.commit("nothing_of_ours")
+
+
+def test_stages_that_could_not_be_recorded_are_told_and_nothing_is_written(dvc):
+    dvc.require(["gallery"])
+    with pytest.raises(RuntimeError, match=r"has no stage nothing_of_ours$"):
+        dvc.require(["gallery", "nothing_of_ours"])
+    assert not pathlib.Path(dvc.root, "dvc.lock").exists()
 
 
 def test_what_no_stage_makes_is_recorded_beside_it_and_leaves_a_clean_status(dvc):
@@ -62,6 +75,6 @@ def test_what_no_stage_makes_is_recorded_beside_it_and_leaves_a_clean_status(dvc
     assert dvc.md5("tiles") is None
     md5 = dvc.add("tiles")
     assert dvc.md5("tiles") == md5 != dvc.md5("gallery")
-    assert dvc.status() == {}
+    assert status(dvc) == {}
     (folder / "table").write_text("b, c")
     assert dvc.add("tiles") != md5
