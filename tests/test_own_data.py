@@ -160,6 +160,7 @@ def test_register_tells_the_version_and_the_verdict(said, workspace):
     (name,) = re.findall(r"^(\S+)/1: registered, @challenger$", said["register",], re.MULTILINE)
     version = registry.resolve(tracking, f"{name}@challenger")
     assert f"the gate: rejected: {version.tags['verdict']}" in said["register",]
+    assert f"\n  vidtag locate VIDEO --model {name}@challenger\n" in said["register",]
     assert version.tags["dvc.clips"] == dvc.md5("clips")
     assert version.tags["dvc.gallery"] == dvc.md5("gallery")
     assert "dagster.run      command-line" in vidtag(workspace, "trace", f"{name}/1")[1]

@@ -173,11 +173,13 @@ def _print_model(model: dict[str, Any]) -> None:
 
 
 def _print_registered(version: "ModelVersion", new: bool, entry: "Promotion") -> None:
-    name = f"{version.name}/{version.version}"
-    print_line(f"{name}: {'registered' if new else 'registered already'}, @challenger")
+    from vidtag_assets import registry
+
+    known = "registered" if new else "registered already"
+    print_line(f"{version.name}/{version.version}: {known}, @{registry.CHALLENGER}")
     print_line(f"  the gate: {entry.action}: {entry.reason}")
-    if entry.champion != entry.version:
-        print_line(f"  vidtag locate VIDEO --model {name}")
+    promoted = entry.champion == entry.version
+    print_line(f"  vidtag locate VIDEO{registry.asked(entry.model, promoted=promoted)}")
 
 
 def _print_promotion(made: "Promotion", as_json: bool) -> None:

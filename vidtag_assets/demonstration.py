@@ -114,7 +114,4 @@ def verdict(root: Path, summary: Mapping[str, Any]) -> str:
 
 def asked(summary: Mapping[str, Any]) -> str:
     """How `vidtag locate` is told which model, where it is not the one that it would take."""
-    name = summary["registered_model"]
-    if summary["champion_version"]:
-        return "" if name == registry.NAME else f" --model {name}"
-    return f" --model {name}@{registry.CHALLENGER}"
+    return registry.asked(summary["registered_model"], promoted=bool(summary["champion_version"]))

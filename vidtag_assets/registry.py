@@ -72,6 +72,13 @@ def names(tracking: Tracking) -> list[str]:
     return sorted(ours, key=lambda name: (KINDS.index(kind_of[name]), name))
 
 
+def asked(name: str, *, promoted: bool) -> str:
+    """How `vidtag locate` is told to answer with a model, where it would not by itself."""
+    if promoted:
+        return "" if name == NAME else f" --model {name}"
+    return f" --model {name}@{CHALLENGER}"
+
+
 def declare(tracking: Tracking, name: str, kind: str) -> None:
     """Makes a registered model known as one of a kind, before its first version."""
     client = tracking.client()

@@ -77,6 +77,19 @@ def test_each_domain_has_a_registered_name(params, source, domain, name):
     assert registry.name_of("vidtag", changed) == name
 
 
+@pytest.mark.parametrize(
+    ("name", "promoted", "asked"),
+    [
+        ("vidtag", True, ""),
+        ("vidtag", False, " --model vidtag@challenger"),
+        ("vidtag-trip", True, " --model vidtag-trip"),
+        ("vidtag-trip", False, " --model vidtag-trip@challenger"),
+    ],
+)
+def test_locate_is_told_which_model_unless_it_takes_it_by_itself(name, promoted, asked):
+    assert registry.asked(name, promoted=promoted) == asked
+
+
 def test_models_are_known_by_their_tag_or_as_they_were_called_before_it(tracking):
     client = tracking.client()
     for name, kind in (("gama-trip", "gama"), ("vidtag-trip", "vidtag")):
