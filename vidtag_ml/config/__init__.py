@@ -30,6 +30,7 @@ from vidtag_ml.config.ranges import (
     Positive,
     Range,
     Share,
+    Some,
     Whole,
     Zoom,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "ScreeningNetwork",
     "Search",
     "Share",
+    "Some",
     "Source",
     "Training",
     "Whole",

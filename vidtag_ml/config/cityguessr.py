@@ -32,6 +32,11 @@ class CityGuessrNetwork:
     attention: bool
     """Self-Cross Attention over the four levels' logits."""
 
+    def __post_init__(self) -> None:
+        """Refuses unequal heads."""
+        if self.width % self.heads:
+            raise ValueError(f"heads is {self.heads}; it must divide width: {self.width}")
+
 
 @dataclass(frozen=True)
 class CityGuessrTraining(CityGuessrNetwork, Training):
@@ -64,6 +69,12 @@ class CityGuessrTraining(CityGuessrNetwork, Training):
     """adamw: peak learning rate of a backbone that starts from trained weights."""
     selection: Literal["last", "best"]
     """The weights that are kept: of the last epoch, or of the one with the best val city top-1."""
+
+    def __post_init__(self) -> None:
+        """Refuses frames that no encoder sees."""
+        super().__post_init__()
+        if self.backbone == "frames" and not self.encoders:
+            raise ValueError("encoders is []; the backbone frames reads at least one")
 
 
 @dataclass(frozen=True)

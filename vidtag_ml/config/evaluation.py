@@ -6,7 +6,7 @@ Belongs here: its fields, a unit in each name, a sentence under each.
 from dataclasses import dataclass
 from typing import Literal
 
-from vidtag_ml.config.ranges import Count, Positive
+from vidtag_ml.config.ranges import Count, Positive, Some
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Evaluation:
     """Gallery points a frame that Viterbi chooses from."""
     max_speed_kmh: dict[str, Positive]
     """Speed prior of each mode."""
-    accuracy_km: tuple[Positive, ...]
+    accuracy_km: Some[Positive]
     """Thresholds of the accuracies."""
     bootstrap_draws: Count
     """Draws over clips for the intervals."""

@@ -6,14 +6,14 @@ Belongs here: its fields, a unit in each name, a sentence under each.
 from dataclasses import dataclass
 from typing import Literal
 
-from vidtag_ml.config.ranges import Count, Positive
+from vidtag_ml.config.ranges import Count, Positive, Some
 
 
 @dataclass(frozen=True)
 class Features:
     """How frames become cached features."""
 
-    encoders: tuple[str, ...]
+    encoders: Some[str]
     """Encoder names, in the order in which their features are concatenated (CLIP's role first)."""
     encoders_dir: str
     """Folder with NAME.json and NAME.safetensors, relative to the workspace."""

@@ -39,6 +39,12 @@ class GamaNetwork:
     positions: Literal["none", "sinusoidal"]
     """Its position encoding; the paper has one, the released code none."""
 
+    def __post_init__(self) -> None:
+        """Refuses a Transformer of unequal heads."""
+        width, heads = 8 * self.width, self.tx_heads
+        if self.tx != "none" and width % heads:
+            raise ValueError(f"tx_heads is {heads}; it must divide 8 x width: {width}")
+
 
 @dataclass(frozen=True)
 class GamaTraining(GamaNetwork, Training):

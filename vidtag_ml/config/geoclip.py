@@ -5,7 +5,7 @@ Belongs here: their fields, a unit in each name, a sentence under each.
 
 from dataclasses import dataclass
 
-from vidtag_ml.config.ranges import Positive, Whole
+from vidtag_ml.config.ranges import Positive, Some, Whole
 from vidtag_ml.config.training import Training
 from vidtag_ml.config.vidtag import PhaseOne
 
@@ -16,7 +16,7 @@ class GeoCLIP(PhaseOne):
 
     epochs: Whole
     """Passes over the train clips; 0 = it is used as it starts: zero-shot."""
-    sigmas: tuple[Positive, ...]
+    sigmas: Some[Positive]
     """In the place of `model.location.sigmas`."""
     image_start: str | None
     """Image perceptron in features.encoders_dir to start from; null = random weights."""

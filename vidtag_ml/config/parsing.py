@@ -10,7 +10,7 @@ import types
 import typing
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from vidtag_ml.config.ranges import Range
+from vidtag_ml.config.ranges import Filled, Range
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -68,11 +68,11 @@ def _parse(wanted: Any, value: Any, key: str, where: str) -> Any:
     return _parse_scalar(wanted, value, key, where)
 
 
-def _parse_within(wanted: Any, limits: Range, value: Any, key: str, where: str) -> Any:
-    number = _parse_scalar(wanted, value, key, where)
-    if number not in limits:
+def _parse_within(wanted: Any, limits: Range | Filled, value: Any, key: str, where: str) -> Any:
+    found = _parse(wanted, value, key, where)
+    if found not in limits:
         raise ValueError(f"{where}: {key} is {value!r}; it must be {limits}")
-    return number
+    return found
 
 
 def _parse_scalar(wanted: Any, value: Any, key: str, where: str) -> Any:

@@ -1,12 +1,15 @@
-"""Types of numbers that say where they must lie.
+"""Types of numbers that say where they must lie, and of lists that must hold something.
 
 Belongs here: ranges, and the few that fields need. Does not belong here: checking values against
 them (parsing.py).
 """
 
 import math
+from collections.abc import Sized
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,19 @@ class Range:
         return " and ".join(f"{words} {end:g}" for words, end in ends.items() if math.isfinite(end))
 
 
+@dataclass(frozen=True)
+class Filled:
+    """What a list must be in which something has to stand."""
+
+    def __contains__(self, values: Sized) -> bool:
+        """Whether there is something in it."""
+        return len(values) > 0
+
+    def __str__(self) -> str:
+        """The same in words."""
+        return "a list of at least one"
+
+
 Count = Annotated[int, Range(least=1)]
 Whole = Annotated[int, Range(least=0)]
 Zoom = Annotated[int, Range(least=0, most=30)]
@@ -46,3 +62,4 @@ Degrees = Annotated[float, Range(least=0, most=180)]
 Share = Annotated[float, Range(least=0, most=1)]
 Portion = Annotated[float, Range(above=0, most=1)]
 Dropout = Annotated[float, Range(least=0, below=1)]
+Some = Annotated[tuple[Item, ...], Filled()]

@@ -6,7 +6,16 @@ Belongs here: their fields, a unit in each name, a sentence under each.
 from dataclasses import dataclass
 from typing import Literal
 
-from vidtag_ml.config.ranges import Amount, Count, Degrees, Dropout, Positive, Share, Whole
+from vidtag_ml.config.ranges import (
+    Amount,
+    Count,
+    Degrees,
+    Dropout,
+    Positive,
+    Share,
+    Some,
+    Whole,
+)
 from vidtag_ml.config.training import Training
 
 
@@ -14,7 +23,7 @@ from vidtag_ml.config.training import Training
 class Location:
     """The GPS encoder: Equal Earth projection and random Fourier features, as in GeoCLIP."""
 
-    sigmas: tuple[Positive, ...]
+    sigmas: Some[Positive]
     """Standard deviation of the Fourier frequencies, one branch each."""
     num_frequencies: Count
     """Frequencies a branch; its features are their cosines and sines."""
@@ -59,12 +68,19 @@ class Model:
     refiner_positions: Literal["sinusoidal", "learned", "none"]
     """GeoRefiner: position encoding."""
 
+    def __post_init__(self) -> None:
+        """Refuses a refiner of unequal heads; TempGeo's width is that of the encoders."""
+        name = "embed_dim" if self.refiner_width is None else "refiner_width"
+        width, heads = getattr(self, name), self.refiner_heads
+        if width % heads:
+            raise ValueError(f"refiner_heads is {heads}; it must divide {name}: {width}")
+
 
 @dataclass(frozen=True)
 class PhaseOne(Training):
     """Contrastive alignment of frames and coordinates."""
 
-    encoders: tuple[str, ...]
+    encoders: Some[str]
     """Encoders whose features the model reads, of those in `features.encoders`."""
     location_start: str | None
     """GPS encoder in features.encoders_dir to start from, as the paper starts from the released

@@ -101,10 +101,19 @@ def test_mistakes_are_named_with_key_and_file(tmp_path, section, values, message
         ("gama", {"milestones": [60, 0]}, "gama.milestones is 0; it must be at least 1"),
         ("evaluation", {"accuracy_km": [-25]}, "accuracy_km is -25; it must be above 0"),
         ("evaluation", {"max_speed_kmh": {"car": 0}}, "max_speed_kmh.car is 0; it must be above 0"),
+        ("features", {"encoders": []}, "encoders is []; it must be a list of at least one"),
+        ("geoclip", {"encoders": []}, "geoclip.encoders is []; it must be a list of at least one"),
+        ("cityguessr", {"encoders": []}, "encoders is []; the backbone frames reads at least one"),
+        ("geoclip", {"sigmas": []}, "geoclip.sigmas is []; it must be a list of at least one"),
+        ("evaluation", {"accuracy_km": []}, "accuracy_km is []; it must be a list of at least one"),
+        ("model", {"refiner_heads": 3}, "refiner_heads is 3; it must divide embed_dim: 256"),
+        ("model", {"refiner_width": 4}, "refiner_heads is 8; it must divide refiner_width: 4"),
+        ("cityguessr", {"heads": 3}, "cityguessr.heads is 3; it must divide width: 256"),
+        ("gama", {"tx_heads": 5}, "gama.tx_heads is 5; it must divide 8 x width: 96"),
         ("clips", {"min_frames": 21}, "clips.min_frames is 21; it must be at most max_frames: 20"),
     ],
 )
-def test_numbers_out_of_range_are_named_with_key_value_and_file(tmp_path, section, values, message):
+def test_values_out_of_range_are_named_with_key_value_and_file(tmp_path, section, values, message):
     path = _changed(tmp_path, section, **values)
     with pytest.raises(ValueError, match=re.escape(message)) as refused:
         config.load(path)
@@ -139,7 +148,9 @@ def _numbers(wanted, key):
         for name, hint in typing.get_type_hints(wanted, include_extras=True).items():
             yield from _numbers(hint, f"{key}.{name}")
     elif typing.get_origin(wanted) is typing.Annotated:
-        yield key, typing.get_args(wanted)[1]
+        held, limits = typing.get_args(wanted)
+        found = [(key, limits)] if isinstance(limits, config.Range) else _numbers(held, key)
+        yield from found
     elif wanted in (int, float):
         yield key, None
     elif typing.get_origin(wanted) is not typing.Literal:

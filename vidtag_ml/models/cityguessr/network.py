@@ -58,17 +58,14 @@ class Sizes(config.CityGuessrNetwork):
         Raises:
             ValueError: two sizes contradict each other.
         """
+        super().__post_init__()
         if (self.backbone == "videomae") != (self.videomae is not None):
             raise ValueError(f"backbone is {self.backbone}, but videomae is {self.videomae}")
         if (self.scenes or self.text) and not self.attention:
             raise ValueError("scene and text heads read the attention's answer: turn attention on")
-        pairs = (
-            ("width", self.width, self.heads),
-            ("attention_width", self.attention_width, self.attention_heads),
-        )
-        for name, width, heads in pairs:
-            if width % heads:
-                raise ValueError(f"{name} is {width}, not divisible by its {heads} heads")
+        width, heads = self.attention_width, self.attention_heads
+        if width % heads:
+            raise ValueError(f"attention_width is {width}, not divisible by its {heads} heads")
 
 
 @dataclass(frozen=True)

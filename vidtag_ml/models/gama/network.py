@@ -144,15 +144,9 @@ class TokenTransformer(nn.Module):
     """Tokens attend to each other, and are averaged: post-norm, ReLU, FFN as wide as the rest."""
 
     def __init__(self, sizes: config.GamaNetwork) -> None:
-        """Random weights, each layer's its own.
-
-        Raises:
-            ValueError: the width is not divisible by the number of heads.
-        """
+        """Random weights, each layer's its own."""
         super().__init__()
         width, heads = 8 * sizes.width, sizes.tx_heads
-        if width % heads:
-            raise ValueError(f"8 x width = {width} is not divisible by tx_heads = {heads}")
         self.positions = sizes.positions
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(width, heads, width, sizes.tx_dropout, batch_first=True)

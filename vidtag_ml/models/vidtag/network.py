@@ -110,12 +110,14 @@ class VidTAG(AlignedModel):
         """Random weights; the encoders' features are concatenated.
 
         Raises:
-            ValueError: a width is not divisible by its number of attention heads.
+            ValueError: the features' width is not divisible by TempGeo's number of heads.
         """
         super().__init__(sizes, widths)
-        if sizes.temporal_layers:
-            _check_heads("features", self.num_features, "temporal_heads", sizes.temporal_heads)
-        _check_heads("refiner", refiner_width(sizes), "refiner_heads", sizes.refiner_heads)
+        width, heads = self.num_features, sizes.temporal_heads
+        if sizes.temporal_layers and width % heads:
+            raise ValueError(
+                f"width of features is {width}, not divisible by temporal_heads = {heads}"
+            )
         self.temporal = TempGeo(sizes, self.num_features)
         self.head = _head((self.num_features, *sizes.head_widths, sizes.embed_dim))
         self.refiner = GeoRefiner(sizes)
@@ -167,10 +169,3 @@ def _decoder_layer(width: int, heads: int, ffn: int, dropout: float) -> nn.Modul
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
     return layer
-
-
-def _check_heads(width_name: str, width: int, heads_name: str, heads: int) -> None:
-    if width % heads:
-        raise ValueError(
-            f"width of {width_name} is {width}, not divisible by {heads_name} = {heads}"
-        )

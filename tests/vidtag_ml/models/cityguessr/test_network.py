@@ -213,7 +213,7 @@ def test_temperatures_are_one_for_each_inference_and_level_and_are_saved():
         ({"attention": False, "scenes": 0}, "turn attention on"),
         ({"backbone": "videomae"}, "backbone is videomae, but videomae is None"),
         ({"videomae": TINY_VIDEOMAE}, "backbone is frames, but"),
-        ({"heads": 3}, "width is 16, not divisible by its 3 heads"),
+        ({"heads": 3}, "heads is 3; it must divide width: 16"),
         ({"attention_heads": 4}, "attention_width is 6, not divisible"),
     ],
 )

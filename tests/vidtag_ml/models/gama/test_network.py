@@ -282,7 +282,7 @@ def test_no_network_has_the_layer_that_onednn_differentiates_wrongly(build):
     ("changed", "complaint"),
     [
         ({"ground": "image", "tx": "dual"}, "tx = dual reads a video's map"),
-        ({"tx_heads": 5}, "8 x width = 32 is not divisible by tx_heads = 5"),
+        ({"tx_heads": 5}, "tx_heads is 5; it must divide 8 x width: 32"),
     ],
 )
 def test_sizes_that_make_no_network_are_refused(changed, complaint):
