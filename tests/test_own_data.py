@@ -5,31 +5,26 @@ import dataclasses
 import datetime as dt
 import io
 import re
-import runpy
 import shlex
 import shutil
 
-import numpy as np
 import pytest
 import yaml
 
 from tests.conftest import ROOT
+from tests.data import recordings
 from vidtag_assets import cli, registry
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
 from vidtag_ml.cli import app as ml
 from vidtag_ml.dataset import tables
-from vidtag_ml.earth import track_files, tracks
-from vidtag_ml.media import encoding
 
-NOON = dt.datetime(2024, 6, 1, 12, tzinfo=dt.UTC)
 TOO_EARLY = {
     ("ingest",): "`vidtag ingest` makes it",
     ("gallery",): "`vidtag gallery` makes it",
     ("train", "phase-one"): "`vidtag train phase-two` makes it",
 }
 """What `vidtag bundle` names where it is asked just before these commands."""
-TELEMETRY = runpy.run_path(str(ROOT / "tests" / "data" / "telemetry.py"))
 
 
 def vidtag(folder, *arguments):
@@ -45,25 +40,9 @@ def vidtag(folder, *arguments):
     return stopped.value.code, said.getvalue()
 
 
-def walk(path, number):
-    """A video of twelve seconds, and its GPX beside it: a walk to the north, a day and a place."""
-    pattern = np.random.default_rng(number).integers(0, 255, (12, 28, 3), np.uint8)
-    pattern = pattern.repeat(8, 0).repeat(8, 1)
-    encoding.write(path, np.stack([pattern[:, 8 * k : 8 * k + 128] for k in range(12)]), 1.0, 18)
-    latlon = np.stack([40 + number + np.arange(12) / 111_195, np.full(12, 8.0)], -1)
-    time_s = np.arange(12.0)
-    began = NOON + dt.timedelta(days=number)
-    walked = tracks.Track(path.stem, time_s, latlon, latlon, time_s / 12, began)
-    track_files.write_gpx(walked, path.with_suffix(".gpx"))
-
-
-def photograph(folder, number):
-    """Four photos of another walk, with positions in their EXIF."""
-    folder.mkdir()
-    for k in range(4):
-        time = NOON + dt.timedelta(days=number, seconds=5 * k)
-        place = folder / f"{k}.jpg", 40 + number + 1e-5 * k, 8.0, time
-        TELEMETRY["jpeg_with_position"](*place, seed=100 * number + k)
+def walk(number):
+    """Where and when a walk began: each on a day and at a place of its own."""
+    return {"lat": 40.0 + number, "began": recordings.NOON + dt.timedelta(days=number)}
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +52,10 @@ def home(tmp_path_factory):
     trip = home / "Videos" / "trip"
     trip.mkdir(parents=True)
     for number in range(6):
-        walk(trip / f"walk {number}.mp4", number)
-        photograph(trip / f"photos {number}", 10 + number)
-    walk(home / "new.mp4", 7)
-    photograph(home / "new photos", 17)
+        recordings.recording(trip, f"walk {number}", number, **walk(number))
+        recordings.photos(trip / f"photos {number}", seed=100 * number, **walk(10 + number))
+    recordings.recording(home, "new", 7, **walk(7))
+    recordings.photos(home / "new photos", seed=700, **walk(17))
     return home
 
 

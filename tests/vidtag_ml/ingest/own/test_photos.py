@@ -1,0 +1,140 @@
+"""Photos that follow each other are one clip, the others one each; tables fill in for EXIF."""
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.data import telemetry
+from tests.data.recordings import NOON, photos
+from tests.vidtag_ml.ingest.own.conftest import reasons, tables
+from vidtag_ml.dataset import tables as clip_tables
+
+
+def test_photos_that_follow_each_other_are_one_clip(tmp_path, take):
+    photos(tmp_path / "walk")
+    (told,) = take(tmp_path / "walk").accepted
+    assert (told.num_frames, told.fix_source, told.duration_s) == (4, "exif", 15.0)
+    frames = tables(tmp_path).frames
+    assert [Path(file).name for file in frames["file"]] == ["8.jpg", "9.jpg", "10.jpg", "11.jpg"]
+    assert frames["time_s"].tolist() == [0.0, 5.0, 10.0, 15.0]
+
+
+def test_photos_without_times_each_have_their_own_fix(tmp_path, take):
+    (tmp_path / "w").mkdir()
+    for k in range(3):
+        telemetry.jpeg_with_position(tmp_path / "w" / f"{k}.jpg", 47.0 + 1e-5 * k, 8.0, seed=k)
+    take(tmp_path / "w")
+    found = tables(tmp_path)
+    latlon, valid = clip_tables.clip_positions(
+        found, found.clips["clip_id"][0], np.arange(3.0), 2.0
+    )
+    assert valid.all()
+    assert latlon[2, 0] == pytest.approx(47.00002)
+
+
+def test_a_photo_between_two_others_is_interpolated_and_told(tmp_path, take):
+    photos(tmp_path / "w")
+    telemetry.jpeg_with_position(
+        tmp_path / "w" / "9.jpg", None, None, NOON + dt.timedelta(seconds=5), seed=1
+    )
+    (told,) = take(tmp_path / "w").accepted
+    assert "lie between others" in told.repairs[0]
+    fixes = tables(tmp_path).fixes
+    assert fixes["status"].tolist() == ["measured", "interpolated", "measured", "measured"]
+    assert fixes["lat"][1] == pytest.approx(47.00001)
+
+
+def test_far_photos_are_clips_of_one_frame(tmp_path, take):
+    photos(tmp_path / "w", step_s=3600.0)
+    outcome = take(tmp_path / "w")
+    assert [told.num_frames for told in outcome.accepted] == [1, 1, 1, 1]
+
+
+def test_photos_on_two_clocks_are_ordered_by_name(tmp_path, take):
+    photos(tmp_path / "w")
+    local = NOON.replace(tzinfo=None) + dt.timedelta(hours=2, seconds=5)
+    telemetry.jpeg_with_position(tmp_path / "w" / "9.jpg", 47.00001, 8.0, local, seed=1)
+    (told,) = take(tmp_path / "w").accepted
+    assert (told.num_frames, told.duration_s) == (4, None)
+
+
+def test_a_table_beside_photos_places_them(tmp_path, take):
+    folder = tmp_path / "w"
+    folder.mkdir()
+    telemetry.jpeg_with_position(folder / "NA.jpg", None, None)
+    telemetry.jpeg_with_position(folder / "x.jpg", None, None, seed=1)
+    pd.DataFrame({"file": ["NA.jpg"], "lat": [-22.5], "lon": [17.0]}).to_csv(
+        folder / "labels.csv", index=False
+    )
+    outcome = take(folder)
+    (told,) = outcome.accepted
+    assert (told.fix_source, told.lat_min) == ("table", -22.5)
+    assert reasons(outcome) == {"x.jpg": "no_position"}
+
+
+@pytest.fixture
+def album(tmp_path):
+    """A folder with photos without positions in `a` and `b`, and a way to write tables."""
+    for seed, name in enumerate(("a/1.jpg", "a/2.jpg", "b/1.jpg", "b/[3].jpg")):
+        (tmp_path / "album" / name).parent.mkdir(parents=True, exist_ok=True)
+        telemetry.jpeg_with_position(tmp_path / "album" / name, None, None, seed=seed)
+
+    def write(table, rows):
+        text = "".join(f"{name},{lat},17\n" for name, lat in rows)
+        (tmp_path / "album" / table).write_text(f"file,lat,lon\n{text}")
+        return tmp_path / "album"
+
+    return write
+
+
+def placed(outcome):
+    """Latitude of each clip, which is a photo here."""
+    return {"/".join(Path(t.path).parts[-2:]): t.lat_min for t in outcome.accepted}
+
+
+def test_a_table_one_level_above_photos_places_them_by_name_or_path(album, take):
+    rows = [("2.jpg", 1), ("a/1.jpg", 2), ("b\\1.jpg", 3), ("[3].jpg", 4)]
+    outcome = take(album("all.csv", rows))
+    assert placed(outcome) == {"a/1.jpg": 2, "a/2.jpg": 1, "b/1.jpg": 3, "b/[3].jpg": 4}
+    told = {repair for record in outcome.accepted for repair in record.repairs}
+    assert "positions from all.csv, one level above" in told
+
+
+def test_a_table_beside_photos_wins_over_one_above(album, take):
+    album("a/own.csv", [("2.jpg", 5)])
+    outcome = take(album("all.csv", [("2.jpg", 1), ("a/2.jpg", 2)]))
+    assert placed(outcome) == {"a/2.jpg": 5}
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([("1.jpg", 1)], "all.csv above says 1.jpg, which b has as well: write a/1.jpg"),
+        ([("a/1.jpg", 1), ("a/1.jpg", 2)], "all.csv above has several positions for 1.jpg"),
+    ],
+)
+def test_a_table_above_that_leaves_a_doubt_places_nothing_and_is_told(album, take, rows, told):
+    outcome = take(album("all.csv", rows))
+    assert not outcome.accepted
+    advice = {r.path: r.advice for r in outcome.quarantined}
+    assert any(path.endswith("a/1.jpg") and told in said for path, said in advice.items())
+
+
+def test_a_table_that_came_later_above_photos_is_seen(album, take):
+    folder = album("other.csv", [])
+    assert not take(folder).accepted
+    album("all.csv", [("a/2.jpg", 1)])
+    assert placed(take(folder)) == {"a/2.jpg": 1}
+
+
+def test_a_table_that_cannot_be_read_stops_no_photo_and_is_told(tmp_path, take):
+    photos(tmp_path / "w")
+    telemetry.jpeg_with_position(tmp_path / "w" / "x.jpg", None, None, camera="Other One")
+    (tmp_path / "w" / "old.csv").write_bytes("file;lat;lon\nZürich.jpg;1;2\n".encode("latin-1"))
+    outcome = take(tmp_path / "w")
+    assert outcome.accepted[0].num_frames == 4
+    assert reasons(outcome) == {"x.jpg": "no_position"}
+    assert "old.csv" in outcome.quarantined[0].advice
