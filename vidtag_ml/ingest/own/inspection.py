@@ -43,6 +43,12 @@ class Copies:
     weights: str = ""
     """Folder of the detectors' weights."""
 
+    @functools.cached_property
+    def weights_md5(self) -> str:
+        """Of the weights that find plates; empty if none are looked for."""
+        asked = "plates" in self.veil
+        return stage.digest(Path(self.weights) / privacy.PLATES) if asked else ""
+
 
 @dataclass(frozen=True)
 class Intake:

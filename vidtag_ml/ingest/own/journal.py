@@ -71,9 +71,17 @@ def key_of(candidate: Candidate, how: Intake, code: dict[str, Any]) -> Key:
         files += photos.tables(candidate.path)
     else:
         files = [candidate.path, *positions.sidecars(candidate.path)]
-    key = {"files": [_facts(file) for file in files], "how": asdict(how), "code": code}
+    key = {"files": [_facts(file) for file in files], "how": _told(how), "code": code}
     plain: Key = json.loads(json.dumps(key))
     return plain
+
+
+def _told(how: Intake) -> dict[str, Any]:
+    """How recordings are taken in; of weights what is in them, wherever they lie."""
+    told = asdict(how)
+    if how.copies is not None:
+        told["copies"]["weights"] = how.copies.weights_md5
+    return told
 
 
 def _facts(file: Path) -> tuple[str, int, int]:
@@ -105,10 +113,13 @@ def read_all(folder: Path) -> Iterator[Entry]:
 
 
 def digest(folder: Path) -> str:
-    """md5 of the names and bytes of all entries of a journal."""
+    """md5 of all entries of a journal, and of which of their clips still have their files."""
     whole = hashlib.md5(usedforsecurity=False)
     for name in sorted(_names(folder)):
-        whole.update(f"{stage.digest(folder / name)}  {name}\n".encode())
+        entry = read(folder / name)
+        clips = [found for found in entry.found if isinstance(found, Accepted)] if entry else []
+        there = [is_there(clip) for clip in clips]
+        whole.update(f"{stage.digest(folder / name)} {there} {name}\n".encode())
     return whole.hexdigest()
 
 

@@ -146,13 +146,14 @@ def merge(datasets: Sequence[Path], settings: config.Clips, folder: Path) -> Non
     """Writes the tables of all datasets as one; a recording that is in two of them counts once.
 
     Raises:
-        ValueError: no dataset has a recording that can be used.
+        ValueError: no dataset has a recording that can be used and still exists.
     """
     made = _Tables(folder, Shelf(), settings)
     for entry in _in_order(datasets):
         made.add(entry, entry.file.parent.parent.name)
     if not made.of_all.accepted:
-        raise ValueError("no recordings yet; `vidtag ingest PATH --dataset NAME` takes them in")
+        told = "no recordings yet, or none where they were"
+        raise ValueError(f"{told}; `vidtag ingest PATH --dataset NAME` takes them in")
     made.write()
 
 

@@ -137,7 +137,9 @@ def measure(root: Path, row: PlaceRow, split: str) -> Path:
     at = layout.of(root, row.params, row.variant)
     key = {
         "tables": inputs.tables_digest(at.dataset),
+        "hierarchy": inputs.input_digest(at.hierarchy, "vidtag hierarchy"),
         "row": [row.answered_by, row.params.cityguessr.inference],
+        "draws": row.params.evaluation.bootstrap_draws,
         **code_key.of("benchmark_places"),
     }
     tracks = None

@@ -9,7 +9,9 @@ import pytest
 
 from tests.data.recordings import recording, walked
 from tests.vidtag_ml.ingest.own.conftest import HOW, reasons, tables
-from vidtag_ml.ingest.own import inspection
+from vidtag_ml.ingest.own import inspection, journal
+from vidtag_ml.ingest.own.discovery import Candidate
+from vidtag_ml.media import privacy
 
 
 def test_a_known_recording_is_not_looked_at_again(tmp_path, take):
@@ -76,3 +78,14 @@ def test_copies_that_were_deleted_are_made_again(tmp_path, take):
     shutil.rmtree(media)
     assert len(take(path, how=copied).accepted) == 1
     assert len(list(media.glob("*.mp4"))) == 1
+
+
+def test_other_weights_that_find_plates_are_another_key_wherever_they_lie(tmp_path):
+    def key(folder, content):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / privacy.PLATES).write_bytes(content)
+        copies = inspection.Copies("media", ("plates",), str(tmp_path / folder))
+        how = dataclasses.replace(HOW, copies=copies)
+        return journal.key_of(Candidate(tmp_path / "a.mp4"), how, {})
+
+    assert key("a", b"1") == key("b", b"1") != key("b", b"2")

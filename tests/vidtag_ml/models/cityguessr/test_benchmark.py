@@ -1,5 +1,8 @@
 """Rows of places: their order, what they change, and the table they stand in."""
 
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +12,7 @@ from vidtag_ml import config
 from vidtag_ml.cli import benchmark_table
 from vidtag_ml.models.cityguessr import benchmark as cityguessr_benchmark
 from vidtag_ml.models.vidtag import benchmark
+from vidtag_ml.workflow import measuring
 
 ROOT = Path(__file__).parents[4]
 
@@ -59,3 +63,23 @@ def test_centres_are_those_of_the_classes(params):
     centres = cityguessr_benchmark._centres(known)
     assert centres.labels["city"].tolist() == ["Tokyo"]
     assert abs(centres.latlon_G2[0] - [35.69, 139.69]).max() < 0.1
+
+
+def test_a_row_is_measured_anew_when_places_or_draws_change(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(measuring, "ProcessPoolExecutor", lambda num, **_: ThreadPoolExecutor(num))
+    root = shutil.copytree(made, tmp_path / "copy")
+    rows = cityguessr_benchmark.rows(config.load(root / "params.yaml"))
+    (prior,) = (row for row in rows if row.name == cityguessr_benchmark.PRIOR)
+
+    def record(row):
+        folder = cityguessr_benchmark.measure(root, row, "test")
+        return folder.with_name(f"{folder.name}.record.json").read_text()
+
+    first = record(prior)
+    assert record(prior) == first
+    fewer = replace(prior.params.evaluation, bootstrap_draws=7)
+    assert record(replace(prior, params=replace(prior.params, evaluation=fewer))) != first
+    again = record(prior)
+    with (root / "data" / "hierarchy.csv").open("a") as file:
+        file.write("Atlantis,XX.1,Nowhere,Oceania\n")
+    assert record(prior) != again
