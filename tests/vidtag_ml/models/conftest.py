@@ -21,28 +21,29 @@ NOISE = config.Noise(
     shift_deg=2.0,
     predicted_probability=0.5,
 )
+SIZES = config.Model(
+    embed_dim=16,
+    temporal_layers=1,
+    temporal_heads=2,
+    temporal_ffn=16,
+    head_widths=(16,),
+    temporal_norm=False,
+    positions="sinusoidal",
+    num_positions=16,
+    dropout=0.1,
+    location=config.Location(sigmas=(1.0, 4.0), num_frequencies=16, hidden=32),
+    refiner_encoder_layers=1,
+    refiner_decoder_layers=1,
+    refiner_heads=2,
+    refiner_ffn=16,
+    refiner_width=None,
+    refiner_positions="sinusoidal",
+)
 
 
 @pytest.fixture
 def sizes() -> config.Model:
-    return config.Model(
-        embed_dim=16,
-        temporal_layers=1,
-        temporal_heads=2,
-        temporal_ffn=16,
-        head_widths=(16,),
-        temporal_norm=False,
-        positions="sinusoidal",
-        num_positions=16,
-        dropout=0.1,
-        location=config.Location(sigmas=(1.0, 4.0), num_frequencies=16, hidden=32),
-        refiner_encoder_layers=1,
-        refiner_decoder_layers=1,
-        refiner_heads=2,
-        refiner_ffn=16,
-        refiner_width=None,
-        refiner_positions="sinusoidal",
-    )
+    return SIZES
 
 
 @pytest.fixture

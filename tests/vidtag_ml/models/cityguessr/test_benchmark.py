@@ -18,12 +18,12 @@ ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture(scope="module")
-def params():
+def published():
     return config.load(ROOT / "params.yaml")
 
 
-def test_modules_come_in_the_papers_order_and_end_with_the_params_own(params):
-    rows = cityguessr_benchmark.rows(params)
+def test_modules_come_in_the_papers_order_and_end_with_the_params_own(published):
+    rows = cityguessr_benchmark.rows(published)
     settings = [row.params.cityguessr for row in rows[:5]]
     assert [s.attention for s in settings] == [False, True, True, True, True]
     assert [s.scenes for s in settings] == ["none", "majority", "soft", "soft", "soft"]
@@ -33,8 +33,10 @@ def test_modules_come_in_the_papers_order_and_end_with_the_params_own(params):
     assert len({row.variant for row in rows[:5]}) == 5
 
 
-def test_vidtag_stands_on_the_rows_of_the_main_table(params):
-    cities, tracks = (cityguessr_benchmark._vidtag(params, frame_by_frame=f) for f in (True, False))
+def test_vidtag_stands_on_the_rows_of_the_main_table(published):
+    cities, tracks = (
+        cityguessr_benchmark._vidtag(published, frame_by_frame=f) for f in (True, False)
+    )
     assert (cities.name, cities.decoding) == (benchmark.TEMPGEO, "initial")
     assert (tracks.name, tracks.decoding) == (benchmark.VITERBI, "viterbi")
 
@@ -44,8 +46,8 @@ def clips(*right):
     return pd.DataFrame({"clip_id": list("abc"), **shares, "consistency": 1.0})
 
 
-def test_a_row_is_compared_clip_by_clip_and_marked(params):
-    heads, *_, full = cityguessr_benchmark.rows(params)[:5]
+def test_a_row_is_compared_clip_by_clip_and_marked(published):
+    heads, *_, full = cityguessr_benchmark.rows(published)[:5]
     found = {heads.name: clips(0.0, 0.0, 0.0), full.name: clips(1.0, 1.0, 1.0)}
     figures = dict.fromkeys(("acc_city", "acc_state", "acc_country", "acc_continent"), 1.0)
     figures |= {f"{n}_{end}": 1.0 for n in figures for end in ("lo", "hi")} | {"consistency": 1.0}
@@ -55,7 +57,7 @@ def test_a_row_is_compared_clip_by_clip_and_marked(params):
     assert f"| {full.name} | 100.0 ▲ [100, 100] |" in text
 
 
-def test_centres_are_those_of_the_classes(params):
+def test_centres_are_those_of_the_classes(published):
     known = pd.DataFrame(
         [["Tokyo", "JP.40", "Japan", "Asia"], ["Atlantis", "XX.1", "Nowhere", "Oceania"]],
         columns=["city", "state", "country", "continent"],

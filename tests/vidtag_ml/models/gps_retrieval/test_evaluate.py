@@ -81,7 +81,9 @@ def report():
 def run(evaluation, split="val"):
     sizes = config.load(PARAMS).model
     location = dataclasses.replace(sizes.location, hidden=4, num_frequencies=4)
-    sizes = dataclasses.replace(sizes, embed_dim=3, location=location)
+    sizes = dataclasses.replace(
+        sizes, embed_dim=3, temporal_heads=1, refiner_heads=1, location=location
+    )
     model = Knowing(sizes, {"eyes": 3}).eval()
     points = gallery.Gallery(sphere.equal_area_lattice(20_000), {"source": "lattice"}, "md5 of it")
     return evaluate.evaluate(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tests.vidtag_ml.models.test_base import SIZES
+from tests.vidtag_ml.models.conftest import SIZES
 from vidtag_ml import config
 from vidtag_ml.earth import sphere
 from vidtag_ml.models.gps_retrieval.locate import COMB_FRAMES, locate, posterior
