@@ -6,30 +6,31 @@ import dagster as dg
 
 from orchestration import jobs, schedules, sensors
 from vidtag_assets import (
+    aerial,
     cityguessr,
     dataset,
+    factory,
     features,
     gallery,
-    gama,
-    geoclip,
     home,
     leaderboard,
     own_recordings,
     runs,
-    vidtag,
 )
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
+from vidtag_ml.aerial import stages as aerial_stages
+from vidtag_ml.models.registry import SYSTEMS
 
 ROOT = home.CODE
 """The repository, which is the workspace."""
-MODULES = [own_recordings, dataset, gallery, features, vidtag, geoclip, cityguessr, leaderboard]
+MODULES = [own_recordings, dataset, gallery, features, cityguessr, leaderboard]
 
 
 def build_definitions(**resources: Any) -> dg.Definitions:
     """The definitions over the repository; `resources` replace its own, for tests.
 
-    GAMa's assets and job are there only if the params, as they are when this is loaded, give videos
-    and imagery of the same ground (`gama.fits`): nothing is shown that could not be made.
+    Systems are there only if they fit the params as these are when this is loaded, and the aerial
+    gallery if videos and imagery show the same ground: nothing is shown that could not be made.
     """
     own = {
         "workspace": Workspace(root=str(ROOT)),
@@ -40,16 +41,21 @@ def build_definitions(**resources: Any) -> dg.Definitions:
     found = {**own, **resources}
     home.check_dagster(found["workspace"].path)
     params = found["params_file"].load()
-    crosses = gama.fits(params)
-    modules = [*MODULES, *([gama] if crosses else [])]
+    systems = [system for system in SYSTEMS.values() if system.fits(params)]
+    crosses = aerial_stages.fits(params)
+    modules = [*MODULES, *([aerial] if crosses else [])]
     loaded = dg.load_assets_from_modules(modules)
     assets = [asset for asset in loaded if isinstance(asset, dg.AssetsDefinition)]
+    assets += [asset for system in systems for asset in factory.assets_of(system)]
     # An upstream asset that is never used would make the UI ask whether one is sure.
     if params.clips.source == "recordings":
         assets = list(dg.map_asset_specs(dataset.reading_own, assets))
     return dg.Definitions(
         assets=assets,
-        asset_checks=dg.load_asset_checks_from_modules(modules),
+        asset_checks=[
+            *dg.load_asset_checks_from_modules(modules),
+            *(check for system in systems for check in factory.checks_of(system)),
+        ],
         jobs=[
             jobs.take_in,
             jobs.everything,

@@ -2,19 +2,16 @@
 
 import dagster as dg
 
-from vidtag_assets.cityguessr import cityguessr_evaluation, cityguessr_model, registered_cityguessr
 from vidtag_assets.dataset import clips
 from vidtag_assets.gallery import gps_gallery
-from vidtag_assets.gama import registered_gama
 from vidtag_assets.own_recordings import own_recordings
-from vidtag_assets.vidtag import champion_model
 
 take_in = dg.define_asset_job(
     "take_in",
     selection=dg.AssetSelection.assets(own_recordings),
     description="Takes the recordings of one folder of data/inbox into the dataset of its name.",
 )
-PLACES = dg.AssetSelection.assets(cityguessr_model, cityguessr_evaluation, registered_cityguessr)
+PLACES = dg.AssetSelection.tag("system", "cityguessr")
 everything = dg.define_asset_job(
     "everything",
     selection=dg.AssetSelection.all() - dg.AssetSelection.assets(own_recordings) - PLACES,
@@ -42,7 +39,7 @@ benchmark = dg.define_asset_job(
 )
 promote = dg.define_asset_job(
     "promote",
-    selection=dg.AssetSelection.assets(champion_model),
+    selection=dg.AssetSelection.assets("champion_model"),
     description="Asks the gate about the challenger once more; trains nothing.",
 )
 validate_data = dg.define_asset_job(
@@ -52,7 +49,7 @@ validate_data = dg.define_asset_job(
 )
 cross_view = dg.define_asset_job(
     "cross_view",
-    selection=dg.AssetSelection.assets(registered_gama).upstream()
+    selection=dg.AssetSelection.tag("system", "gama").upstream()
     - dg.AssetSelection.assets(own_recordings),
     description="GAMa alone, from clips to a verdict; if the params' imagery fits its videos.",
 )

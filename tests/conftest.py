@@ -175,8 +175,8 @@ def made(
         assert STAGES[name](root, params)
     for name in gps_stages.MODELS:
         assert gps_stages.evaluate_model(root, params, name)
-    assert vidtag_stages.bundle(root, params)
-    for name in ("cityguessr", "evaluate_cityguessr", "guess_bundle"):
+    assert vidtag_stages.bundle_vidtag(root, params)
+    for name in ("cityguessr", "evaluate_cityguessr", "bundle_cityguessr"):
         assert STAGES[name](root, params)
     return root
 
@@ -212,7 +212,7 @@ def made_gama(
     _workspace(root, gama_params, tiny_encoders)
     assert ingest_stages.ingest(root, gama_params)
     made = ("aerial_gallery", "aerial_pixels", "gama", "screening", "heading", "evaluate_gama")
-    for name in (*made, "aerial_bundle"):
+    for name in (*made, "bundle_gama"):
         assert STAGES[name](root, gama_params)
     return root, gama_params
 

@@ -2,31 +2,23 @@
 
 Belongs here: what must be there and up to date before a version is registered, where no asset graph
 sees to it. Does not belong here: registering and deciding themselves (registration.py), what
-differs from system to system (its module), the command (cli.py).
+differs from system to system (its system.py), the command (cli.py).
 """
 
 import contextlib
-import importlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidtag_assets import provenance, registration, registry
-from vidtag_assets.registration import Registered
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
+from vidtag_ml.models.registry import SYSTEMS
 from vidtag_ml.workflow import inputs, layout
 from vidtag_ml.workflow.layout import Layout
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
-
-
-def spec_of(name: str) -> Registered:
-    """How the system of that name is registered: `REGISTERED` of its module of assets."""
-    found = importlib.import_module(f"vidtag_assets.{name}").REGISTERED
-    assert isinstance(found, Registered)
-    return found
 
 
 def prepare(root: Path, params: config.Params, dvc: Dvc, *names: str) -> None:
@@ -38,17 +30,17 @@ def prepare(root: Path, params: config.Params, dvc: Dvc, *names: str) -> None:
     Raises:
         ValueError: something is not there yet; names the command that makes it.
     """
-    specs = [spec_of(name) for name in names]
-    stages = list(dict.fromkeys(stage for spec in specs for stage in spec.recorded))
+    asked = {name: SYSTEMS[name].bundled.registration for name in names}
+    stages = list(dict.fromkeys(stage for how in asked.values() for stage in how.recorded))
     _check(layout.of(root, params), dvc, stages)
-    for spec in specs:
-        for system in (spec.system, *(spec.first or ())[:1]):
-            for split in inputs.SPLITS:
-                system.evaluate(root, params, split)
+    rivals = (how.first for how in asked.values() if how.first)
+    for name in dict.fromkeys((*asked, *rivals)):
+        for split in inputs.SPLITS:
+            SYSTEMS[name].evaluate(root, params, split)
     with _told():
         for stage in stages:
             dvc.commit(stage)
-        for folder in dict.fromkeys(folder for spec in specs for folder in spec.added):
+        for folder in dict.fromkeys(folder for how in asked.values() for folder in how.added):
             dvc.add(folder)
 
 
@@ -56,9 +48,9 @@ def register(
     root: Path, params: config.Params, dvc: Dvc, tracking: Tracking, name: str
 ) -> "tuple[ModelVersion, bool, registry.Promotion]":
     """The version of a prepared model, whether it is new, and the gate's decision about it."""
-    spec, run = spec_of(name), provenance.COMMAND_LINE
-    version, new = registration.bundle_and_register(spec, root, params, dvc, tracking, run)
-    entry, _ = registration.decide(spec, tracking, layout.of(root, params), params)
+    system, run = SYSTEMS[name], provenance.COMMAND_LINE
+    version, new = registration.bundle_and_register(system, root, params, dvc, tracking, run)
+    entry, _ = registration.decide(system, tracking, layout.of(root, params), params)
     return version, new, entry
 
 

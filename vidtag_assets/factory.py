@@ -1,72 +1,71 @@
-"""Assets that every system has: a trained model with its run in MLflow, and its reports.
+"""Assets of any system: trained models with their runs in MLflow, reports, versions, champions.
 
-Belongs here: what makes such assets, and what is the same in all of them. Does not belong here: the
-assets of one system (vidtag.py, geoclip.py, cityguessr.py, gama.py), registration
-(registration.py), training and measuring themselves (vidtag_ml.models).
+Belongs here: what makes such assets of what a system says of itself. Does not belong here: any
+system (vidtag_ml.models.registry), registering and deciding (registration.py), training and
+measuring themselves (vidtag_ml.models).
 """
 
+import dataclasses
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import pandas as pd
 
-from vidtag_assets import provenance
+from vidtag_assets import provenance, registration, registry
 from vidtag_assets.metadata import OWNERS, numbers, picture, preview
+from vidtag_assets.provenance import WEIGHTS
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml import config
-from vidtag_ml.models.system import Evaluated, Stage, System
+from vidtag_ml.models.system import Evaluated, Registration, System
 from vidtag_ml.workflow import code_key, inputs, stage
 from vidtag_ml.workflow.layout import Layout
 
 if TYPE_CHECKING:
-    from pytorch_lightning.loggers import Logger
+    from mlflow.entities.model_registry import ModelVersion
 
+    from vidtag_ml.models.gate import Verdict
 
-WEIGHTS = "model.safetensors"
 LOSSES = "losses.csv"
+ASSETS = {"features": "frame_features", "gallery": "gps_gallery"}
+"""What systems read -> the asset that is it, where that has another name."""
+FAILED = """**When it fails:** dvc.lock lacks an md5 (materialize what the message names first), or
+the disk is full. Nothing is half registered: materialize again.
+"""
 
-Shown = Callable[[Mapping[str, Any], Workspace, config.Params], Mapping[str, Any]]
-"""Reports by split, the workspace and its params -> what the UI shows of the reports."""
-NUM_TRACKS = 6
-"""Example tracks in the UI: evenly spaced between the best and the worst."""
 
+def assets_of(system: System) -> list[dg.AssetsDefinition]:
+    """A model for each training, the reports, and, of systems with bundles, version and champion.
 
-def training_asset(
-    system: System,
-    name: str,
-    deps: Sequence[dg.AssetsDefinition],
-    description: str,
-    gallery: str = "gallery",
-    before: Mapping[str, Stage] = MappingProxyType({}),
-) -> dg.AssetsDefinition:
-    """The asset `<name>_model`: a trained model, and its run in MLflow.
-
-    Args:
-        system: whose training it is.
-        name: of the training and of its section in the params.
-        deps: what it is trained on.
-        description: read in the UI: what it is, and what to do when it fails.
-        gallery: what the model is searched in, as DVC calls it.
-        before: stages by name that are run first, which need no asset of their own.
+    Each asset bears the tag `system`.
     """
+    made = [_training(system, name) for name in system.trainings] + [_evaluation(system)]
+    if system.bundling is not None:
+        how = system.bundling.registration
+        made += [_registered(system, how), _champion(system, how)]
+    return made
 
-    def make(root: Path, params: config.Params, logger: "Logger") -> bool:
-        for first in before.values():
-            first(root, params)
-        return system.trainings[name](root, params, logger)
+
+def checks_of(system: System) -> list[dg.AssetChecksDefinition]:
+    """That the challenger is the champion, of systems that have any."""
+    return [_check(system, b.registration)] if (b := system.bundling) else []
+
+
+def _training(system: System, name: str) -> dg.AssetsDefinition:
+    training = system.trainings[name]
 
     @dg.asset(
         name=f"{name}_model",
-        deps=deps,
+        deps=[_asset(system, one) for one in training.reads],
         group_name="training",
         kinds={"torch", "mlflow"},
-        code_version=code_key.version(*before, name),
+        code_version=_version(*training.before, name),
         owners=OWNERS,
+        tags={"system": system.name},
         pool="gpu",
-        description=inspect.cleandoc(description),
+        description=inspect.cleandoc(training.about),
     )
     def model(
         context: dg.AssetExecutionContext,
@@ -75,51 +74,35 @@ def training_asset(
         dvc: Dvc,
         tracking: Tracking,
     ) -> dg.MaterializeResult:
-        run = context.run.run_id
-        return train(name, make, run, workspace, params_file, dvc, tracking, gallery)
+        params, run = params_file.load(), context.run.run_id
+        return _trained(system, name, run, workspace, params, dvc, tracking)
 
     return model
 
 
-def run_of(tracking: Tracking, at: Layout, name: str) -> str | None:
-    """Id of the MLflow run that trained the weights which now lie in the workspace."""
-    weights = at.model(name) / WEIGHTS
-    run = tracking.find(stage=name, weights=stage.digest(weights))
-    return str(run.info.run_id) if run else None
-
-
-def train(
+def _trained(
+    system: System,
     name: str,
-    make: Stage,
     dagster_run: str,
     workspace: Workspace,
-    params_file: ParamsFile,
+    params: config.Params,
     dvc: Dvc,
     tracking: Tracking,
-    gallery: str,
 ) -> dg.MaterializeResult:
-    """Trains a model, completes its run in MLflow, and shows it.
-
-    Args:
-        name: of the stage and of its section in the params.
-        make: the stage.
-        dagster_run: id of the run that asks for it.
-        workspace: where it is made.
-        params_file: what it depends on.
-        dvc: knows the identity of the data.
-        tracking: MLflow's store.
-        gallery: what the model is searched in, as DVC calls it.
-    """
-    params = params_file.load()
+    """Trains a model, completes its run in MLflow, and shows it."""
+    training, gallery = system.trainings[name], system.gallery
     at = workspace.layout(params)
+    for first in training.before.values():
+        first(workspace.path, params)
     lineage = provenance.lineage(workspace.path, params, dvc, dagster_run, gallery)
     logger = tracking.logger(name)
-    worked = make(workspace.path, params, logger)
-    run_id = run_of(tracking, at, name)
+    worked = training.make(workspace.path, params, logger)
+    run_id = provenance.run_of(tracking, at, name)
     if run_id is None:
         at_gallery = workspace.path / "data" / gallery
         lightning = logger.run_id if worked else None
-        run_id = _log(name, params, at, at_gallery, lineage, tracking, lightning)
+        settings = {"model": params.model, name: training.settings(params)}
+        run_id = _log(name, settings, at, at_gallery, lineage, tracking, lightning)
     folder = at.model(name)
     weights = stage.digest(folder / WEIGHTS)
     return dg.MaterializeResult(
@@ -128,7 +111,7 @@ def train(
             "losses": picture(lambda path: _draw_losses(name, folder / LOSSES, path)),
             "mlflow_run": dg.MetadataValue.url(tracking.url(run_id)),
             "size_mb": (folder / WEIGHTS).stat().st_size / 1e6,
-            "params": dg.MetadataValue.json(config.as_dict(getattr(params, name))),
+            "params": dg.MetadataValue.json(config.as_dict(training.settings(params))),
             "weights_md5": weights,
             "worked": worked,
         },
@@ -137,7 +120,7 @@ def train(
 
 def _log(
     name: str,
-    params: config.Params,
+    settings: Mapping[str, Any],
     at: Layout,
     gallery: Path,
     lineage: provenance.Lineage,
@@ -150,8 +133,7 @@ def _log(
     folder = at.model(name)
     tags = {**lineage.tags(), "stage": name, "weights": stage.digest(folder / WEIGHTS)}
     with tracking.open(name, tags, run_id) as run:
-        sections = {"model": params.model, name: getattr(params, name)}
-        values = {key: config.as_dict(section) for key, section in sections.items()}
+        values = {key: config.as_dict(section) for key, section in settings.items()}
         mlflow.log_params(provenance.flat(values))
         if lineage.clips:
             source = at.dataset.relative_to(at.root)
@@ -170,27 +152,17 @@ def _draw_losses(name: str, table: Path, path: Path) -> None:
     charts.loss_curves({name: table}, path, f"Losses of {name}")
 
 
-def evaluation_asset(
-    system: System, deps: Sequence[dg.AssetsDefinition], description: str, show: Shown
-) -> dg.AssetsDefinition:
-    """The asset `<name>_evaluation`: reports of a system on val and test.
-
-    Args:
-        system: what is evaluated.
-        deps: its trained models.
-        description: read in the UI: what is measured, and what to do when it fails.
-        show: what the UI shows beside the figures.
-    """
-
+def _evaluation(system: System) -> dg.AssetsDefinition:
     @dg.asset(
         name=f"{system.name}_evaluation",
-        deps=deps,
+        deps=_last(system),
         group_name="evaluation",
         kinds={"torch", "parquet"},
-        code_version=code_key.version(f"evaluate_{system.name}"),
+        code_version=_version(f"evaluate_{system.name}"),
         owners=OWNERS,
+        tags={"system": system.name},
         pool="gpu",
-        description=inspect.cleandoc(description),
+        description=f"{system.title}: {inspect.cleandoc(system.about)}",
     )
     def evaluation(workspace: Workspace, params_file: ParamsFile) -> dg.MaterializeResult:
         params = params_file.load()
@@ -198,10 +170,11 @@ def evaluation_asset(
         at = workspace.layout(params)
         folders = {split: at.evaluation(system.name, split) for split in inputs.SPLITS}
         reports = {split: system.report(folder) for split, folder in folders.items()}
+        shown = system.show(reports, at, params)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(" ".join(map(stage.digest, folders.values()))),
             metadata={
-                **show(reports, workspace, params),
+                **{name: _as_metadata(value) for name, value in shown.items()},
                 "summary": dg.MetadataValue.json(reports["test"].summary),
                 **_figures(system, reports),
                 "worked": any(worked),
@@ -211,38 +184,119 @@ def evaluation_asset(
     return evaluation
 
 
-def track_evaluation_asset(system: System, model: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """The asset `<name>_evaluation` of a system that searches coordinates."""
-    return evaluation_asset(
-        system,
-        [model],
-        f"""Tracks and figures of {system.name} on val, which decides promotion, and on test, which
-        is only reported: `out/evaluation/`. Every figure carries its gallery.
+def _registered(system: System, how: Registration) -> dg.AssetsDefinition:
+    gallery = [_asset(system, system.gallery)] if how.searched else []
 
-        **When it fails:** a model, gallery or feature store is missing or does not fit the others;
-        materialize what the message names, then this again.
-        """,
-        _tracks,
+    @dg.asset(
+        name=f"registered_{how.called or system.name}",
+        deps=[*_last(system), f"{system.name}_evaluation", *gallery],
+        group_name="registry",
+        kinds={"mlflow"},
+        owners=OWNERS,
+        tags={"system": system.name},
+        description=f"""{system.title}'s bundle as a version in MLflow's registry: `@challenger`.
+
+Tagged with commit, DVC md5s, parameters and runs; `vidtag trace` walks them. A bundle whose bytes
+are registered already stays the version that it is.
+
+{FAILED}""",
     )
+    def registered(
+        context: dg.AssetExecutionContext,
+        workspace: Workspace,
+        params_file: ParamsFile,
+        dvc: Dvc,
+        tracking: Tracking,
+    ) -> dg.MaterializeResult:
+        version, new = registration.bundle_and_register(
+            system, workspace.path, params_file.load(), dvc, tracking, context.run.run_id
+        )
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(version.tags["bundle"]),
+            metadata=_about_version(tracking, version, new),
+        )
+
+    return registered
 
 
-def _tracks(
-    reports: Mapping[str, Any], _workspace: Workspace, _params: config.Params
-) -> dict[str, Any]:
-    """Example tracks, errors, and the clips with the largest."""
-    from vidtag_ml.plots import charts, maps
+def _champion(system: System, how: Registration) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=f"champion_{how.called or system.name}",
+        deps=[
+            f"registered_{how.called or system.name}",
+            *([f"{how.first}_evaluation"] if how.first else []),
+        ],
+        group_name="registry",
+        kinds={"mlflow"},
+        owners=OWNERS,
+        tags={"system": system.name},
+        description=f"""The version of {system.title} that locates: `@champion`, by the gate alone.
 
-    test = reports["test"]
-    order = test.per_clip.sort_values("median_km")["clip_id"].tolist()
-    step = max(1, len(order) // NUM_TRACKS)
-    tracks = {track.clip: track for track in test.tracks}
-    examples = [tracks[clip] for clip in order[::step][:NUM_TRACKS]]
-    errors = {split: report.frames["error_km"].dropna() for split, report in reports.items()}
-    return {
-        "tracks": picture(lambda path: maps.tracks_sheet(examples, test.truths, path)),
-        "errors": picture(lambda path: charts.error_cdf(errors, path)),
-        "worst_clips": preview(test.per_clip.sort_values("median_km", ascending=False)),
-    }
+{inspect.cleandoc(how.about)}
+A rejection is a verdict: this asset stays green, keeps the old version and says why.
+
+**When it fails:** there is no challenger (materialize the version first). To take a promotion back:
+`vidtag rollback {system.name} --reason ...`; to overrule the gate: `vidtag promote`.
+""",
+    )
+    def champion(
+        workspace: Workspace, params_file: ParamsFile, tracking: Tracking
+    ) -> dg.MaterializeResult:
+        params = params_file.load()
+        entry, verdict = registration.decide(system, tracking, workspace.layout(params), params)
+        log = [line for line in registry.history(workspace.path) if line.model == entry.model]
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(str(entry.champion or "none")),
+            metadata={
+                **_about_verdict(entry, verdict),
+                "challenger": entry.version,
+                "log": preview(pd.DataFrame(map(dataclasses.asdict, reversed(log))), 10),
+            },
+        )
+
+    return champion
+
+
+def _check(system: System, how: Registration) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=f"champion_{how.called or system.name}",
+        name="challenger_beats_champion",
+        description="The challenger is the champion; if the gate rejected it, this warns why.",
+    )
+    def beats(params_file: ParamsFile, tracking: Tracking) -> dg.AssetCheckResult:
+        name = registry.name_of(system.name, params_file.load())
+        named = registry.aliases(tracking, name)
+        challenger, champion = named.get(registry.CHALLENGER), named.get(registry.CHAMPION)
+        log = registry.history(Path(tracking.root))
+        past = [e for e in log if (e.model, e.version) == (name, challenger)]
+        return dg.AssetCheckResult(
+            passed=challenger is not None and challenger == champion,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=past[-1].reason if past else None,
+            metadata={"challenger": challenger or 0, "champion": champion or 0},
+        )
+
+    return beats
+
+
+def _asset(system: System, read: str) -> str:
+    """The asset that is what a system reads."""
+    return f"{read}_model" if read in system.trainings else ASSETS.get(read, read)
+
+
+def _last(system: System) -> list[str]:
+    """The models of a system that none of its own trainings starts from."""
+    begun = {read for training in system.trainings.values() for read in training.reads}
+    return [f"{name}_model" for name in system.trainings if name not in begun]
+
+
+def _version(*stages: str) -> str | None:
+    """The code of stages; None if one has none of its own in the package."""
+    return code_key.version(*stages) if set(stages) <= set(code_key.builds()) else None
+
+
+def _as_metadata(shown: Any) -> dg.MarkdownMetadataValue:
+    return preview(shown, len(shown)) if isinstance(shown, pd.DataFrame) else picture(shown)
 
 
 def _figures(system: System, reports: Mapping[str, Evaluated]) -> dict[str, float]:
@@ -251,4 +305,25 @@ def _figures(system: System, reports: Mapping[str, Evaluated]) -> dict[str, floa
         name: value
         for split, report in reports.items()
         for name, value in numbers(system.headline(report.summary), f"{split}_").items()
+    }
+
+
+def _about_version(tracking: Tracking, version: "ModelVersion", new: bool) -> dict[str, Any]:
+    """What the UI shows of a registered version: where it is, and all its tags."""
+    return {
+        "version": int(version.version),
+        "new": new,
+        "model_uri": f"models:/{version.name}/{version.version}",
+        "mlflow_run": dg.MetadataValue.url(tracking.url(str(version.run_id))),
+        **{key: value for key, value in sorted(version.tags.items()) if value},
+    }
+
+
+def _about_verdict(entry: registry.Promotion, verdict: "Verdict | None") -> dict[str, Any]:
+    """What the UI shows of the gate's decision: what and why, the champion after it, figures."""
+    return {
+        "verdict": entry.action,
+        "reason": dg.MetadataValue.md(entry.reason),
+        "champion": entry.champion or 0,
+        **numbers(dataclasses.asdict(verdict) if verdict else {}),
     }

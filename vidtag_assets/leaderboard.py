@@ -1,12 +1,11 @@
 """The leaderboard of all models whose answers are tracks.
 
-Belongs here: asset leaderboard. Does not belong here: evaluations (factory.py), the gate (gate.py),
-the table (vidtag_ml.models.gps_retrieval.leaderboard).
+Belongs here: asset leaderboard. Does not belong here: evaluations (factory.py), the table
+(vidtag_ml.models.gps_retrieval.leaderboard).
 """
 
 import dagster as dg
 
-from vidtag_assets import geoclip, vidtag
 from vidtag_assets.dataset import CHEAP
 from vidtag_assets.metadata import OWNERS, numbers, picture, preview
 from vidtag_assets.resources import ParamsFile, Workspace
@@ -16,7 +15,7 @@ from vidtag_ml.workflow import stage
 
 
 @dg.asset(
-    deps=[vidtag.vidtag_evaluation, geoclip.geoclip_evaluation],
+    deps=[f"{name}_evaluation" for name in gps_stages.MODELS],
     group_name="evaluation",
     kinds={"csv"},
     owners=OWNERS,

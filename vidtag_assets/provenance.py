@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
+from vidtag_ml.workflow import stage
+from vidtag_ml.workflow.layout import Layout
 
 if TYPE_CHECKING:
     from mlflow.data.meta_dataset import MetaDataset
     from mlflow.entities.model_registry import ModelVersion
 
 
+WEIGHTS = "model.safetensors"
 NO_GIT = "no-git"
 """Stands for the commit where the workspace is not a Git repository, or has no commit yet."""
 
@@ -104,6 +107,13 @@ def _git(root: Path, *arguments: str) -> str:
     except FileNotFoundError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def run_of(tracking: Tracking, at: Layout, name: str) -> str | None:
+    """Id of the MLflow run that trained the weights which now lie in the workspace."""
+    weights = at.model(name) / WEIGHTS
+    run = tracking.find(stage=name, weights=stage.digest(weights))
+    return str(run.info.run_id) if run else None
 
 
 def dataset(name: str, source: Path, digest: str) -> "MetaDataset":

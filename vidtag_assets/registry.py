@@ -1,7 +1,7 @@
 """The registry of models in MLflow: names, versions and aliases; promotion and rollback.
 
 Belongs here: plain functions that assets and the command line share, and the append-only log of
-decisions. Does not belong here: what decides (gate.py, registration.py), lineage (provenance.py).
+decisions. Does not belong here: what decides (registration.py, models/gate.py), lineage.
 """
 
 import dataclasses
@@ -22,14 +22,11 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models.model import ModelInfo
 
-    from vidtag_assets.gate import Verdict
+    from vidtag_ml.models.gate import Verdict
 
 
 NAME = "vidtag"
 """The system that `vidtag locate` uses if it is told no other."""
-KINDS = tuple(system.name for system in SYSTEMS.values() if system.bundling)
-"""Systems that are registered: on Flyover Earth under their names, elsewhere under names that begin
-with them."""
 KIND = "vidtag.kind"
 """Tag of a registered model: its kind. Those called as their kind were registered without it."""
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
@@ -68,8 +65,9 @@ def names(tracking: Tracking) -> list[str]:
     """Names of all models that were registered here, by kind and name."""
     found = tracking.client().search_registered_models()
     kind_of = {str(model.name): model.tags.get(KIND, model.name) for model in found}
-    ours = [name for name, kind in kind_of.items() if kind in KINDS]
-    return sorted(ours, key=lambda name: (KINDS.index(kind_of[name]), name))
+    kinds = [name for name, system in SYSTEMS.items() if system.bundling]
+    ours = [name for name, kind in kind_of.items() if kind in kinds]
+    return sorted(ours, key=lambda name: (kinds.index(kind_of[name]), name))
 
 
 def asked(name: str, *, promoted: bool) -> str:

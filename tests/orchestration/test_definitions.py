@@ -25,6 +25,7 @@ PARENTS = {
     "cityguessr_model": {"clips", "hierarchy", "frame_features"},
     "cityguessr_evaluation": {"cityguessr_model"},
     "registered_cityguessr": {"cityguessr_model", "cityguessr_evaluation"},
+    "champion_cityguessr": {"registered_cityguessr"},
     "leaderboard": {"vidtag_evaluation", "geoclip_evaluation"},
     "registered_model": {"phase_two_model", "vidtag_evaluation", "gps_gallery"},
     "champion_model": {"registered_model", "geoclip_evaluation"},
@@ -88,8 +89,9 @@ CROSSING = {
     "gama_model": {"aerial_gallery"},
     "screening_model": {"gama_model"},
     "heading_model": {"gama_model"},
-    "gama_evaluation": {"gama_model", "screening_model", "heading_model"},
-    "registered_gama": {"gama_evaluation"},
+    "gama_evaluation": {"screening_model", "heading_model"},
+    "registered_gama": {"screening_model", "heading_model", "gama_evaluation", "aerial_gallery"},
+    "champion_gama": {"registered_gama"},
 }
 
 

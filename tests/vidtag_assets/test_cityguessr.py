@@ -13,6 +13,7 @@ from vidtag_ml.dataset import hierarchy
 from vidtag_ml.dataset.hierarchy import LEVELS
 from vidtag_ml.models.cityguessr.evaluate import PlaceReport, intervals
 from vidtag_ml.models.cityguessr.locator import CityGuessrLocator
+from vidtag_ml.models.cityguessr.system import SYSTEM
 from vidtag_ml.workflow import layout, stage
 
 LINEAGE = provenance.Lineage("commit", "c.dir", "g.dir", "params", "run")
@@ -47,16 +48,15 @@ def register_another(copied, params, right):
     card = at.guess_bundle / "bundle.json"
     card.write_text(card.read_text() + "\n")
     change_report(at, right)
-    return registration.register(
-        cityguessr.REGISTERED, tracking, at, params, LINEAGE, {"dvc.hierarchy": "h"}
-    )
+    return registration.register(SYSTEM, tracking, at, params, LINEAGE, {"dvc.hierarchy": "h"})
 
 
 def test_registered_places_are_traced_to_their_hierarchy_and_run(world):
     metadata = world.metadata("registered_cityguessr")
+    verdict = world.metadata("champion_cityguessr")["verdict"]
     version = registry.resolve(world.resources["tracking"], "cityguessr@challenger")
     assert metadata["new"]
-    assert metadata["verdict"] in ("promoted", "rejected")
+    assert verdict in ("promoted", "rejected")
     assert version.tags["dvc.hierarchy"] == world.resources["dvc"].md5("hierarchy")
     assert version.tags["run.cityguessr"]
     run = world.resources["tracking"].client().get_run(version.run_id)
@@ -66,7 +66,7 @@ def test_registered_places_are_traced_to_their_hierarchy_and_run(world):
 def test_the_first_verdict_on_places_is_against_the_most_frequent_classes(copied, params):
     tracking, at = copied
     tracking.client().delete_registered_model_alias("cityguessr", "champion")
-    entry, verdict = registration.decide(cityguessr.REGISTERED, tracking, at, params)
+    entry, verdict = registration.decide(SYSTEM, tracking, at, params)
     assert verdict is not None
     assert "most frequent class" in entry.reason
     assert entry.previous is None
@@ -77,19 +77,19 @@ def test_a_champion_that_saw_other_clips_is_evaluated_anew(copied, params):
     ours = registry.report(
         tracking, registry.resolve(tracking, "cityguessr/1"), "val", "cityguessr"
     )
-    again = registration.champion_report(cityguessr.REGISTERED, tracking, at, params, ours, 1)
+    again = registration.champion_report(SYSTEM, tracking, at, params, ours, 1)
     pd.testing.assert_frame_equal(again.per_clip, ours.per_clip)
     fewer = dataclasses.replace(ours, per_clip=ours.per_clip.head(1))
-    anew = registration.champion_report(cityguessr.REGISTERED, tracking, at, params, fewer, 1)
+    anew = registration.champion_report(SYSTEM, tracking, at, params, fewer, 1)
     assert anew is not again
     pd.testing.assert_frame_equal(anew.per_clip, ours.per_clip, rtol=1e-4)
 
 
 def test_registered_bytes_are_not_registered_again(copied, params):
     tracking, at = copied
-    version, new = registration.register(cityguessr.REGISTERED, tracking, at, params, LINEAGE, {})
+    version, new = registration.register(SYSTEM, tracking, at, params, LINEAGE, {})
     assert (int(version.version), new) == (1, False)
-    assert registration.decide(cityguessr.REGISTERED, tracking, at, params)[0].action == "unchanged"
+    assert registration.decide(SYSTEM, tracking, at, params)[0].action == "unchanged"
 
 
 @pytest.mark.parametrize(("right", "action", "champion"), [(1, "promoted", 3), (0, "rejected", 2)])
@@ -99,7 +99,7 @@ def test_the_gate_compares_places_on_the_same_clips(copied, params, right, actio
     assert (int(version.version), new) == (2, True)
     registry.promote(tracking, "cityguessr", 2, "for a test")
     register_another(copied, params, right)
-    entry, verdict = registration.decide(cityguessr.REGISTERED, tracking, at, params)
+    entry, verdict = registration.decide(SYSTEM, tracking, at, params)
     assert (entry.action, entry.champion) == (action, champion)
     assert "champion 2" in entry.reason
     assert verdict.promoted == bool(right)
@@ -116,7 +116,7 @@ def test_untraceable_places_are_refused(copied, params):
     tracking, at = copied
     lost = provenance.Lineage("commit", None, "g.dir", "params", "run")
     with pytest.raises(ValueError, match="no md5 of clips"):
-        registration.register(cityguessr.REGISTERED, tracking, at, params, lost, {})
+        registration.register(SYSTEM, tracking, at, params, lost, {})
 
 
 def stable(copied):

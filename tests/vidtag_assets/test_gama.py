@@ -12,10 +12,12 @@ import yaml
 
 from orchestration.definitions import build_definitions
 from tests.conftest import resources_of
-from vidtag_assets import cli, gama, provenance, registration, registry
+from vidtag_assets import aerial, cli, provenance, registration, registry
 from vidtag_assets.resources import ParamsFile, Workspace
 from vidtag_ml.aerial import gallery as aerial_gallery
+from vidtag_ml.aerial import stages
 from vidtag_ml.models import registry as bundle_registry
+from vidtag_ml.models.gama.system import SYSTEM
 from vidtag_ml.workflow import layout
 
 NETWORKS = ("gama", "screening", "heading")
@@ -24,6 +26,7 @@ ASSETS = (
     *(f"{name}_model" for name in NETWORKS),
     "gama_evaluation",
     "registered_gama",
+    "champion_gama",
 )
 
 
@@ -83,7 +86,7 @@ def test_the_version_is_traced_to_gallery_clips_and_runs(crossed):
 
 
 def test_the_first_verdict_is_against_chance(crossed):
-    shown = metadata(crossed, "registered_gama")
+    shown = metadata(crossed, "champion_gama")
     assert shown["verdict"] in ("promoted", "rejected")
     assert "by chance" in shown["reason"]
 
@@ -114,28 +117,28 @@ def test_registered_bytes_are_not_registered_again(crossed, gama_params):
     at = layout.of(root, gama_params)
     lineage = provenance.Lineage("commit", "c.dir", "g.dir", "params", "run")
     version, new = registration.register(
-        gama.REGISTERED, resources["tracking"], at, gama_params, lineage, {}
+        SYSTEM, resources["tracking"], at, gama_params, lineage, {}
     )
     assert (int(version.version), new) == (1, False)
     lost = dataclasses.replace(lineage, gallery=None)
     with pytest.raises(ValueError, match=r"no data/aerial_gallery\.dvc"):
-        registration.register(gama.REGISTERED, resources["tracking"], at, gama_params, lost, {})
+        registration.register(SYSTEM, resources["tracking"], at, gama_params, lost, {})
 
 
 def test_a_champion_of_another_gallery_is_evaluated_anew(crossed, gama_params):
     root, resources, _ = crossed
     tracking, at = resources["tracking"], layout.of(root, gama_params)
     ours = registry.report(tracking, registry.resolve(tracking, "gama/1"), "val", "gama")
-    same = registration.champion_report(gama.REGISTERED, tracking, at, gama_params, ours, 1)
+    same = registration.champion_report(SYSTEM, tracking, at, gama_params, ours, 1)
     assert same.summary["model"] == "gama"
     other = dataclasses.replace(ours, summary={**ours.summary, "gallery_md5": "other"})
-    anew = registration.champion_report(gama.REGISTERED, tracking, at, gama_params, other, 1)
+    anew = registration.champion_report(SYSTEM, tracking, at, gama_params, other, 1)
     assert anew.summary["model"] == "gama/1"
     columns = ["clip", "time_s", "top1", "hierarchical_top1", "hierarchical_recall_at_1"]
     pd.testing.assert_frame_equal(anew.frames[columns], ours.frames[columns])
     faster = dataclasses.replace(gama_params.gama, frames_per_second=4.0)
     changed = dataclasses.replace(gama_params, gama=faster)
-    kept = registration.champion_report(gama.REGISTERED, tracking, at, changed, other, 1)
+    kept = registration.champion_report(SYSTEM, tracking, at, changed, other, 1)
     assert kept.summary["model"] == "gama"
 
 
@@ -150,21 +153,21 @@ def gallery(made_gama, tmp_path):
 
 def test_a_tile_outside_its_bounds_fails_the_check(gallery):
     root, (tiles, regions), asked = gallery
-    assert gama.tiles_lie_in_bounds(*asked).passed
+    assert aerial.tiles_lie_in_bounds(*asked).passed
     table = tiles.table.assign(lat=tiles.table["lat"].where(tiles.table.index > 0, 89.0))
     moved = dataclasses.replace(tiles, table=table)
     aerial_gallery.write(root / "data" / "aerial_gallery", moved, regions)
-    found = gama.tiles_lie_in_bounds(*asked)
+    found = aerial.tiles_lie_in_bounds(*asked)
     assert not found.passed
     assert str(tiles.ids[0]) in found.metadata["problems"].value
 
 
 def test_fixes_outside_all_tiles_are_warned_of(gallery):
     root, (tiles, regions), asked = gallery
-    assert gama.tiles_cover_the_fixes(*asked).passed
+    assert aerial.tiles_cover_the_fixes(*asked).passed
     few = dataclasses.replace(tiles, table=tiles.table.head(1))
     aerial_gallery.write(root / "data" / "aerial_gallery", few, regions)
-    found = gama.tiles_cover_the_fixes(*asked)
+    found = aerial.tiles_cover_the_fixes(*asked)
     assert (found.passed, found.severity.value) == (False, "WARN")
 
 
@@ -186,4 +189,4 @@ def test_assets_are_there_where_imagery_and_videos_show_the_same_ground(
         clips=dataclasses.replace(gama_params.clips, source=clips),
         aerial=dataclasses.replace(gama_params.aerial, source=imagery),
     )
-    assert gama.fits(changed) == fitting
+    assert stages.fits(changed) == fitting

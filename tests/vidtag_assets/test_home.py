@@ -13,8 +13,8 @@ import pytest
 
 from vidtag_assets import home, provenance, registration, registry
 from vidtag_assets.resources import Tracking
-from vidtag_assets.vidtag import REGISTERED
 from vidtag_ml.models.report import Report
+from vidtag_ml.models.vidtag.system import SYSTEM
 from vidtag_ml.workflow import layout, stage
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ def register(root, params, text):
         report = Report({"median_km": 1.0, "bundle": text}, per_clip, per_clip)
         report.write(at.evaluation("vidtag", split))
     lineage = provenance.Lineage("commit", "c.dir", "g.dir", "params", "run")
-    version, _ = registration.register(REGISTERED, tracking, at, params, lineage, {})
+    version, _ = registration.register(SYSTEM, tracking, at, params, lineage, {})
     registry.promote(tracking, "vidtag", version.version, "for a test")
 
 

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 
 from tests.conftest import FakeDvc
-from vidtag_assets import gate, provenance, registration, registry
+from vidtag_assets import provenance, registration, registry
 from vidtag_assets.resources import Tracking
-from vidtag_assets.vidtag import REGISTERED
+from vidtag_ml.models.gps_retrieval import judging
 from vidtag_ml.models.gps_retrieval import stages as gps_stages
 from vidtag_ml.models.vidtag import stages as vidtag_stages
+from vidtag_ml.models.vidtag.system import SYSTEM
 from vidtag_ml.retrieval import stages as retrieval_stages
 from vidtag_ml.workflow import layout
 
@@ -39,12 +40,12 @@ def register_another(copied, params, factor):
     path = at.evaluation("vidtag", "val") / "per_clip.parquet"
     table = pd.read_parquet(path)
     table.assign(median_km=table["median_km"] * factor).to_parquet(path, index=False)
-    return registration.register(REGISTERED, tracking, at, params, lineage, {"run.phase_two": "r"})
+    return registration.register(SYSTEM, tracking, at, params, lineage, {"run.phase_two": "r"})
 
 
 def test_registered_bytes_are_not_registered_again(copied, params):
     tracking, at, lineage = copied
-    version, new = registration.register(REGISTERED, tracking, at, params, lineage, {})
+    version, new = registration.register(SYSTEM, tracking, at, params, lineage, {})
     assert (int(version.version), new) == (1, False)
     assert registry.aliases(tracking) == {"challenger": 1, "champion": 1}
 
@@ -61,7 +62,7 @@ def test_a_version_and_its_logged_model_know_each_other_and_mlflow_is_silent(cop
 
 def test_unchanged_challenger_moves_nothing(copied, params):
     tracking, at, _ = copied
-    entry, verdict = registration.decide(REGISTERED, tracking, at, params)
+    entry, verdict = registration.decide(SYSTEM, tracking, at, params)
     assert (entry.action, entry.champion, verdict) == ("unchanged", 1, None)
     assert len(registry.history(at.root)) == 1
 
@@ -70,7 +71,7 @@ def test_better_challenger_becomes_champion(copied, params):
     tracking, at, _ = copied
     version, new = register_another(copied, params, 0.01)
     assert (int(version.version), new) == (2, True)
-    entry, verdict = registration.decide(REGISTERED, tracking, at, params)
+    entry, verdict = registration.decide(SYSTEM, tracking, at, params)
     assert verdict.promoted
     assert (entry.action, entry.champion, entry.previous) == ("promoted", 2, 1)
     assert registry.aliases(tracking) == {"challenger": 2, "champion": 2, "previous": 1}
@@ -80,7 +81,7 @@ def test_rejection_keeps_the_champion_and_is_logged_once(copied, params):
     tracking, at, _ = copied
     register_another(copied, params, 1.0)
     for _ in range(2):
-        entry, _ = registration.decide(REGISTERED, tracking, at, params)
+        entry, _ = registration.decide(SYSTEM, tracking, at, params)
         assert (entry.action, entry.champion) == ("rejected", 1)
     assert [e.action for e in registry.history(at.root)] == ["promoted", "rejected"]
     assert "no significant gain" in registry.resolve(tracking, "vidtag/2").tags["verdict"]
@@ -89,9 +90,9 @@ def test_rejection_keeps_the_champion_and_is_logged_once(copied, params):
 def test_version_taken_back_is_not_promoted_by_the_gate(copied, params):
     tracking, at, _ = copied
     register_another(copied, params, 0.01)
-    registration.decide(REGISTERED, tracking, at, params)
+    registration.decide(SYSTEM, tracking, at, params)
     registry.rollback(tracking, "vidtag", "wrong hemisphere")
-    entry, verdict = registration.decide(REGISTERED, tracking, at, params)
+    entry, verdict = registration.decide(SYSTEM, tracking, at, params)
     assert verdict is None
     assert "wrong hemisphere" in entry.reason
     assert registry.aliases(tracking)["champion"] == 1
@@ -102,12 +103,12 @@ def test_champion_is_judged_anew_on_another_gallery(copied, params):
     other = dataclasses.replace(params, gallery=dataclasses.replace(params.gallery, spacing_km=900))
     retrieval_stages.gallery(at.root, other)
     gps_stages.evaluate_model(at.root, other, "vidtag", "val")
-    vidtag_stages.bundle(at.root, other)
-    registration.register(REGISTERED, tracking, at, other, lineage, {})
+    vidtag_stages.bundle_vidtag(at.root, other)
+    registration.register(SYSTEM, tracking, at, other, lineage, {})
     old = registry.report(tracking, registry.resolve(tracking, "vidtag/1"), "val")
     new = registry.report(tracking, registry.resolve(tracking, "vidtag/2"), "val")
-    assert gate.incomparable(new, old) == "another gallery"
-    entry, verdict = registration.decide(REGISTERED, tracking, at, other)
+    assert judging.incomparable(new, old) == "another gallery"
+    entry, verdict = registration.decide(SYSTEM, tracking, at, other)
     assert verdict.ratio == pytest.approx(1.0)  # the same weights on the same gallery
     assert "champion 1" in entry.reason
 
@@ -117,7 +118,7 @@ def test_a_domain_has_a_champion_of_its_own_and_is_traced_by_its_name(copied, pa
     trip = dataclasses.replace(params, registry=dataclasses.replace(params.registry, domain="trip"))
     version, new = register_another(copied, trip, 0.01)
     assert (version.name, int(version.version), new) == ("vidtag-trip", 1, True)
-    entry, _ = registration.decide(REGISTERED, tracking, at, trip)
+    entry, _ = registration.decide(SYSTEM, tracking, at, trip)
     assert (entry.model, entry.champion) == ("vidtag-trip", 1)
     assert "GeoCLIP" in entry.reason
     assert registry.aliases(tracking)["champion"] == 1
@@ -132,7 +133,7 @@ def test_too_few_val_clips_crown_no_first_champion_either(copied, params):
     asked = dataclasses.replace(params.registry, domain="trip", least_clips=20)
     strict = dataclasses.replace(params, registry=asked)
     register_another(copied, strict, 0.01)
-    entry, verdict = registration.decide(REGISTERED, tracking, at, strict)
+    entry, verdict = registration.decide(SYSTEM, tracking, at, strict)
     assert (entry.action, entry.champion, verdict.promoted) == ("rejected", None, False)
     assert entry.reason.startswith("2 val clips are too few for a verdict")
     with pytest.raises(ValueError, match="vidtag-trip has no champion yet"):

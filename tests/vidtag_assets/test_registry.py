@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from vidtag_assets import registry, registry_file
-from vidtag_assets.gate import Verdict
 from vidtag_assets.resources import Tracking
+from vidtag_ml.models.gate import Verdict
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The stage that makes the aerial gallery; as in workflow/inputs.py.
 
-Belongs here: its key, and where imagery lies. Does not belong here: tiles (gallery.py, sources.py),
-stages of networks that search them (models/gama/stages.py).
+Belongs here: its key, where imagery lies, whether it fits the videos. Does not belong here: tiles
+(gallery.py, sources.py), stages of networks that search them (models/gama/stages.py).
 """
 
 from pathlib import Path
@@ -9,6 +9,11 @@ from typing import Any
 
 from vidtag_ml import config
 from vidtag_ml.workflow import code_key, inputs, layout, stage
+
+GALLERY = "aerial_gallery"
+"""What DVC calls it."""
+SEEN = {"flyover": "flyover_gama", "published": "bdd100k"}
+"""`aerial.source` -> the only `clips.source` whose videos show that ground from near enough."""
 
 
 def aerial_gallery(root: Path, params: config.Params) -> bool:
@@ -30,6 +35,15 @@ def aerial_gallery(root: Path, params: config.Params) -> bool:
         aerial_gallery.write(aside, *sources.build(params.aerial, kept, folder))
 
     return stage.make(at.aerial_gallery, key, build)
+
+
+def fits(params: config.Params) -> bool:
+    """Whether imagery and videos of the params show the same ground.
+
+    The Blue Marble is what the flights of flyover_gama see, the published tiles belong to the
+    drives of BDD100K; slippy tiles and GeoTIFFs are chosen by whoever has them, for any videos.
+    """
+    return SEEN.get(params.aerial.source, params.clips.source) == params.clips.source
 
 
 def imagery(root: Path, params: config.Params) -> Path | None:

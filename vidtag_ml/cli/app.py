@@ -26,7 +26,7 @@ from vidtag_ml.cli.output import (
     print_outcome,
     print_sheet,
 )
-from vidtag_ml.models.registry import SYSTEMS
+from vidtag_ml.models.registry import SYSTEMS, benchmarks
 from vidtag_ml.workflow import progress
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ GOES_ON = (
 
 
 PHASES = {
-    name.replace("_", "-"): stage
+    name.replace("_", "-"): training.make
     for system in SYSTEMS.values()
-    for name, stage in system.trainings.items()
+    for name, training in system.trainings.items()
 }
 """What `vidtag train` trains."""
 BUNDLED = [name for name, system in SYSTEMS.items() if system.bundling]
@@ -268,25 +268,21 @@ def benchmark(
     import pandas as pd
 
     from vidtag_ml.cli import benchmark_table
-    from vidtag_ml.models.cityguessr import benchmark as cityguessr_benchmark
-    from vidtag_ml.models.gama import benchmark as gama_benchmark
-    from vidtag_ml.models.vidtag import benchmark as rows
 
-    values = load(params)
-    parts: list[Any] = [rows, cityguessr_benchmark]
-    if values.clips.source in gama_benchmark.SOURCES:
-        parts = [gama_benchmark]
-    tables = []
+    values, tables = load(params), []
     with progress.showing():
-        for part in parts:
+        for part in benchmarks(values.clips.source):
             chosen = lambda row: only.lower() in f"{row.group}: {row.name}".lower()  # noqa: E731
             tables.append(part.run(Path(), values, split.value, chosen, _row))
     table = pd.concat(tables, ignore_index=True)
     if table.empty:
         raise ValueError(f"--only {only}: no row's group or name contains this")
     files = benchmark_table.write(Path(), values, table, out)
-    print_json(rows.as_json(table)) if as_json else print_line(benchmark_table.markdown(table))
-    for file in files if not as_json else ():
+    if as_json:
+        print_json(benchmark_table.as_json(table))
+        return
+    print_line(benchmark_table.markdown(table))
+    for file in files:
         print_line(str(file))
 
 

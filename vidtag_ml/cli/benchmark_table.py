@@ -33,7 +33,7 @@ DRAWN = ("GeoCLIP fine-tuned", benchmark.TEMPGEO, benchmark.REFINED, "TempGeo + 
 def write(root: Path, params: config.Params, table: pd.DataFrame, out: Path) -> list[Path]:
     """Writes benchmark.json, .csv, .md and, where rows allow, pictures; returns the paths."""
     paths = [out / f"benchmark.{kind}" for kind in ("json", "csv", "md")]
-    records = benchmark.as_json(table)
+    records = as_json(table)
     stage.write_text(paths[0], json.dumps(records, indent=1, allow_nan=False) + "\n")
     stage.write_text(paths[1], table.to_csv(index=False, lineterminator="\n"))
     stage.write_text(paths[2], markdown(table))
@@ -43,6 +43,12 @@ def write(root: Path, params: config.Params, table: pd.DataFrame, out: Path) -> 
     reports = {name: Report.read(folders / measuring.slug(name)) for name in names}
     tables = clip_tables.read(layout.of(root, params).dataset)
     return paths + (_pictures(reports, tables, params, out) if reports else [])
+
+
+def as_json(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The records as plain values; figures that a row has not are left out."""
+    records = json.loads(table.to_json(orient="records", double_precision=15))
+    return [{k: v for k, v in record.items() if v is not None} for record in records]
 
 
 def _pictures(

@@ -1,11 +1,12 @@
-"""The one list of networks, and trained ones read from folders.
+"""Networks by their names, and trained ones read from folders.
 
 Belongs here: finding the class by its name. Does not belong here: the classes (each system's module
 `network`), how a folder is written (base.py).
 """
 
+import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,18 @@ from vidtag_ml.models.gps_retrieval.network import GeoModel
 
 
 def constructors() -> "dict[str, type[Model]]":
-    """The models there are, by name."""
-    from vidtag_ml.models.cityguessr.network import CityGuessr
-    from vidtag_ml.models.classifier.network import CellClassifier
-    from vidtag_ml.models.gama.network import GAMaNet, Screening
-    from vidtag_ml.models.geoclip.network import GeoCLIP
-    from vidtag_ml.models.vidtag.network import VidTAG
+    """The models there are, by name: those of each room's module `network`, and others defined."""
+    for file in sorted(Path(__file__).parent.glob("*/network.py")):
+        importlib.import_module(f"vidtag_ml.models.{file.parent.name}.network")
+    found = [model for model in _below(Model) if "name" in vars(model)]
+    return {model.name: model for model in sorted(found, key=lambda model: model.name)}
 
-    models = (VidTAG, GeoCLIP, CellClassifier, CityGuessr, GAMaNet, Screening)
-    return {model.name: model for model in models}
+
+def _below(kind: type[Model]) -> Iterator[type[Model]]:
+    """The classes that are made from one, however far below."""
+    for one in kind.__subclasses__():
+        yield one
+        yield from _below(one)
 
 
 def build(name: str, sizes: Any, widths: Mapping[str, int]) -> "Model":

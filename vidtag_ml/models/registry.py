@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from vidtag_ml.models.cityguessr.system import SYSTEM as CITYGUESSR
 from vidtag_ml.models.gama.system import SYSTEM as GAMA
 from vidtag_ml.models.geoclip.system import SYSTEM as GEOCLIP
-from vidtag_ml.models.system import System
+from vidtag_ml.models.system import Benchmark, System
 from vidtag_ml.models.vidtag.system import SYSTEM as VIDTAG
 
 if TYPE_CHECKING:
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 SYSTEMS: dict[str, System] = {system.name: system for system in (VIDTAG, GEOCLIP, CITYGUESSR, GAMA)}
 """All that are trained, evaluated, bundled and registered by name."""
+
+
+def benchmarks(source: str) -> list[Benchmark]:
+    """The rows that are for a dataset, by the name of its source."""
+    every = [system.benchmark for system in SYSTEMS.values() if system.benchmark]
+    own = [each for each in every if source in each.sources]
+    return own or [each for each in every if not each.sources]
 
 
 def load(folder: Path) -> "Locator":

@@ -9,11 +9,9 @@ from vidtag_ml.aerial import stages as aerial
 from vidtag_ml.dataset import stages as dataset
 from vidtag_ml.features import stages as features
 from vidtag_ml.ingest import stages as ingest
-from vidtag_ml.models.cityguessr import stages as cityguessr
 from vidtag_ml.models.classifier import stages as classifier
 from vidtag_ml.models.gama import stages as gama
 from vidtag_ml.models.registry import SYSTEMS
-from vidtag_ml.models.vidtag import stages as vidtag
 from vidtag_ml.retrieval import stages as retrieval
 
 STAGES: dict[str, Callable[..., bool]] = {
@@ -23,12 +21,13 @@ STAGES: dict[str, Callable[..., bool]] = {
     "features": features.features,
     "aerial_gallery": aerial.aerial_gallery,
     "aerial_pixels": gama.aerial_pixels,
-    **{name: stage for system in SYSTEMS.values() for name, stage in system.trainings.items()},
     "classifier": classifier.classifier,
-    "bundle": vidtag.bundle,
-    "evaluate_cityguessr": cityguessr.evaluate_cityguessr,
-    "guess_bundle": cityguessr.guess_bundle,
-    "evaluate_gama": gama.evaluate_gama,
-    "aerial_bundle": gama.bundle,
+    **{name: each.make for system in SYSTEMS.values() for name, each in system.trainings.items()},
+    **{f"evaluate_{name}": system.evaluate for name, system in SYSTEMS.items()},
+    **{
+        f"bundle_{name}": system.bundling.make
+        for name, system in SYSTEMS.items()
+        if system.bundling
+    },
 }
 """Functions of (root, params, ...) that say whether they had to work; each after its inputs."""

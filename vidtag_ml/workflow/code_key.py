@@ -55,11 +55,17 @@ NOT_FOLLOWED = (
     "workflow.code_key:of", "models.networks:constructors", "models.located:LocatedTrack",
 )  # fmt: skip
 """Keys make nothing, and how an answer is shown decides nothing; a network is picked by the name in
-its folder, so that a stage that reads one has it among its `BUILDS`, where it does not name it
+its folder, so that a stage that reads one has it among what it `PICKED`, where it does not name it
 anyway."""
 
 _VIDTAG, _GEOCLIP = "models.vidtag.network:VidTAG", "models.geoclip.network:GeoCLIP"
-BUILDS: Mapping[str, tuple[str, ...]] = {
+PICKED: Mapping[str, tuple[str, ...]] = {
+    "bundle_vidtag": (_VIDTAG,),
+    "bundle_cityguessr": ("models.cityguessr.network:CityGuessr",),
+    "evaluate_gama": (_VIDTAG,),
+}
+"""What a stage of a room picks by a name known only at run time."""
+ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "ingest_flyover": ("ingest.stages:_render.build",),
     "ingest_flyover_gama": ("ingest.stages:_render.build",),
     "ingest_recordings": ("ingest.stages:_merge_recordings.build",),
@@ -73,36 +79,13 @@ BUILDS: Mapping[str, tuple[str, ...]] = {
     },
     "inspect": ("ingest.own.tables:_work",),
     "own_recordings": ("ingest.own.tables:ingest", "ingest.own.report:write"),
-    "hierarchy": ("dataset.stages:hierarchy.build",),
-    "gallery": ("retrieval.stages:gallery.build",),
-    "features": ("features.stages:features.build",),
-    "phase_one": ("models.vidtag.stages:phase_one.build",),
-    "phase_two": ("models.vidtag.stages:phase_two.build",),
-    "geoclip": ("models.geoclip.stages:geoclip.build",),
-    "classifier": ("models.classifier.stages:classifier.build",),
-    "evaluate_vidtag": ("models.gps_retrieval.stages:evaluate_model.build", _VIDTAG),
-    "evaluate_geoclip": ("models.gps_retrieval.stages:evaluate_model.build", _GEOCLIP),
-    "bundle": ("models.vidtag.stages:bundle.build", _VIDTAG),
-    "cityguessr": ("models.cityguessr.stages:cityguessr.build",),
-    "evaluate_cityguessr": ("models.cityguessr.stages:evaluate_cityguessr.build",),
-    "guess_bundle": (
-        "models.cityguessr.stages:guess_bundle.build",
-        "models.cityguessr.network:CityGuessr",
-    ),
-    "aerial_gallery": ("aerial.stages:aerial_gallery.build",),
-    "aerial_pixels": ("models.gama.stages:aerial_pixels.build",),
-    "gama": ("models.gama.stages:gama.build",),
-    "screening": ("models.gama.stages:screening.build",),
-    "heading": ("models.gama.stages:heading.build",),
-    "evaluate_gama": ("models.gama.stages:evaluate_gama.build", _VIDTAG),
-    "evaluate_flat": ("models.gama.stages:evaluate_flat.build",),
-    "evaluate_regions": ("models.gama.stages:evaluate_regions.build",),
-    "aerial_bundle": ("models.gama.stages:bundle.build",),
+    "evaluate_vidtag": ("models.gps_retrieval.stages:evaluate_model.measure", _VIDTAG),
+    "evaluate_geoclip": ("models.gps_retrieval.stages:evaluate_model.measure", _GEOCLIP),
     "benchmark_row": ("models.vidtag.benchmark:measure.build", _VIDTAG, _GEOCLIP),
     "benchmark_encoding": ("features.timing:seconds_per_frame.build",),
     "benchmark_places": ("models.cityguessr.benchmark:measure.build", _VIDTAG),
 }
-"""Stage -> where its code begins: the build, and what that picks by a name known only at run time.
+"""Stage -> where its code begins, and what that picks, where it has not its name from a function.
 Functions are `module:function`, of this package; `f.g` is a function in a function."""
 _DEPTH = 2
 """References by which a definition is told apart; all that is reached counts anyway."""
@@ -123,8 +106,22 @@ class Reached:
 
 def of(name: str) -> dict[str, Any]:
     """The code part of a stage's key, as the code is now: a digest, and versions of packages."""
-    found = reached(PACKAGE, *BUILDS[name])
+    found = reached(PACKAGE, *builds()[name])
     return _with_versions({"code": found.code, "packages": found.packages})
+
+
+@functools.cache
+def builds() -> dict[str, tuple[str, ...]]:
+    """Where the code of each stage begins.
+
+    The stage `f` of a room is the function `f` in its module `stages` that has a function `build`.
+    """
+    found = dict(ELSEWHERE)
+    for file in sorted(PACKAGE.rglob("stages.py")):
+        module = ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
+        for name in syntax.having(file, "build"):
+            found[name] = (f"{module}:{name}.build", *PICKED.get(name, ()))
+    return found
 
 
 def version(*names: str) -> str:
@@ -193,7 +190,7 @@ def _told_apart(root: Path, one: Definition, depth: int) -> str:
 
 def _write() -> None:
     """Writes code.json, a line a stage."""
-    lines = (f"{json.dumps(name)}: {json.dumps(of(name))}" for name in BUILDS)
+    lines = (f"{json.dumps(name)}: {json.dumps(of(name))}" for name in sorted(builds()))
     stage.write_text(FILE, "{\n" + ",\n".join(lines) + "\n}\n")
 
 

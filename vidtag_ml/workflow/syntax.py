@@ -65,6 +65,16 @@ def md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
+def having(file: Path, inner: str) -> list[str]:
+    """The public functions of a module in which a function called `inner` is defined."""
+    functions = [s for s in ast.parse(file.read_text()).body if isinstance(s, ast.FunctionDef)]
+    return [
+        f.name
+        for f in functions
+        if f.name[0] != "_" and any(getattr(s, "name", None) == inner for s in f.body)
+    ]
+
+
 @functools.cache
 def read(root: Path, one: Definition) -> Written:
     """A definition of the package that lies at `root`.

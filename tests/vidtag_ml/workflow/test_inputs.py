@@ -31,7 +31,7 @@ def copy(made, tmp_path):
 
 def test_second_run_of_every_stage_does_nothing(made):
     trained = ("phase_one", "phase_two", "geoclip")
-    names = ("ingest", "hierarchy", "gallery", "features", *trained, "bundle")
+    names = ("ingest", "hierarchy", "gallery", "features", *trained, "bundle_vidtag")
     assert [n for n in names if STAGES[n](made, load(made))] == []
     assert not any(gps_stages.evaluate_model(made, load(made), name) for name in gps_stages.MODELS)
 
@@ -42,8 +42,8 @@ def test_each_record_tells_the_code_of_its_stage(made):
         **{path: path.name for path in (data / "gallery", *map(out.joinpath, TRAINED))},
         data / "flyover": "ingest_flyover",
         data / "hierarchy.csv": "hierarchy",
-        out / "bundle": "bundle",
-        out / "guess_bundle": "guess_bundle",
+        out / "bundle": "bundle_vidtag",
+        out / "guess_bundle": "bundle_cityguessr",
         **{path: f"evaluate_{path.parent.name}" for path in out.glob("evaluation/*/test")},
     }
     assert len(records) == 12
@@ -66,8 +66,8 @@ def test_changed_bytes_are_noticed(copy):
 def test_an_encoders_card_is_part_of_bundles(copy):
     card = copy / "data" / "encoders" / "flyover_clip.json"
     card.write_text(card.read_text() + "\n")
-    assert vidtag_stages.bundle(copy, load(copy))
-    assert cityguessr_stages.guess_bundle(copy, load(copy))
+    assert vidtag_stages.bundle_vidtag(copy, load(copy))
+    assert cityguessr_stages.bundle_cityguessr(copy, load(copy))
 
 
 def test_changed_parameter_reaches_only_what_depends_on_it(copy):
@@ -75,7 +75,7 @@ def test_changed_parameter_reaches_only_what_depends_on_it(copy):
     evaluation = dataclasses.replace(params.evaluation, num_candidates=3)
     params = dataclasses.replace(params, evaluation=evaluation)
     assert not vidtag_stages.phase_two(copy, params)
-    assert vidtag_stages.bundle(copy, params)
+    assert vidtag_stages.bundle_vidtag(copy, params)
 
 
 def test_geoclip_is_decoded_frame_by_frame(made):

@@ -60,7 +60,7 @@ def evaluate_cityguessr(
     return stage.make(at.evaluation("cityguessr", split), key, build)
 
 
-def guess_bundle(root: Path, params: config.Params) -> bool:
+def bundle_cityguessr(root: Path, params: config.Params) -> bool:
     """Makes `out/guess_bundle/`: all that `vidtag locate --model cityguessr` needs."""
     at, folder = layout.of(root, params), root / params.features.encoders_dir
     encoders = params.cityguessr.encoders if params.cityguessr.backbone == "frames" else ()
@@ -74,7 +74,7 @@ def guess_bundle(root: Path, params: config.Params) -> bool:
         **made_from,
         "features": config.as_dict(params.features),
         "cityguessr": config.as_dict(params.cityguessr),
-        **code_key.of("guess_bundle"),
+        **code_key.of("bundle_cityguessr"),
     }
 
     def build(aside: Path) -> None:

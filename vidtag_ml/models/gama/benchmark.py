@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 
 SEED = 0
-SOURCES = ("flyover_gama", "bdd100k")
-"""Values of `clips.source` whose videos aerial imagery goes with."""
 GAMA, BASELINE = "GAMa-Net", "image baseline (one frame)"
 KEPT = "clip by clip, in the regions kept"
 PATH, FUSED = "+ a way that can be travelled", "+ VidTAG's opinion, in both models' tiles"

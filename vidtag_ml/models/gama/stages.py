@@ -189,7 +189,7 @@ def evaluate_regions(
     return stage.make(at.evaluation("gama_regions", split), key, build)
 
 
-def bundle(root: Path, params: config.Params) -> bool:
+def bundle_gama(root: Path, params: config.Params) -> bool:
     """Makes `out/aerial_bundle/`: what `vidtag locate --model gama` needs."""
     from vidtag_ml.models.gama import locator
 
@@ -212,7 +212,7 @@ def bundle(root: Path, params: config.Params) -> bool:
         **made_from,
         **{name: config.as_dict(getattr(params, name)) for name in locator.SECTIONS},
         "imagery": None if images is None else str(images),
-        **code_key.of("aerial_bundle"),
+        **code_key.of("bundle_gama"),
     }
 
     def build(aside: Path) -> None:

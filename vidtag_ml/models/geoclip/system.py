@@ -8,14 +8,27 @@ from functools import partial
 from vidtag_ml.models.geoclip import stages
 from vidtag_ml.models.gps_retrieval import figures
 from vidtag_ml.models.gps_retrieval import stages as gps_stages
-from vidtag_ml.models.gps_retrieval.system import read_report
-from vidtag_ml.models.system import System
+from vidtag_ml.models.gps_retrieval.system import ABOUT_TRACKS, read_report, show_tracks
+from vidtag_ml.models.system import System, Training
 
 SYSTEM = System(
     name="geoclip",
-    trainings={"geoclip": stages.geoclip},
+    title="GeoCLIP",
+    trainings={
+        "geoclip": Training(
+            stages.geoclip,
+            ("features", "gallery"),
+            lambda params: params.geoclip,
+            """GeoCLIP fine-tuned on the same frames: the baseline that sees one picture at a time.
+
+            **When it fails:** as in Phase I; materialize again and it goes on from its checkpoint.
+            """,
+        )
+    },
     evaluate=partial(gps_stages.evaluate_system, "geoclip"),
     report=read_report,
     sheet=figures.sheet,
     headline=figures.headline,
+    show=show_tracks,
+    about=ABOUT_TRACKS,
 )

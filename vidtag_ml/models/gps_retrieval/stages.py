@@ -41,7 +41,7 @@ def evaluate_model(root: Path, params: config.Params, name: str, split: str = "t
         settings = dataclasses.replace(params.evaluation, decoding="initial")
         params = dataclasses.replace(params, evaluation=settings)
 
-    def build(aside: Path) -> None:
+    def measure(aside: Path) -> None:
         from vidtag_ml.models import networks
         from vidtag_ml.models.gps_retrieval import evaluate
 
@@ -54,7 +54,7 @@ def evaluate_model(root: Path, params: config.Params, name: str, split: str = "t
         report.write(aside)
 
     key = report_key(at, params, name, split) | code_key.of(f"evaluate_{name}")
-    return stage.make(at.evaluation(name, split), key, build)
+    return stage.make(at.evaluation(name, split), key, measure)
 
 
 def evaluate_system(name: str, root: Path, params: config.Params, split: str = "test") -> bool:

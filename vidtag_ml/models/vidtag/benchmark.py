@@ -416,9 +416,3 @@ def _paired(ours: "Report", theirs: "Report", evaluation: config.Evaluation) -> 
     here, there = (r.frames[["lat", "lon"]].to_numpy(float) for r in (ours, theirs))
     apart_km = sphere.great_circle_km(here, there)
     return {**found, "same_answer": float(np.mean(apart_km < 1e-3))}
-
-
-def as_json(table: "pd.DataFrame") -> list[dict[str, Any]]:
-    """The records as plain values; figures that a row has not are left out."""
-    records = json.loads(table.to_json(orient="records", double_precision=15))
-    return [{k: v for k, v in record.items() if v is not None} for record in records]

@@ -57,7 +57,7 @@ def phase_two(
     return stage.make(at.model("vidtag"), key, build)
 
 
-def bundle(root: Path, params: config.Params) -> bool:
+def bundle_vidtag(root: Path, params: config.Params) -> bool:
     """Makes `out/bundle/`: all that `vidtag locate` needs, in one folder."""
     at, folder = layout.of(root, params), root / params.features.encoders_dir
     made_from = {
@@ -71,7 +71,7 @@ def bundle(root: Path, params: config.Params) -> bool:
         **made_from,
         "features": config.as_dict(params.features),
         "evaluation": config.as_dict(params.evaluation),
-        **code_key.of("bundle"),
+        **code_key.of("bundle_vidtag"),
     }
 
     def build(aside: Path) -> None:

@@ -83,7 +83,7 @@ def test_videomae_learns_from_pixels_and_locates_as_it_is_evaluated(copy):
     before = load_file(copy / "data" / "encoders" / "tiny.safetensors")
     assert cityguessr_stages.cityguessr(copy, params)
     assert cityguessr_stages.evaluate_cityguessr(copy, params)
-    assert cityguessr_stages.guess_bundle(copy, params)
+    assert cityguessr_stages.bundle_cityguessr(copy, params)
     guesser = cityguessr_locator.CityGuessrLocator.load(copy / "out" / "guess_bundle")
     assert_places_are_the_evaluated_ones(guesser, copy)
     with pytest.raises(ValueError, match=r"frames_per_second is 5, .*every 2th frame"):
@@ -104,7 +104,7 @@ def test_frames_are_cut_as_in_training(copy, video):
     params = config.load(copy / "params.yaml")
     params = replace(params, features=replace(params.features, views="ten"))
     features_stages.features(copy, params)
-    cityguessr_stages.guess_bundle(copy, params)
+    cityguessr_stages.bundle_cityguessr(copy, params)
     guesser = cityguessr_locator.CityGuessrLocator.load(copy / "out" / "guess_bundle")
     seen, _, time = guesser._seen(recording.Video(video), guesser.rate(None))
     store = feature_store.FeatureStore.open(layout.of(copy, params).features)

@@ -9,7 +9,7 @@ from vidtag_ml import config
 from vidtag_ml.models.cityguessr import stages as cityguessr_stages
 from vidtag_ml.models.stages import STAGES
 
-NAMES = ("cityguessr", "evaluate_cityguessr", "guess_bundle")
+NAMES = ("cityguessr", "evaluate_cityguessr", "bundle_cityguessr")
 
 
 def load(root):
@@ -28,8 +28,8 @@ def test_second_run_of_every_stage_does_nothing(made):
 @pytest.mark.parametrize(
     ("section", "change", "again"),
     [
-        ("cityguessr", {"text_weight": 3.0}, ["cityguessr", "evaluate_cityguessr", "guess_bundle"]),
-        ("cityguessr", {"least_probability": 0.9}, ["evaluate_cityguessr", "guess_bundle"]),
+        ("cityguessr", {"text_weight": 3.0}, list(NAMES)),
+        ("cityguessr", {"least_probability": 0.9}, ["evaluate_cityguessr", "bundle_cityguessr"]),
         ("evaluation", {"bootstrap_draws": 30}, ["evaluate_cityguessr"]),
         ("gallery", {"spacing_km": 900.0}, []),
     ],
@@ -49,4 +49,4 @@ def test_an_unknown_split_is_refused(made):
 def test_a_missing_model_names_the_command_that_trains_it(copy):
     shutil.rmtree(copy / "out" / "cityguessr")
     with pytest.raises(ValueError, match=r"model\.json.*`vidtag train cityguessr`"):
-        cityguessr_stages.guess_bundle(copy, load(copy))
+        cityguessr_stages.bundle_cityguessr(copy, load(copy))

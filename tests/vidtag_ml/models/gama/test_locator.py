@@ -126,7 +126,7 @@ def test_pictures_come_from_the_folder_that_the_card_names(located, moved, tmp_p
 
 def test_nothing_is_bundled_again(located):
     params, at, _, _ = located
-    assert not gama_stages.bundle(at.root, params)
+    assert not gama_stages.bundle_gama(at.root, params)
 
 
 def test_bundles_of_every_kind_are_loaded_by_what_they_are(located, made):

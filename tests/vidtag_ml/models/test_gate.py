@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vidtag_assets import gate
 from vidtag_ml.dataset.hierarchy import LEVELS
+from vidtag_ml.models import gate
+from vidtag_ml.models.cityguessr import judging as cityguessr_judging
 from vidtag_ml.models.cityguessr.evaluate import PlaceReport, intervals
+from vidtag_ml.models.gama import judging as gama_judging
+from vidtag_ml.models.gps_retrieval import judging
 from vidtag_ml.models.report import Report
 
 NUM = 40
@@ -28,9 +31,9 @@ def far(km=5000.0):
 
 
 def judge(challenger, rival, by_continent=True, blind=None, least_clips=20):
-    floor = gate.over_blind(challenger, far() if blind is None else blind, 200)
+    floor = judging.over_blind(challenger, far() if blind is None else blind, 200)
     return gate.judge(
-        gate.TRACKS, challenger, rival, "champion 1", floor,
+        judging.RULE, challenger, rival, "champion 1", floor,
         least_clips=least_clips, draws=200, by_continent=by_continent,
     )  # fmt: skip
 
@@ -139,9 +142,15 @@ def place_report(right_N, prior=0.1, prior_of_continent=0.1):
 
 
 def judge_places(challenger, rival, least_clips=20):
-    floor = [gate.over_prior(challenger)]
+    floor = [cityguessr_judging.over_prior(challenger)]
     return gate.judge(
-        gate.PLACES, challenger, rival, "champion 1", floor, least_clips=least_clips, draws=200
+        cityguessr_judging.RULE,
+        challenger,
+        rival,
+        "champion 1",
+        floor,
+        least_clips=least_clips,
+        draws=200,
     )
 
 
@@ -237,9 +246,15 @@ def tile_report(right_V, own=True, size=100, gallery="g"):
 
 
 def judge_tiles(challenger, rival, least_clips=20):
-    floor = [gate.over_chance(challenger, 200)]
+    floor = [gama_judging.over_chance(challenger, 200)]
     return gate.judge(
-        gate.TILES, challenger, rival, "champion 1", floor, least_clips=least_clips, draws=200
+        gama_judging.RULE,
+        challenger,
+        rival,
+        "champion 1",
+        floor,
+        least_clips=least_clips,
+        draws=200,
     )
 
 

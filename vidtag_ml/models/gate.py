@@ -1,32 +1,28 @@
 """The gate: whether a challenger replaces a champion, on one frozen split (decisions 10 and 25).
 
-Belongs here: the comparison of two evaluation reports, as values, and the rules by which reports of
-each type are compared. Does not belong here: aliases, the log, where reports come from
-(registration.py).
+Belongs here: the comparison of two evaluation reports, as values. Does not belong here: by which
+figure reports of a system are compared (its module `judging`), aliases, the log, where reports come
+from (vidtag_assets.registration).
 
-A clip, or a video, is a draw. Of tracks the figure compared is the logarithm of the median frame
-error, so that the mean difference over clips is a ratio of typical errors, in streets and on
-continents alike; elsewhere it is the share that is right.
+A clip, or a video, is a draw.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from vidtag_ml.dataset.hierarchy import LEVELS
+from vidtag_ml import config
 from vidtag_ml.metrics import bootstrap
-from vidtag_ml.models.gama import searches
-from vidtag_ml.models.report import Report
+from vidtag_ml.workflow import stage
+from vidtag_ml.workflow.layout import Layout
 
 if TYPE_CHECKING:
-    from vidtag_ml.models.cityguessr.evaluate import PlaceReport
+    import pandas as pd
 
-LEAST_KM = 0.001
-"""Errors below this count as this: a metre is perfect."""
 LEAST_CLIPS = 10
 """Continents with fewer clips are not judged on their own."""
 SEED = 0
@@ -35,7 +31,6 @@ Statement = tuple[bool, str]
 """Whether it allows promotion, and a sentence."""
 Compared = tuple[tuple[float, ...], Statement]
 """Ratio of typical errors with its interval, if the figures have one, and what is said of both."""
-_TRUTH = ["clip", "time_s", "true_lat", "true_lon"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +65,36 @@ class Rule:
     worse: Callable[[Floats, int], str | None] | None = None
     """Differences of scores on a continent, draws -> how much worse that got, if beyond chance;
     None = continents are not judged on their own."""
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A champion that is to be evaluated on data that it was not registered with."""
+
+    name: str
+    """As NAME/VERSION."""
+    bundle: Path
+    """Where MLflow keeps it."""
+    at: Layout
+    """Where the data of today lie."""
+    params: config.Params
+    """What the challenger was made with."""
+
+    def encodes_as(self, today: Path) -> bool:
+        """Whether it has the encoders of the bundle `today`, whose features lie here."""
+        return stage.digest(self.bundle / "encoders") == stage.digest(today / "encoders")
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How versions of a system are judged."""
+
+    rule: Rule
+    """How its reports are compared."""
+    floor: Callable[[Any, Layout, config.Params], list[Statement]]
+    """Whether a report beats what looks at nothing."""
+    anew: Callable[[Champion], Any]
+    """The champion's report on the val split of today; None if it cannot see what lies here."""
 
 
 def judge(
@@ -112,54 +137,6 @@ def judge(
     return _verdict(count, statements, *ratios)
 
 
-def incomparable(a: Report, b: Report) -> str | None:
-    """Why two reports cannot be compared clip by clip; None if they can."""
-    if a.summary["gallery_md5"] != b.summary["gallery_md5"]:
-        return "another gallery"
-    truth = [r.frames[_TRUTH].sort_values(["clip", "time_s"], ignore_index=True) for r in (a, b)]
-    if not truth[0].equals(truth[1]):
-        return f"another {a.summary['split']} split"
-    return None
-
-
-def other_clips(a: "PlaceReport", b: "PlaceReport") -> str | None:
-    """Why two reports on places cannot be compared clip by clip; None if they can."""
-    same = set(a.per_clip["clip_id"]) == set(b.per_clip["clip_id"])
-    return None if same else "another val split"
-
-
-def over_blind(report: Report, blind_km: pd.DataFrame, draws: int) -> list[Statement]:
-    """Whether tracks beat each answer that looks at nothing, as `blind.medians_km` gives them."""
-    ours = np.asarray(_log_errors(report), float)
-    found = [(_logs(blind_km[name].sort_index()), str(name)) for name in blind_km]
-    return [_ratio(ours, theirs, name, draws)[1] for theirs, name in found]
-
-
-def over_prior(report: "PlaceReport") -> Statement:
-    """Whether each level is better than its most frequent class, which may be right everywhere."""
-    figures = report.summary
-    least = {k: figures[f"acc_{k}_lo"] for k in LEVELS}  # at most 1, as where one class is all
-    levels = [k for k in LEVELS if least[k] <= figures[f"prior_acc_{k}"] and least[k] < 1]
-    if levels:
-        return False, f"{levels[0]} is no better than its most frequent class"
-    said = ", ".join(f"{k} {figures[f'acc_{k}']:.1%}" for k in LEVELS)
-    return True, f"better than the most frequent classes: {said}"
-
-
-def over_chance(report: Report, draws: int) -> Statement:
-    """Whether the clips that get their very own tile are more than by chance, one of all tiles.
-
-    Near tiles, that the report's rule accepts as well, are more than one.
-    """
-    frames = report.frames
-    first = frames[searches.key(report.summary["track"], "top1")]
-    own_V = (first == frames["tile"]).groupby(frames["clip"]).mean()
-    low, _ = bootstrap.bootstrap(own_V, draws, SEED)
-    chance = 1 / report.summary["gallery_size"]
-    said = f"{own_V.mean():.1%} [{low:.1%}, ...] of clips get their own tile"
-    return low > chance, f"{said}, {chance:.2%} by chance"
-
-
 def _verdict(count: Statement, statements: Sequence[Statement], *ratios: float) -> Verdict:
     """Promoted if every statement allows it; those that forbid it come first, of all the count."""
     told = [*statements, count] if count[0] else [count, *statements]
@@ -173,48 +150,15 @@ def _count(num: int, what: str, least: int) -> Statement:
     return True, f"judged on {num} {what}"
 
 
-def _ratio(ours: Floats, theirs: Floats, name: str, draws: int) -> Compared:
-    mean, low, high = np.exp(bootstrap.paired_difference(ours, theirs, draws, SEED)).tolist()
-    said = f"typical error is {mean:.2f} [{low:.2f}, {high:.2f}] times that of {name}"
-    return (mean, low, high), (high < 1, said if high < 1 else f"{said}: no significant gain")
+def gain(what: str) -> Callable[[Floats, Floats, str, int], Compared]:
+    """A rule's comparison of shares: the mean difference, which must be above 0 beyond chance."""
 
-
-def _gain(what: str) -> Callable[[Floats, Floats, str, int], Compared]:
     def compare(ours: Floats, theirs: Floats, name: str, draws: int) -> Compared:
         mean, low, high = bootstrap.paired_difference(ours, theirs, draws, SEED)
         said = f"{mean:+.3f} [{low:+.3f}, {high:+.3f}] {what} against {name}"
         return (), (low > 0, said if low > 0 else f"{said}: no significant gain")
 
     return compare
-
-
-def _log_errors(report: Report) -> "pd.Series[float]":
-    medians = report.per_clip.sort_values("clip_id").set_index("clip_id")["median_km"]
-    return pd.Series(_logs(medians), medians.index)
-
-
-def _logs(errors_km: "pd.Series[float]") -> Floats:
-    return np.asarray(np.log(np.maximum(errors_km.to_numpy(float), LEAST_KM)))
-
-
-def _levels_right(report: "PlaceReport") -> "pd.Series[float]":
-    columns = [f"acc_{level}" for level in LEVELS]
-    return report.per_clip.set_index("clip_id")[columns].mean(axis=1)
-
-
-def _clips_right(report: Report) -> "pd.Series[float]":
-    right = searches.key(report.summary["track"], "recall_at_1")
-    return report.frames.groupby("clip")[right].mean()
-
-
-def _larger_errors(difference_K: Floats, draws: int) -> str | None:
-    low, _ = bootstrap.bootstrap(difference_K, draws, SEED)
-    ratio = np.exp(difference_K.mean())
-    return f"got worse: {ratio:.2f} times on {len(difference_K)} clips" if low > 0 else None
-
-
-def _fewer_right(difference_K: Floats, draws: int) -> str | None:
-    return "got worse" if bootstrap.bootstrap(difference_K, draws, SEED)[1] < 0 else None
 
 
 def _regressions(
@@ -238,11 +182,3 @@ def _unjudged(places: "pd.Series[str]") -> list[Statement]:
     few = ", ".join(f"{name} ({size})" for name, size in sizes.items() if size < LEAST_CLIPS)
     said = f"not judged on their own, fewer than {LEAST_CLIPS} clips: {few}"
     return [(True, said)] if few else []
-
-
-TRACKS = Rule("val clips", _log_errors, incomparable, _ratio, _larger_errors)
-"""Tracks: smaller errors."""
-PLACES = Rule("val clips", _levels_right, other_clips, _gain("of the levels right"), _fewer_right)
-"""Places: right at more levels."""
-TILES = Rule("val videos", _clips_right, incomparable, _gain("of the clips right"))
-"""Tracks through aerial tiles: more clips of a video whose tile is right by the report's rule."""
