@@ -64,11 +64,6 @@ class VideoSpec:
                 numbers = f"{getattr(self, whole)}, not divisible by {part} {getattr(self, part)}"
                 raise ValueError(f"{whole} of VideoMAE is {numbers}")
 
-    @property
-    def num_tokens(self) -> int:
-        """Tokens of a clip."""
-        return self.num_frames // self.tubelet * (self.image_size // self.patch) ** 2
-
     @classmethod
     def read(cls, path: Path) -> "VideoSpec":
         """The specification stored at `path`.

@@ -165,6 +165,15 @@ def test_folders_are_searched_and_equal_names_kept_apart(vidtag, bundle, video, 
     assert all((tmp_path / "out" / name / "1.gpx").exists() for name in ("a", "b"))
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C works, as it does not in what a shell has begun in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_stopping_tells_what_is_finished(vidtag, bundle, video, tmp_path):
     videos = [shutil.copy(video, tmp_path / f"{k}.mp4") for k in range(99)]
 

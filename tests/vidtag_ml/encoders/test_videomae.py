@@ -137,7 +137,7 @@ def test_sizes_that_do_not_divide_are_refused(changed):
 
 
 def test_the_small_network_has_its_published_size():
-    assert (VIDEOMAE_SMALL.num_tokens, VIDEOMAE_SMALL.width) == (1568, 384)
+    assert (VIDEOMAE_SMALL.patch, VIDEOMAE_SMALL.width) == (16, 384)
     with torch.device("meta"):  # of two frames: transformers takes long to tabulate positions
         model = VideoMAE(dataclasses.replace(VIDEOMAE_SMALL, num_frames=2))
     embedding, layer = 3 * 2 * 16 * 16 * 384 + 384, 4 * 384**2 + 3 * 384 + 2 * 2 * 384
