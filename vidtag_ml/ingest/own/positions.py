@@ -104,11 +104,12 @@ def place(
     for source in (s for reader in READERS for s in reader.sources(recording)):
         try:
             found = source.read()
-            points, repairs = found.points, list[str]()
+            points, repairs = found.points, list(found.repairs)
             if source.file:
-                points, repairs = plausibility.on_video_clock(
+                points, assumed = plausibility.on_video_clock(
                     points, created_utc_s, duration_s, offset_s, max_gap_s
                 )
+                repairs += assumed
         except plausibility.ClockError as error:
             reason = "clock"
             missed.append(f"{source.name}: {error}")

@@ -33,6 +33,8 @@ class Reading:
     """The format, as tables of fixes name it."""
     mode: str | None = None
     """How those move who write it; None = in any way."""
+    repairs: tuple[str, ...] = ()
+    """What was swapped, negated, left unread or assumed in reading it, a sentence each."""
 
 
 @dataclass(frozen=True)
