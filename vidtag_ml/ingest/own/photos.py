@@ -83,8 +83,7 @@ def read(paths: Sequence[Path]) -> Iterator[Photo]:
             place, told = places.get(path.name, places.get(path.stem)), ""
             if place is None:
                 place, told = _chosen(above.get(path.name, []), path)
-            lat, lon = place or (np.nan, np.nan)
-            photo = Photo(path, replace(seen, lat=lat, lon=lon), "table", told)
+            photo = _tabled(path, seen, place, told)
         yield photo if photo.placed else replace(photo, fix_source="", error=photo.error or unread)
 
 
@@ -170,6 +169,15 @@ def signature(chain: Sequence[Photo]) -> list[int]:
     return [int(fingerprint.difference_hash(pictures.picture(chain[k].path))) for k in chosen]
 
 
+def _tabled(path: Path, seen: exif.Photo, place: table.Place | None, told: str) -> Photo:
+    """A photo that is where a table says."""
+    if place is None:
+        return Photo(path, replace(seen, lat=np.nan, lon=np.nan), "table", told)
+    photo = Photo(path, replace(seen, lat=place.lat, lon=place.lon), "table")
+    off = "" if photo.placed else f"its table says {place.lat:g}, {place.lon:g}: no place on Earth"
+    return replace(photo, error="; ".join(filter(None, (told, place.told, off))))
+
+
 def _camera(photo: Photo) -> tuple[str, int, int]:
     turned = sorted((photo.exif.width, photo.exif.height))
     return photo.exif.camera, turned[0], turned[1]
@@ -238,7 +246,7 @@ def _chosen(rows: Sequence[_Row], photo: Path) -> tuple[table.Place | None, str]
     if not chosen:
         return None, ""
     inside, names = photo.parent.resolve(), ", ".join(sorted({row.file for row in chosen}))
-    if len({row.place for row in chosen}) > 1:
+    if len({row.place[:2] for row in chosen}) > 1:
         return None, f"{names} above has several positions for {photo.name}"
     others = [f.name for f in inside.parent.iterdir() if f != inside and (f / photo.name).exists()]
     if others and not chosen[0].exact:

@@ -28,7 +28,8 @@ def read(path: Path) -> Reading:
         raise ValueError(f"{path}: holds no point and no line")
     names = {name for row in rows for name in row}
     columns = {name: [row.get(name, "") for row in rows] for name in names}
-    return Reading(table.positions(path, columns), "geojson")
+    found, told = table.positions(path, columns)
+    return Reading(found, "geojson", repairs=told)
 
 
 def _rows(document: Any) -> Iterator[dict[str, str]]:

@@ -1,23 +1,25 @@
 """Tables of positions: CSV tracks, and lists of photos with their places.
 
-Belongs here: the names that columns go by, and what their numbers mean. Does not belong here: the
-tables of the published datasets (vidtag_ml.ingest), other files of tracks (gpx.py, geojson.py).
+Belongs here: the names that columns go by, and what their numbers mean. Does not belong here:
+angles, and which is the latitude (angles.py, order.py), the tables of the published datasets
+(vidtag_ml.ingest), other files of tracks (gpx.py, geojson.py).
 """
 
 import csv
+import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vidtag_ml.ingest.telemetry import points, text
+from vidtag_ml.ingest.telemetry import angles, order, points, text
 from vidtag_ml.ingest.telemetry.readers import Beside, Reading
 
 Floats = NDArray[np.float64]
-Place = tuple[float, float]
-"""Latitude and longitude in degrees."""
 Columns = Mapping[str, Sequence[str]]
 """Texts by the name of their column, in lower case."""
 
@@ -29,11 +31,32 @@ _NAMES = {
     "dop": ("hdop", "dop"),
 }
 _TIMES = ("time_s", "t_s", "timestamp", "utc", "datetime", "time")
-_FILES = ("file", "filename", "name", "img_file", "img_id", "id", "path")
-KNOWN = {name for names in (*_NAMES.values(), _TIMES, _FILES) for name in names}
+_FILES = ("file", "filename", "name", "img_file", "img_id", "id", "path", "sourcefile")
+KNOWN = {name for names in (*_NAMES.values(), _TIMES, _FILES, ("ns", "ew")) for name in names}
 """All names of columns that are read."""
+_UNITS = ("", "deg", "degrees", "dd", "decimal", "decimaldegrees")
+_REFS = ("ref", "dir", "direction", "hemisphere", "hemi", "indicator", "ns", "ew")
+_BARE = {
+    f"{gps}{name}{more}": axis if more in _UNITS else hemispheres
+    for axis, hemispheres in (("lat", "ns"), ("lon", "ew"))
+    for gps in ("", "gps")
+    for name in (*_NAMES[axis], *(("longtitude",) if axis == "lon" else ()))
+    for more in (*_UNITS, *_REFS)
+}
+"""What names of coordinates and of their hemispheres mean, by their letters and digits alone."""
+_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*", re.ASCII)
+"""A number with a decimal comma."""
 _EPOCH_S, _EPOCH_MS = 1e8, 1e11
 """Times from here are seconds, or milliseconds, since 1970; smaller ones seconds of a video."""
+
+
+class Place(NamedTuple):
+    """Where a table says that a photo was taken."""
+
+    lat: float
+    lon: float
+    told: str
+    """What was swapped, negated or assumed in the whole table; empty = nothing."""
 
 
 def read(path: Path) -> Reading:
@@ -44,7 +67,9 @@ def read(path: Path) -> Reading:
     Raises:
         ValueError: the file is no table, or lacks a column, or has no position; names the file.
     """
-    return Reading(positions(path, _columns(path)), "csv")
+    columns, assumed = _columns(path)
+    table, told = positions(path, columns)
+    return Reading(table, "csv", repairs=(*assumed, *told))
 
 
 def read_places(path: Path) -> dict[str, Place]:
@@ -53,7 +78,7 @@ def read_places(path: Path) -> dict[str, Place]:
     Empty if the file has no column of names or of positions.
 
     Raises:
-        ValueError: the file is no table; names it.
+        ValueError: the file is no table, or does not tell latitudes from longitudes; names it.
     """
     placed = read_named(path)
     return {n.stem: place for n, place in placed} | {n.name: place for n, place in placed}
@@ -63,63 +88,120 @@ def read_named(path: Path) -> list[tuple[PureWindowsPath, Place]]:
     """Names of photos as a CSV file writes them, perhaps with folders, each with its position.
 
     Raises:
-        ValueError: the file is no table; names it.
+        ValueError: the file is no table, or does not tell latitudes from longitudes; names it.
     """
-    columns = _columns(path)
-    names, lat, lon = (_find(columns, those) for those in (_FILES, _NAMES["lat"], _NAMES["lon"]))
-    if names is None or lat is None or lon is None:
+    columns, assumed = _columns(path)
+    names = _find(columns, _FILES)
+    if names is None or any(_find(columns, _NAMES[axis]) is None for axis in ("lat", "lon")):
         return []
-    latlon = zip(*_unswapped(_numbers(lat), _numbers(lon)), strict=True)
-    named = zip(map(PureWindowsPath, names), latlon, strict=True)
-    return [(n, (float(a), float(o))) for n, (a, o) in named if not np.isnan([a, o]).any()]
+    found = _placed(path, columns)
+    told = "; ".join(f"{path.name}: {what}" for what in (*assumed, *found.told))
+    rows = zip(names, found.lat.tolist(), found.lon.tolist(), strict=True)
+    placed = [(PureWindowsPath(name), Place(lat, lon, told)) for name, lat, lon in rows]
+    return [(name, place) for name, place in placed if not np.isnan(place[:2]).any()]
 
 
-def _columns(path: Path) -> Columns:
-    """Cells of a CSV file, separated by whatever its first line is; short rows end empty."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            head = file.readline(65536)
-            file.seek(0)
-            rows = csv.reader(file, delimiter=max(",;\t", key=head.count))
-            header = [name.strip().lower() for name in next(rows, [])]
-            # Only the cells that are read are kept: a file may claim any number of others.
-            at = {name: header.index(name) for name in header if name in KNOWN}
-            cells = [[row[k] if k < len(row) else "" for k in at.values()] for row in rows if row]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a table in UTF-8: {error}") from error
-    return {name: [row[k] for row in cells] for k, name in enumerate(at)}
-
-
-def positions(path: Path, columns: Columns) -> pd.DataFrame:
-    """Positions, and perhaps times, in the columns of a file.
+def positions(path: Path, columns: Columns) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Positions, and perhaps times, in the columns of a file, and what was done to them.
 
     Raises:
         ValueError: a column is lacking, or no row has a position; names the file.
     """
-    found = {name: _find(columns, names) for name, names in _NAMES.items()}
-    for name in ("lat", "lon"):
-        if found[name] is None:
-            wanted = ", ".join(_NAMES[name])
-            raise ValueError(f"{path}: has no column {name}; looked for {wanted}")
-    numbers = {name: _numbers(cells) for name, cells in found.items() if cells is not None}
-    numbers["lat"], numbers["lon"] = _unswapped(numbers["lat"], numbers["lon"])
-    time_s, utc_s = _times(columns, len(numbers["lat"]))
-    known = ~(np.isnan(numbers["lat"]) | np.isnan(numbers["lon"]))
+    places = _placed(path, columns)
+    known = ~(np.isnan(places.lat) | np.isnan(places.lon))
     if not known.any():
-        raise ValueError(f"{path}: no row has a number for both latitude and longitude")
+        said = "; ".join(("no row has a number for both latitude and longitude", *places.told))
+        raise ValueError(f"{path}: {said}")
+    found = {name: _find(columns, names) for name, names in _NAMES.items()}
+    numbers = {name: _numbers(cells) for name, cells in found.items() if cells is not None}
+    numbers |= {"lat": places.lat, "lon": places.lon}
+    time_s, utc_s = _times(columns, len(known))
     table = points.table(time_s=time_s, utc_s=utc_s, **numbers)
-    return table[known].reset_index(drop=True)
+    return table[known].reset_index(drop=True), places.told
+
+
+def _placed(path: Path, columns: Columns) -> angles.Places:
+    """Latitudes and longitudes in the columns of a file, whatever their order and signs.
+
+    Raises:
+        ValueError: a column is lacking, or which is which cannot be told; names the file.
+    """
+    cells = {}
+    for axis in ("lat", "lon"):
+        found = _find(columns, _NAMES[axis])
+        if found is None:
+            wanted = ", ".join(_NAMES[axis])
+            raise ValueError(f"{path}: has no column {axis}; looked for {wanted}")
+        cells[axis] = found
+    refs = (columns.get(name, ()) for name in ("ns", "ew"))
+    try:
+        return order.put_right(angles.places(cells["lat"], cells["lon"], *refs))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _columns(path: Path) -> tuple[Columns, tuple[str, ...]]:
+    """Cells of a CSV file, separated by whatever its first line is, and what was assumed.
+
+    Short rows end empty; decimal commas become points.
+    """
+    content, assumed = text.decoded(path.read_bytes())
+    file = io.StringIO(content, newline="")
+    head = file.readline(65536)
+    if said := re.fullmatch(r"sep=(.)\s*", head):  # what Excel writes and reads
+        start, delimiter = file.tell(), said[1]
+    else:
+        start, delimiter = 0, max(",;\t", key=head.count)
+    file.seek(start)
+    try:
+        rows = csv.reader(file, delimiter=delimiter)
+        header = [_name(name) for name in next(rows, [])]
+        # Only the cells that are read are kept: a file may claim any number of others.
+        at = {name: header.index(name) for name in header if name in KNOWN}
+        coordinates = [k for name, k in at.items() if name in (*_NAMES["lat"], *_NAMES["lon"])]
+        cells = []
+        for row in filter(None, rows):
+            _refuse_cut(row, coordinates, len(header))
+            cells.append([row[k] if k < len(row) else "" for k in at.values()])
+    except (csv.Error, ValueError) as error:
+        raise ValueError(f"{path}: not a table: {error}") from error
+    columns = {name: [row[k] for row in cells] for k, name in enumerate(at)}
+    return _with_points(columns), assumed
+
+
+def _name(written: str) -> str:
+    """The name of a column in lower case; that of a coordinate as it is usual."""
+    name = written.strip().lower()
+    bare = re.sub(r"[^a-z0-9]", "", name)
+    return name if name in KNOWN else _BARE.get(bare, bare if bare in ("ns", "ew") else name)
+
+
+def _refuse_cut(row: Sequence[str], coordinates: Iterable[int], num_names: int) -> None:
+    """Refuses a row whose decimal commas were taken for the ends of cells.
+
+    Raises:
+        ValueError: there are more cells than names, and no fraction in the coordinates.
+    """
+    if not any(cell.strip() for cell in row[num_names:]):
+        return
+    if all(re.fullmatch(r"\s*[-+]?\d+\s*", row[k]) for k in coordinates):
+        said = f"a row has {len(row)} cells under {num_names} names"
+        raise ValueError(f"{said}, as if commas were decimal: separate its cells by semicolons")
+
+
+def _with_points(columns: dict[str, list[str]]) -> Columns:
+    """Columns with points for decimal commas, which coordinates give away: none is above 1,000."""
+    places = (cell for axis in ("lat", "lon") for cell in _find(columns, _NAMES[axis]) or ())
+    if not any(map(_COMMA.fullmatch, places)):
+        return columns
+    return {
+        name: [cell.replace(",", ".") if _COMMA.fullmatch(cell) else cell for cell in cells]
+        for name, cells in columns.items()
+    }
 
 
 def _find(columns: Columns, names: Iterable[str]) -> Sequence[str] | None:
     return next((columns[name] for name in names if name in columns), None)
-
-
-def _unswapped(lat: Floats, lon: Floats) -> tuple[Floats, Floats]:
-    """Latitudes and longitudes, exchanged if only that makes them fit on Earth."""
-    misfit = (np.abs(lat) > 90).any()
-    fit = not ((np.abs(lat) > 180).any() or (np.abs(lon) > 90).any())
-    return (lon, lat) if misfit and fit else (lat, lon)
 
 
 def _times(columns: Columns, num: int) -> tuple[Floats, Floats]:

@@ -1,11 +1,39 @@
-"""Numbers and times as text files write them.
+"""Text files: their encodings, and numbers and times as they write them.
 
-Belongs here: what one cell or element means by itself. Does not belong here: which of them a format
-has (its own file).
+Belongs here: what bytes, and what one cell or element means by itself. Does not belong here: angles
+(angles.py), which of all this a format has (its own file).
 """
 
+import codecs
 import datetime as dt
 import math
+
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Encodings by the bytes that files in them begin with; UTF-32 begins like UTF-16."""
+_GUESSED = "not in UTF-8: read as Windows-1252, of which only names may suffer"
+
+
+def decoded(data: bytes, encoding: str = "utf-8") -> tuple[str, tuple[str, ...]]:
+    """A file as text, and what was assumed of its encoding.
+
+    Its first bytes tell UTF-8, 16 or 32; else it is in an encoding, or in Windows-1252 if not.
+
+    >>> decoded("\u00e9".encode("utf-16")), decoded(b"a,b")
+    (('\u00e9', ()), ('a,b', ()))
+    """
+    marked = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
+    if marked is None and 0 in data[:2]:
+        marked = "utf-16-be" if data[0] == 0 else "utf-16-le"
+    try:
+        return data.decode(marked or encoding), ()
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace"), (_GUESSED,)
 
 
 def number(text: str | None) -> float:

@@ -46,6 +46,24 @@ def test_a_bad_recording_does_not_stop_a_good_one(tmp_path, take):
     assert all(record.advice for record in outcome.quarantined)
 
 
+def test_a_row_that_is_not_on_earth_is_dropped_and_swaps_no_track(tmp_path, take):
+    rows = [f"{k},{91.0 if k == 5 else 48.85 + k / 1e4:.4f},2.35" for k in range(12)]
+    film(tmp_path / "v" / "a.mp4")
+    (tmp_path / "v" / "a.csv").write_text("\n".join(["time_s,lat,lon", *rows]))
+    (told,) = take(tmp_path / "v").accepted
+    assert (told.lat_min, told.lon_max) == (48.85, 2.35)
+    assert told.repairs[-1] == "1 of 12 fixes dropped: not on Earth"
+
+
+def test_columns_of_hemispheres_are_believed_and_told(tmp_path, take):
+    rows = [f"{k},{33.85 + k / 1e4:.4f},S,151.2,E" for k in range(12)]
+    film(tmp_path / "v" / "a.mp4")
+    (tmp_path / "v" / "a.csv").write_text("\n".join(["time_s,latitude,N/S,longitude,E/W", *rows]))
+    (told,) = take(tmp_path / "v").accepted
+    assert told.lat_max == -33.85
+    assert told.repairs == ["12 of 12 latitudes are negative by the letter S"]
+
+
 def test_a_fix_that_is_dropped_stays_in_the_table_and_is_told(tmp_path, take):
     path = film(tmp_path / "v" / "a.mp4")
     walked(path.with_suffix(".gpx"))

@@ -75,6 +75,25 @@ def test_a_table_beside_photos_places_them(tmp_path, take):
     assert reasons(outcome) == {"x.jpg": "no_position"}
 
 
+def test_hemispheres_and_exchanged_columns_of_a_table_of_photos_are_told(tmp_path, take):
+    (tmp_path / "w").mkdir()
+    telemetry.jpeg_with_position(tmp_path / "w" / "x.jpg", None, None)
+    rows = "file,lon,lat,n/s,e/w\nx.jpg,33.5,151.25,E,S\n"
+    (tmp_path / "w" / "labels.csv").write_text(rows)
+    (told,) = take(tmp_path / "w").accepted
+    assert (told.lat_min, told.lon_min) == (-33.5, 151.25)
+    assert "labels.csv: latitude and longitude were exchanged" in told.repairs[0]
+    assert "negative by the letter S" in told.repairs[0]
+
+
+def test_a_place_of_a_table_that_is_not_on_earth_is_told(tmp_path, take):
+    (tmp_path / "w").mkdir()
+    telemetry.jpeg_with_position(tmp_path / "w" / "x.jpg", None, None)
+    (tmp_path / "w" / "labels.csv").write_text("file,lat,lon\nx.jpg,95,200\n")
+    (left,) = take(tmp_path / "w").quarantined
+    assert "95, 200: no place on Earth" in left.advice
+
+
 @pytest.fixture
 def album(tmp_path):
     """A folder with photos without positions in `a` and `b`, and a way to write tables."""
@@ -133,7 +152,7 @@ def test_a_table_that_came_later_above_photos_is_seen(album, take):
 def test_a_table_that_cannot_be_read_stops_no_photo_and_is_told(tmp_path, take):
     photos(tmp_path / "w")
     telemetry.jpeg_with_position(tmp_path / "w" / "x.jpg", None, None, camera="Other One")
-    (tmp_path / "w" / "old.csv").write_bytes("file;lat;lon\nZürich.jpg;1;2\n".encode("latin-1"))
+    (tmp_path / "w" / "old.csv").write_text("file,lat,lon\nx.jpg,47,5,8,5\n")
     outcome = take(tmp_path / "w")
     assert outcome.accepted[0].num_frames == 4
     assert reasons(outcome) == {"x.jpg": "no_position"}

@@ -1,0 +1,58 @@
+"""Claims about the order of coordinates: what many rows say together, and no row alone."""
+
+import numpy as np
+import pytest
+
+from vidtag_ml.ingest.telemetry import order
+
+PARIS = np.array([(48.85 + 1e-4 * k, 2.35) for k in range(10)])
+SYDNEY = np.array([(-33.85 + 1e-4 * k, 151.2) for k in range(10)])
+
+
+def exchanged(latlon_N2):
+    return order.exchanged(*np.asarray(latlon_N2, float).T)
+
+
+def test_a_track_in_its_order_is_left_and_nothing_told():
+    assert exchanged(PARIS) == (False, ())
+    assert exchanged(SYDNEY) == (False, ())
+
+
+@pytest.mark.parametrize("num_bad", [0, 1])
+def test_nearly_all_rows_exchange_a_table(num_bad):
+    rows = SYDNEY[:, ::-1].copy()
+    rows[:num_bad] = 5.0
+    swapped, (told,) = exchanged(rows)
+    assert swapped
+    assert f"{10 - num_bad} of 10 rows" in told
+
+
+@pytest.mark.parametrize("num_bad", [1, 3, 6])
+def test_bad_rows_in_a_track_exchange_nothing(num_bad):
+    rows = PARIS.copy()
+    rows[1 : 1 + num_bad, 0] = 91.0
+    swapped, (told,) = exchanged(rows)
+    assert not swapped
+    assert f"{num_bad} of 10 rows" in told
+
+
+def test_a_swapped_track_over_90_degrees_east_is_exchanged():
+    rows = [(89.9 + 0.02 * k, 23.8) for k in range(10)]
+    assert exchanged(rows)[0]
+
+
+def test_scattered_places_are_exchanged_if_several_say_so_and_none_denies_it():
+    assert exchanged([(151.2, -33.8), (139.7, 35.7), (2.35, 48.85), (-74, 40.7)])[0]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[(151.2, -33.8), (2.35, 48.85)], [(151.2, -33.8), (139.7, 35.7), (-33.8, 151.2), (9, 9)]],
+)
+def test_rows_that_contradict_each_other_are_refused(rows):
+    with pytest.raises(ValueError, match="rows have a latitude beyond 90"):
+        exchanged(rows)
+
+
+def test_rows_that_fit_nowhere_or_are_missing_say_nothing():
+    assert exchanged([(151.2, 133.5), (np.nan, 2), (48.85, 2.35)]) == (False, ())

@@ -1,0 +1,201 @@
+"""Latitudes and longitudes as text writes them: signs, letters of hemispheres, minutes, commas.
+
+Belongs here: what a text says of an angle, with what the column of its hemisphere says beside it.
+Does not belong here: which of two numbers is the latitude if no letter tells (order.py), what
+columns and keys are called (table.py, srt.py). Shape legend: N rows.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+AXES = {"N": "lat", "S": "lat", "E": "lon", "W": "lon"}
+"""Which angle a letter belongs to."""
+_LONGEST = 60
+"""Characters of the longest text that is an angle."""
+_MOST = 0.9
+"""Letters of so large a share of all rows tell what a column holds."""
+_NUMBER = r"\d{1,9}(?:[.,]\d{0,20})?"
+_LETTER = r"north|south|east|west|[nsew]"
+_MARKS = str.maketrans(
+    {"\u2212": "-"}
+    | dict.fromkeys("\u2019\u2032\u00b4", "'")
+    | dict.fromkeys("\u2033\u201d", '"')
+    | dict.fromkeys("\u00ba\u02da", "\u00b0")
+)
+"""Minus signs and marks of minutes, seconds and degrees, as they are typed."""
+_DEGREES = r"(?:\u00b0|:|deg(?:rees)?|d)"
+_ANGLE = re.compile(
+    rf"""(?:({_LETTER})\s*:?\s*)? ([-+])?\s*
+    ({_NUMBER}) (?:(?:\s*{_DEGREES}\s*|\s+)
+    ({_NUMBER}) (?:(?:\s*[':]\s*|\s+)
+    ({_NUMBER}) (?:\s*(?:\"|''))? | \s*')? | \s*{_DEGREES}?)
+    \s*({_LETTER})?""",
+    re.ASCII | re.IGNORECASE | re.VERBOSE,
+)
+_MISSING = ("", "na", "n/a", "nan", "null", "none", "-", "--", "undefined")
+
+
+@dataclass(frozen=True)
+class Angle:
+    """What a text says of an angle."""
+
+    size: float
+    """Degrees, without a sign."""
+    sign: str
+    """+, - or nothing."""
+    letter: str
+    """N, S, E, W or nothing; two if a column contradicts its own."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Angles of N rows as degrees, NaN where a row has none, and what was done, a sentence each."""
+
+    lat: Floats
+    lon: Floats
+    told: tuple[str, ...]
+
+
+def angle(text: str) -> Angle | None:
+    """What a text says of an angle; None if it is none, or more than one.
+
+    A comma is a decimal point.
+
+    >>> angle(" 33,85 S"), angle("-33.85"), angle("47,5,8")
+    (Angle(size=33.85, sign='', letter='S'), Angle(size=33.85, sign='-', letter=''), None)
+    """
+    text = text.strip().translate(_MARKS)
+    found = _ANGLE.fullmatch(text) if len(text) <= _LONGEST else None
+    if not found:
+        return _plain(text)
+    before, sign, *numbers, after = found.groups()
+    parts = [float(number.replace(",", ".")) for number in numbers if number]
+    whole = all(part == int(part) for part in parts[:-1])
+    if (before and after) or not whole or max(parts[1:], default=0.0) >= 60.0:
+        return None
+    size = sum(part / 60.0**k for k, part in enumerate(parts))
+    return Angle(size, sign or "", (before or after or "")[:1].upper())
+
+
+def letter(text: str) -> str:
+    """The hemisphere that a cell of nothing else names: N, S, E, W or nothing.
+
+    >>> letter(" south "), letter("n"), letter("1")
+    ('S', 'N', '')
+    """
+    found = re.fullmatch(_LETTER, text.strip("\0 \t"), re.IGNORECASE)
+    return found[0][0].upper() if found else ""
+
+
+def places(
+    lat: Sequence[str], lon: Sequence[str], lat_refs: Sequence[str], lon_refs: Sequence[str]
+) -> Places:
+    """Latitudes and longitudes of N rows, with what columns of hemispheres say of them.
+
+    Letters tell the sign, and which column is which; without any the sign of the number does. What
+    contradicts itself is left out.
+
+    Args:
+        lat: texts (N,) that should be latitudes.
+        lon: texts (N,) that should be longitudes.
+        lat_refs: texts (N,) that name hemispheres, or none at all.
+        lon_refs: those of the longitudes.
+    """
+    told = [*_unread("latitudes", lat, lat_refs), *_unread("longitudes", lon, lon_refs)]
+    first, second = _angles(lat, lat_refs), _angles(lon, lon_refs)
+    if _mostly("lon", first) and _mostly("lat", second):
+        first, second = second, first
+        told.append("latitude and longitude were exchanged: letters N, S, E and W say so")
+    lat_N, of_lat = _degrees("lat", first)
+    lon_N, of_lon = _degrees("lon", second)
+    return Places(lat_N, lon_N, (*told, *of_lat, *of_lon))
+
+
+def _unread(name: str, texts: Sequence[str], refs: Sequence[str]) -> Iterator[str]:
+    """What is told of texts that are neither an angle nor missing, and of hemispheres unnamed."""
+    wrong = [t for t in texts if t.strip().lower() not in _MISSING and angle(t) is None]
+    if wrong:
+        yield f"of {len(texts)} {name}, {len(wrong)} left out: no angle, as {wrong[0][:40]!r}"
+    if refs and not any(map(letter, refs)):
+        yield f"the column of their hemispheres names none: {name} taken by their signs"
+
+
+def _plain(text: str) -> Angle | None:
+    """Numbers in the other forms that Python reads, as 4.75e1; no NaN and nothing infinite."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    sign = "-" if text[0] == "-" else ""
+    return Angle(abs(number), sign, "") if math.isfinite(number) else None
+
+
+def _angles(texts: Sequence[str], refs: Sequence[str]) -> list[Angle | None]:
+    """Angles with the letters of another column; those that it contradicts have two."""
+    letters = [letter(ref) for ref in refs]
+    found = [angle(text) for text in texts]
+    if not any(letters):
+        return found
+    return [said and _named(said, named) for said, named in zip(found, letters, strict=True)]
+
+
+def _named(said: Angle, named: str) -> Angle:
+    both = said.letter if named in ("", said.letter) else said.letter + named
+    return Angle(said.size, said.sign, both)
+
+
+def _mostly(axis: str, found: Sequence[Angle | None]) -> bool:
+    """Whether the letters of nearly all angles belong to an axis."""
+    known = [a for a in found if a]
+    of_axis = sum(AXES.get(a.letter) == axis for a in known)
+    return bool(known) and of_axis >= _MOST * len(known)
+
+
+def _degrees(axis: str, found: Sequence[Angle | None]) -> tuple[Floats, tuple[str, ...]]:
+    """Signed degrees (N,), and what was done."""
+    known = [a for a in found if a]
+    num_letters = sum(bool(a.letter) for a in known)
+    rule = "sign" if 2 * num_letters <= len(known) else "letter"
+    done: Counter[str] = Counter()
+    degrees = np.array([_signed(axis, a, rule, done) for a in found], np.float64)
+    if rule == "sign" and num_letters:
+        done["have no letter, as others have: taken by their signs"] = len(known) - num_letters
+    name = {"lat": "latitudes", "lon": "longitudes"}[axis]
+    return degrees, tuple(f"{num} of {len(known)} {name} {what}" for what, num in done.items())
+
+
+def _signed(axis: str, said: Angle | None, rule: str, done: Counter[str]) -> float:
+    """Degrees of one angle; NaN if its sign cannot be known."""
+    if said is None:
+        return math.nan
+    negative, south = said.sign == "-", said.letter in tuple("SW")
+    if not said.letter and (rule == "sign" or negative or not said.size):
+        return -said.size if negative else said.size
+    if what := _doubt(axis, said):
+        done[f"{what}: left out"] += 1
+        return math.nan
+    if south:
+        a_minus = "have a minus and" if negative else "are negative by"
+        done[f"{a_minus} the letter {said.letter}" + ": taken as negative" * negative] += 1
+    return -said.size if south else said.size
+
+
+def _doubt(axis: str, said: Angle) -> str:
+    """Why the sign of an angle cannot be known; empty if it can."""
+    if not said.letter:
+        return "have no letter, as others have"
+    if len(said.letter) > 1:
+        return "have a letter that its column contradicts"
+    if AXES[said.letter] != axis:
+        return f"have the letter {said.letter}"
+    if said.sign == "-" and said.letter in "NE":
+        return f"have a minus and the letter {said.letter}, which contradict each other"
+    return ""

@@ -1,0 +1,83 @@
+"""Which of two numbers is the latitude, where a file puts them the wrong way round.
+
+A latitude beyond 90 degrees fits on Earth as a longitude only. A single row of them is a bad row;
+nearly all rows, or those that others join smoothly once exchanged, tell of swapped columns.
+
+Belongs here: what the numbers of all rows say together. Does not belong here: what letters say
+(angles.py), which single positions are believed (vidtag_ml.ingest.own.plausibility).
+Shape legend: N rows.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidtag_ml.earth import sphere
+from vidtag_ml.ingest.telemetry.angles import Places
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+MOST = 0.9
+"""So large a share of all rows is nearly all of them."""
+STEP_KM = 20.0
+"""Positions of a track that follow each other are nearer than this."""
+
+
+def put_right(places: Places) -> Places:
+    """Latitudes and longitudes, exchanged if their numbers say that they were the wrong way round.
+
+    Raises:
+        ValueError: the rows contradict each other.
+    """
+    exchange, told = exchanged(places.lat, places.lon)
+    lat, lon = (places.lon, places.lat) if exchange else (places.lat, places.lon)
+    return Places(lat, lon, (*places.told, *told))
+
+
+def exchanged(lat_N: Floats, lon_N: Floats) -> tuple[bool, tuple[str, ...]]:
+    """Whether latitudes and longitudes are the wrong way round, and what is told of it.
+
+    Args:
+        lat_N: what should be latitudes, NaN where a row has none.
+        lon_N: what should be longitudes.
+
+    Raises:
+        ValueError: some rows say so and others do not, and neither order makes a track.
+    """
+    swapped_N, written_N = _fits(lon_N, lat_N), _fits(lat_N, lon_N)
+    says_N = swapped_N & ~written_N
+    denies_N = written_N & ~swapped_N
+    num, num_known = int(says_N.sum()), int((~np.isnan(lat_N) & ~np.isnan(lon_N)).sum())
+    if not num:
+        return False, ()
+    said = f"{num} of {num_known} rows have a latitude beyond 90 that fits as a longitude"
+    smooth = not denies_N.any() and _joins(lon_N, lat_N, says_N)
+    if num >= MOST * num_known or smooth:
+        return True, (f"{said}: latitude and longitude were exchanged",)
+    if num <= (1.0 - MOST) * num_known or _is_track(lat_N[written_N], lon_N[written_N]):
+        return False, (f"{said}, the others do not: read as written",)
+    if num > 1 and not denies_N.any():
+        return True, (f"{said}, none denies it: latitude and longitude were exchanged",)
+    raise ValueError(f"{said}, the others do not: put the names of its columns right")
+
+
+def _fits(lat_N: Floats, lon_N: Floats) -> Mask:
+    return np.asarray((np.abs(lat_N) <= 90.0) & (np.abs(lon_N) <= 180.0))
+
+
+def _joins(lat_N: Floats, lon_N: Floats, says_N: Mask) -> bool:
+    """Whether rows that say so go on where their neighbours stop, once exchanged."""
+    known = np.flatnonzero(_fits(lat_N, lon_N))
+    meet = np.flatnonzero(says_N[known][1:] != says_N[known][:-1])
+    return bool(len(meet)) and bool((_steps_km(lat_N[known], lon_N[known])[meet] < STEP_KM).all())
+
+
+def _is_track(lat_N: Floats, lon_N: Floats) -> bool:
+    """Whether nearly all rows are near the one before."""
+    near = _steps_km(lat_N, lon_N) < STEP_KM
+    return bool(len(near)) and float(near.mean()) >= MOST
+
+
+def _steps_km(lat_N: Floats, lon_N: Floats) -> Floats:
+    latlon_N2 = np.stack([lat_N, lon_N], -1)
+    return np.asarray(sphere.great_circle_km(latlon_N2[:-1], latlon_N2[1:]))
