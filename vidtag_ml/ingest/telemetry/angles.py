@@ -31,14 +31,21 @@ _MARKS = str.maketrans(
     | dict.fromkeys("\u00ba\u02da", "\u00b0")
 )
 """Minus signs and marks of minutes, seconds and degrees, as they are typed."""
-_DEGREES = r"(?:\u00b0|:|deg(?:rees)?|d)"
+_DEGREES = r"\s*(?:\u00b0|:|deg(?:rees)?|d)"
+_FLAGS = re.ASCII | re.IGNORECASE | re.VERBOSE
 _ANGLE = re.compile(
     rf"""(?:({_LETTER})\s*:?\s*)? ([-+])?\s*
-    ({_NUMBER}) (?:(?:\s*{_DEGREES}\s*|\s+)
+    ({_NUMBER}) (?:(?:{_DEGREES}\s*|\s+)
     ({_NUMBER}) (?:(?:\s*[':]\s*|\s+)
-    ({_NUMBER}) (?:\s*(?:\"|''))? | \s*')? | \s*{_DEGREES}?)
+    ({_NUMBER}) (?:\s*(?:\"|''))? | \s*')? | {_DEGREES}?)
     \s*({_LETTER})?""",
-    re.ASCII | re.IGNORECASE | re.VERBOSE,
+    _FLAGS,
+)
+_LEADING = re.compile(
+    rf"""\s*(?:(?:{_LETTER})\s*:?\s*)?[-+\u2212]?\s*{_NUMBER}(?![.,]?\d)
+    (?:\s*[\u00b0\u00ba](?:\s*{_NUMBER}\s*['\u2032\u2019](?:\s*{_NUMBER}\s*(?:[\"\u2033\u201d]|''))?)?)?
+    (?:\s*(?:{_LETTER})(?![a-z])(?!\s*[:=]))?""",
+    _FLAGS,
 )
 _MISSING = ("", "na", "n/a", "nan", "null", "none", "-", "--", "undefined")
 
@@ -83,6 +90,16 @@ def angle(text: str) -> Angle | None:
         return None
     size = sum(part / 60.0**k for k, part in enumerate(parts))
     return Angle(size, sign or "", (before or after or "")[:1].upper())
+
+
+def leading(text: str) -> str:
+    """The angle that a text begins with, as text; all of it if it begins with none.
+
+    >>> leading("47,5, longitude"), leading("33.85 S, "), leading("47,5,8,5")
+    ('47,5', '33.85 S', '47,5,8,5')
+    """
+    found = _LEADING.match(text)
+    return found[0] if found else text
 
 
 def letter(text: str) -> str:
