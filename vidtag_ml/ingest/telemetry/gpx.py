@@ -1,46 +1,95 @@
-"""GPX tracks: points with a time of the world.
+"""GPX: tracks of points with a time of the world, and routes where there is no track.
 
-Belongs here: what a track point says. Does not belong here: writing GPX (earth/track_files.py).
+Belongs here: what a point says, and which points are a track. Does not belong here: encodings
+(text.py), writing GPX (earth/track_files.py).
 """
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from vidtag_ml.ingest.telemetry import points, text
+from vidtag_ml.ingest.telemetry import angles, order, points, text
 from vidtag_ml.ingest.telemetry.readers import Beside, Reading
 
 _FIX_TYPES = ("none", "2d", "3d")
+_DECLARED = re.compile(rb"""<\?xml[^>]{0,80}?\bencoding\s*=\s*["']([\w.:-]{1,40})["']""")
+_ENCODINGS = re.compile(
+    r"us-ascii|ascii|utf-?8|iso-?8859-\d+|latin-?\d|(windows-?|cp-?)\d+|koi8-[ru]|mac\w+|"
+    r"gbk?|gb2312|gb18030|big5|shift[_-]jis|euc-\w+",
+    re.IGNORECASE,
+)
+"""Those that write ASCII as it is; others tell themselves by their first bytes."""
 
 
 def read(path: Path) -> Reading:
-    """Track points of all tracks and segments, in the order of the file; waypoints are none.
+    """Track points of all tracks and segments, in the order of the file, or those of its route.
+
+    Waypoints, and routes beside a track, are not read, which is told.
 
     Raises:
         ValueError: the file is not GPX, declares entities, or has no track point with a position.
     """
     try:
-        document = path.read_text(encoding="utf-8-sig")
-        # Entities can fetch other files or grow without bound; no GPX needs them.
-        if "<!DOCTYPE" in document or "<!ENTITY" in document:
-            raise ValueError("it declares a document type or entities")
+        document, assumed = _document(path.read_bytes())
         root = ET.fromstring(document)  # noqa: S314 - entities are refused above
     except (ValueError, ET.ParseError) as error:
         raise ValueError(f"{path}: not a GPX file: {error}") from error
     if root.tag.rpartition("}")[2] != "gpx":
         raise ValueError(f"{path}: not a GPX file: its root is {root.tag[:80]!r}")
-    found = root.findall("{*}trk/{*}trkseg/{*}trkpt")
+    found, told = _points(root)
+    lat, lon = ([point.get(name) or "" for point in found] for name in ("lat", "lon"))
+    try:
+        places = order.put_right(angles.places(lat, lon, (), ()))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     fix_types = [(point.findtext("{*}fix") or "").strip().lower() for point in found]
     table = points.table(
         utc_s=[text.utc_s(point.findtext("{*}time")) for point in found],
-        lat=[text.number(point.get("lat")) for point in found],
-        lon=[text.number(point.get("lon")) for point in found],
+        lat=places.lat,
+        lon=places.lon,
         altitude_m=[text.number(point.findtext("{*}ele")) for point in found],
         dop=[text.number(point.findtext("{*}hdop")) for point in found],
         fix_type=[fix if fix in _FIX_TYPES else None for fix in fix_types],
     ).dropna(subset=["lat", "lon"], ignore_index=True)
+    told = (*assumed, *told, *places.told)
     if table.empty:
-        raise ValueError(f"{path}: has no track point with a position")
-    return Reading(table, "gpx")
+        raise ValueError(f"{path}: {'; '.join(('has no track point with a position', *told))}")
+    return Reading(table, "gpx", repairs=told)
+
+
+def _document(data: bytes) -> tuple[str, tuple[str, ...]]:
+    """An XML document as text, and what was assumed of its encoding.
+
+    Raises:
+        ValueError: it declares an encoding that is not known, a document type, or entities.
+    """
+    declared = _DECLARED.match(data.removeprefix(b"\xef\xbb\xbf"))
+    encoding = declared[1].decode("ascii") if declared else "utf-8"
+    if encoding.lower().startswith(("utf-16", "utf16", "ucs-2")):
+        encoding = "utf-8"  # it has just been read as ASCII
+    if not _ENCODINGS.fullmatch(encoding):
+        raise ValueError(f"its encoding is {encoding!r}: save it as UTF-8")
+    try:
+        document, assumed = text.decoded(data, encoding)
+    except LookupError as error:
+        raise ValueError(f"its encoding is {encoding!r}: save it as UTF-8") from error
+    # Entities can fetch other files or grow without bound; no GPX needs them.
+    if "<!DOCTYPE" in document or "<!ENTITY" in document:
+        raise ValueError("it declares a document type or entities")
+    return document, assumed
+
+
+def _points(root: ET.Element) -> tuple[Sequence[ET.Element], tuple[str, ...]]:
+    """Points of the track, else of the route, and what is told of the others."""
+    track, route = root.findall("{*}trk/{*}trkseg/{*}trkpt"), root.findall("{*}rte/{*}rtept")
+    told = []
+    if route:
+        what = "left out, as there is a track" if track else "there is no track: taken for it"
+        told.append(f"{len(route)} points of a route: {what}")
+    if waypoints := root.findall("{*}wpt"):
+        told.append(f"{len(waypoints)} waypoints left out: they are no track")
+    return track or route, tuple(told)
 
 
 READER = Beside((".gpx",), read)

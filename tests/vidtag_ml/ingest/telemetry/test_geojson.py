@@ -8,15 +8,33 @@ from vidtag_ml.ingest.telemetry import geojson
 
 
 @pytest.fixture
-def geojson_of(tmp_path):
-    """Reads a document as a GeoJSON file."""
+def reading_of(tmp_path):
+    """What a document says as a GeoJSON file, and what is told."""
 
-    def read(document):
-        path = tmp_path / "a.geojson"
-        path.write_text(document if isinstance(document, str) else json.dumps(document))
-        return geojson.read(path).points
+    def read(document, encoding="utf-8"):
+        text = document if isinstance(document, str) else json.dumps(document, ensure_ascii=False)
+        (tmp_path / "a.geojson").write_text(text, encoding=encoding)
+        return geojson.read(tmp_path / "a.geojson")
 
     return read
+
+
+@pytest.fixture
+def geojson_of(reading_of):
+    """Reads a document as a GeoJSON file."""
+    return lambda document: reading_of(document).points
+
+
+def feature(kind, where, **properties):
+    geometry = {"type": kind, "coordinates": where}
+    return {"type": "Feature", "properties": properties, "geometry": geometry}
+
+
+def collection(*features, **more):
+    return {"type": "FeatureCollection", "features": features, **more}
+
+
+TWO_LINES = [[[8.5, 47.5], [8.6, 47.6]], [[8.7, 47.7]]]
 
 
 def test_points_with_times_are_a_track(geojson_of):
@@ -45,6 +63,77 @@ def test_a_geometry_alone_has_no_times(geojson_of):
     found = geojson_of({"type": "Point", "coordinates": [8.5, 47.5]})
     assert found[["lat", "lon"]].values.tolist() == [[47.5, 8.5]]
     assert found[["time_s", "utc_s"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"coordTimes": [[0, 1], [2]]},
+        {"times": [0, 1, 2]},
+        {"coordinateProperties": {"times": [[0, 1], [2]]}},
+    ],
+)
+def test_several_lines_follow_one_another(geojson_of, properties):
+    found = geojson_of(feature("MultiLineString", TWO_LINES, **properties))
+    assert found["lat"].tolist() == [47.5, 47.6, 47.7]
+    assert found["time_s"].tolist() == [0, 1, 2]
+
+
+def test_points_of_one_geometry_are_a_track(geojson_of):
+    found = geojson_of(feature("MultiPoint", TWO_LINES[0], times=[0, 2]))
+    assert found[["time_s", "lat"]].values.tolist() == [[0, 47.5], [2, 47.6]]
+
+
+def test_geometries_of_a_collection_are_read(geojson_of):
+    parts = [feature("LineString", line)["geometry"] for line in TWO_LINES]
+    found = geojson_of({"type": "GeometryCollection", "geometries": parts})
+    assert found["lat"].tolist() == [47.5, 47.6, 47.7]
+
+
+def test_lines_with_marks_beside_them_are_the_track_and_the_marks_are_told(reading_of):
+    line = feature("LineString", TWO_LINES[0], coordTimes=[0, 1])
+    area = feature("Polygon", [[[8, 47], [9, 47], [9, 48], [8, 47]]])
+    found = reading_of(collection(feature("Point", [8, 47], name="start"), line, area, area))
+    assert found.points["lat"].tolist() == [47.5, 47.6]
+    assert found.repairs == (
+        "2 of type Polygon left out: no track",
+        "1 positions of points left out: the lines are the track",
+    )
+
+
+def test_points_with_times_are_the_track_beside_a_line_without(reading_of):
+    points = [feature("Point", [8.5, 47.5 + k], time=k) for k in range(2)]
+    found = reading_of(collection(feature("LineString", TWO_LINES[0]), *points))
+    assert found.points["lat"].tolist() == [47.5, 48.5]
+    assert found.repairs == ("2 positions of lines left out: the points are the track",)
+
+
+def test_exchanged_positions_are_put_right_and_told(reading_of):
+    found = reading_of(feature("LineString", [[-33.85, 151.2], [-33.86, 151.2]]))
+    assert found.points[["lat", "lon"]].values.tolist() == [[-33.85, 151.2], [-33.86, 151.2]]
+    assert "2 of 2 rows" in found.repairs[0]
+
+
+def test_numbers_in_texts_are_never_cut_off(geojson_of):
+    found = geojson_of(feature("LineString", [["8,5", "47,5"], ["8.6 E", "47.6 N"]]))
+    assert found[["lat", "lon"]].values.tolist() == [[47.5, 8.5], [47.6, 8.6]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "latin-1"])
+def test_a_document_is_in_any_encoding(reading_of, encoding):
+    found = reading_of(feature("Point", [8.5, 47.5], name="Zürich"), encoding)
+    assert found.points["lat"].tolist() == [47.5]
+    assert bool(found.repairs) == (encoding == "latin-1")
+
+
+def test_a_document_of_another_coordinate_system_is_refused(geojson_of):
+    line = feature("LineString", TWO_LINES[0])
+    for name in ("urn:ogc:def:crs:OGC:1.3:CRS84", "EPSG:4326"):
+        crs = {"type": "name", "properties": {"name": name}}
+        assert len(geojson_of(collection(line, crs=crs))) == 2
+    crs["properties"]["name"] = "urn:ogc:def:crs:EPSG::4301"
+    with pytest.raises(ValueError, match="save it in WGS 84"):
+        geojson_of(collection(line, crs=crs))
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,22 @@ POINT = """<trkpt lat="47.5" lon="8.25"><ele>400</ele><time>2019-05-06T18:15:07.
 
 
 @pytest.fixture
-def gpx_of(tmp_path):
-    """Reads text as the inside of a GPX document, or as the whole file."""
+def reading_of(tmp_path):
+    """What text says as the inside of a GPX document, or as the whole file, and what is told."""
 
     def read(inside, whole=None, encoding="utf-8"):
         path = tmp_path / "a.gpx"
         document = f'<gpx xmlns="http://www.topografix.com/GPX/1/1" version="1.1">{inside}</gpx>'
         path.write_text(whole or document, encoding=encoding)
-        return gpx.read(path).points
+        return gpx.read(path)
 
     return read
+
+
+@pytest.fixture
+def gpx_of(reading_of):
+    """Reads text as the inside of a GPX document, or as the whole file."""
+    return lambda *args, **options: reading_of(*args, **options).points
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
@@ -86,15 +92,92 @@ def test_documents_that_declare_entities_are_refused(gpx_of, declared):
         gpx_of("", whole)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
+@pytest.mark.parametrize("declared", ["UTF-8", "UTF-16", "ISO-8859-1"])
+def test_entities_are_refused_in_any_encoding(gpx_of, encoding, declared):
+    whole = f"<?xml version='1.0' encoding='{declared}'?><!DOCTYPE gpx [{LAUGHS}]><gpx>&l9;</gpx>"
+    with pytest.raises(ValueError, match=r"a\.gpx: not a GPX file: it declares"):
+        gpx_of("", whole, encoding)
+
+
+def test_a_document_type_in_utf_7_is_refused(gpx_of):
+    with pytest.raises(ValueError, match=r"a\.gpx: not a GPX file: its encoding is 'utf-7'"):
+        gpx_of("", "<?xml version='1.0' encoding='utf-7'?>+ADwAIQ-DOCTYPE gpx><gpx/>")
+
+
 @pytest.mark.parametrize("whole", ["kml", "<kml/>", "<gpx>", "<gpx>&x;</gpx>"])
 def test_other_documents_are_refused(gpx_of, whole):
     with pytest.raises(ValueError, match=r"a\.gpx: not a GPX file"):
         gpx_of("", whole)
 
 
-def test_another_encoding_is_refused(gpx_of):
-    with pytest.raises(ValueError, match=r"a\.gpx: not a GPX file"):
-        gpx_of("<name>é</name>", encoding="utf-16")
+def zurich(declared):
+    track = f"<trk><name>Zürich</name><trkseg>{POINT}</trkseg></trk>"
+    return f"<?xml version='1.0' encoding='{declared}'?><gpx>{track}</gpx>"
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding"),
+    [
+        ("ISO-8859-1", "latin-1"),
+        ("iso-8859-15", "iso8859-15"),
+        ("Windows-1252", "cp1252"),
+        ("UTF-16", "utf-16"),
+        ("UTF-16", "utf-16-le"),
+        ("UTF-16", "utf-16-be"),
+        ("UTF-16", "utf-8"),
+        ("UTF-32", "utf-32"),
+        ("GB18030", "gb18030"),
+    ],
+)
+def test_a_document_is_in_the_encoding_that_it_declares(reading_of, declared, encoding):
+    found = reading_of("", zurich(declared), encoding)
+    assert (found.points["lat"].tolist(), found.repairs) == ([47.5], ())
+
+
+def test_a_document_in_another_encoding_than_it_declares_is_told(reading_of):
+    found = reading_of("", zurich("UTF-8"), "latin-1")
+    assert found.points["lat"].tolist() == [47.5]
+    assert "Windows-1252" in found.repairs[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-7", "rot13", "punycode", "unicode_escape", "cp99999"])
+def test_an_encoding_that_is_none_of_documents_is_refused(gpx_of, encoding):
+    with pytest.raises(ValueError, match=r"a\.gpx: not a GPX file: its encoding is .*UTF-8"):
+        gpx_of("", zurich(encoding).replace("ü", "ue"))
+
+
+@pytest.mark.parametrize(
+    ("lat", "lon"),
+    [("47,5", "-8,25"), ("47.5 N", "8.25 W"), ("47°30'", "-8°15'"), ("47.5", "-8.25")],
+)
+def test_coordinates_with_commas_and_letters_are_never_cut_off(gpx_of, lat, lon):
+    table = gpx_of(f'<trk><trkseg><trkpt lat="{lat}" lon="{lon}"/></trkseg></trk>')
+    assert table[["lat", "lon"]].values.tolist() == [[47.5, -8.25]]
+
+
+def test_exchanged_attributes_are_put_right_and_told(reading_of):
+    found = reading_of('<trk><trkseg><trkpt lat="151.2" lon="-33.8"/></trkseg></trk>')
+    assert found.points[["lat", "lon"]].values.tolist() == [[-33.8, 151.2]]
+    assert "exchanged" in found.repairs[0]
+
+
+ROUTE = '<rte><rtept lat="1" lon="2"/><rtept lat="3" lon="4"/></rte><wpt lat="5" lon="6"/>'
+
+
+def test_a_route_is_read_only_without_a_track_and_told(reading_of):
+    alone = reading_of(ROUTE)
+    assert alone.points["lat"].tolist() == [1, 3]
+    assert alone.repairs[0] == "2 points of a route: there is no track: taken for it"
+    beside = reading_of(f"{ROUTE}<trk><trkseg>{POINT}</trkseg></trk>")
+    assert beside.points["lat"].tolist() == [47.5]
+    assert beside.repairs[0] == "2 points of a route: left out, as there is a track"
+
+
+def test_waypoints_are_no_track_and_told(reading_of):
+    assert reading_of(ROUTE).repairs[1] == "1 waypoints left out: they are no track"
+    with pytest.raises(ValueError, match="1 waypoints left out"):
+        reading_of('<wpt lat="5" lon="6"/>')
 
 
 def test_real_files_hold_the_points_of_the_manifest(real, manifest):
