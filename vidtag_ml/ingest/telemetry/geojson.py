@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +52,14 @@ def read(path: Path) -> Reading:
     track = max(made, key=lambda kind: _timed(made[kind]))
     said = f"left out: the {track}s are the track"
     told += [f"{len(rows[kind])} positions of {kind}s {said}" for kind in made if kind != track]
-    return Reading(made[track].points, "geojson", repairs=(*assumed, *told, *made[track].repairs))
+    return replace(made[track], repairs=(*assumed, *told, *made[track].repairs))
 
 
 def _made(path: Path, rows: Sequence[Row]) -> Reading:
     """Positions of points, or of lines."""
     names = {name for row in rows for name in row}
     columns = {name: [row.get(name, "") for row in rows] for name in names}
-    found, told = table.positions(path, columns)
-    return Reading(found, "geojson", repairs=told)
+    return table.positions(path, columns, "geojson")
 
 
 def _timed(reading: Reading) -> bool:

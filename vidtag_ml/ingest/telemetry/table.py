@@ -13,7 +13,6 @@ from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from vidtag_ml.ingest.telemetry import angles, order, points, text
@@ -68,8 +67,7 @@ def read(path: Path) -> Reading:
         ValueError: the file is no table, or lacks a column, or has no position; names the file.
     """
     columns, assumed = _columns(path)
-    table, told = positions(path, columns)
-    return Reading(table, "csv", repairs=(*assumed, *told))
+    return positions(path, columns, "csv", assumed)
 
 
 def read_places(path: Path) -> dict[str, Place]:
@@ -101,8 +99,10 @@ def read_named(path: Path) -> list[tuple[PureWindowsPath, Place]]:
     return [(name, place) for name, place in placed if not np.isnan(place[:2]).any()]
 
 
-def positions(path: Path, columns: Columns) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Positions, and perhaps times, in the columns of a file, and what was done to them.
+def positions(
+    path: Path, columns: Columns, fix_source: str, assumed: tuple[str, ...] = ()
+) -> Reading:
+    """Positions, and perhaps times, in the columns of a file of which something was assumed.
 
     Raises:
         ValueError: a column is lacking, or no row has a position; names the file.
@@ -117,7 +117,8 @@ def positions(path: Path, columns: Columns) -> tuple[pd.DataFrame, tuple[str, ..
     numbers |= {"lat": places.lat, "lon": places.lon}
     time_s, utc_s = _times(columns, len(known))
     table = points.table(time_s=time_s, utc_s=utc_s, **numbers)
-    return table[known].reset_index(drop=True), places.told
+    placed = table[known].reset_index(drop=True)
+    return Reading(placed, fix_source, repairs=(*assumed, *places.told))
 
 
 def _placed(path: Path, columns: Columns) -> angles.Places:
