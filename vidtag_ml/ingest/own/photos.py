@@ -78,7 +78,7 @@ def read(paths: Sequence[Path]) -> Iterator[Photo]:
         except ValueError as error:
             yield Photo(path, exif.NOTHING, "", str(error), readable=False)
             continue
-        photo = Photo(path, seen, "exif")
+        photo = Photo(path, seen, "exif", seen.told)
         if not photo.placed:
             place, told = places.get(path.name, places.get(path.stem)), ""
             if place is None:
@@ -172,10 +172,11 @@ def signature(chain: Sequence[Photo]) -> list[int]:
 def _tabled(path: Path, seen: exif.Photo, place: table.Place | None, told: str) -> Photo:
     """A photo that is where a table says."""
     if place is None:
+        told = told or seen.told
         return Photo(path, replace(seen, lat=np.nan, lon=np.nan), "table", told)
     photo = Photo(path, replace(seen, lat=place.lat, lon=place.lon), "table")
     off = "" if photo.placed else f"its table says {place.lat:g}, {place.lon:g}: no place on Earth"
-    return replace(photo, error="; ".join(filter(None, (told, place.told, off))))
+    return replace(photo, error="; ".join(filter(None, (seen.told, told, place.told, off))))
 
 
 def _camera(photo: Photo) -> tuple[str, int, int]:

@@ -92,6 +92,39 @@ def angle(text: str) -> Angle | None:
     return Angle(size, sign or "", (before or after or "")[:1].upper())
 
 
+def signed(axis: str, said: Angle) -> tuple[float, str]:
+    """Degrees of an angle that should have a letter, and what was done or is wrong.
+
+    NaN if its sign cannot be known: without a letter, only a minus tells it.
+
+    >>> signed("lat", Angle(33.85, "-", "")), signed("lat", Angle(33.85, "", "S"))
+    ((-33.85, 'negative by its sign, without a letter'), (-33.85, ''))
+    """
+    if wrong := _doubt(axis, said):
+        return math.nan, f"{wrong}: left out"
+    if not said.letter:
+        return -said.size, "negative by its sign, without a letter" if said.size else ""
+    if said.letter in "NE":
+        return said.size, ""
+    if said.sign == "-":
+        return -said.size, f"with a minus and the letter {said.letter}: taken as negative"
+    return -said.size, ""
+
+
+def _doubt(axis: str, said: Angle) -> str:
+    """Why the sign of an angle cannot be known; empty if it can."""
+    if not said.letter:
+        letters = " or ".join(letter for letter, of in AXES.items() if of == axis)
+        return f"without {letters}" if said.sign != "-" and said.size else ""
+    if len(said.letter) > 1:
+        return "with a letter that its column contradicts"
+    if AXES[said.letter] != axis:
+        return f"with the letter {said.letter}"
+    if said.sign == "-" and said.letter in "NE":
+        return f"with a minus and the letter {said.letter}, which contradict each other"
+    return ""
+
+
 def leading(text: str) -> str:
     """The angle that a text begins with, as text; all of it if it begins with none.
 
@@ -180,39 +213,19 @@ def _degrees(axis: str, found: Sequence[Angle | None]) -> tuple[Floats, tuple[st
     """Signed degrees (N,), and what was done."""
     known = [a for a in found if a]
     num_letters = sum(bool(a.letter) for a in known)
-    rule = "sign" if 2 * num_letters <= len(known) else "letter"
+    few = 2 * num_letters <= len(known)
     done: Counter[str] = Counter()
-    degrees = np.array([_signed(axis, a, rule, done) for a in found], np.float64)
-    if rule == "sign" and num_letters:
-        done["have no letter, as others have: taken by their signs"] = len(known) - num_letters
+    degrees = np.full(len(found), np.nan)
+    for k, said in enumerate(found):
+        if said and few and not said.letter:
+            degrees[k] = -said.size if said.sign == "-" else said.size
+        elif said:
+            degrees[k], what = signed(axis, said)
+            if degrees[k] < 0 and not what:
+                what = f"negative by the letter {said.letter}"
+            done[what] += 1
+    if few and num_letters:
+        done["without a letter, as others have: taken by their signs"] = len(known) - num_letters
     name = {"lat": "latitudes", "lon": "longitudes"}[axis]
-    return degrees, tuple(f"{num} of {len(known)} {name} {what}" for what, num in done.items())
-
-
-def _signed(axis: str, said: Angle | None, rule: str, done: Counter[str]) -> float:
-    """Degrees of one angle; NaN if its sign cannot be known."""
-    if said is None:
-        return math.nan
-    negative, south = said.sign == "-", said.letter in tuple("SW")
-    if not said.letter and (rule == "sign" or negative or not said.size):
-        return -said.size if negative else said.size
-    if what := _doubt(axis, said):
-        done[f"{what}: left out"] += 1
-        return math.nan
-    if south:
-        a_minus = "have a minus and" if negative else "are negative by"
-        done[f"{a_minus} the letter {said.letter}" + ": taken as negative" * negative] += 1
-    return -said.size if south else said.size
-
-
-def _doubt(axis: str, said: Angle) -> str:
-    """Why the sign of an angle cannot be known; empty if it can."""
-    if not said.letter:
-        return "have no letter, as others have"
-    if len(said.letter) > 1:
-        return "have a letter that its column contradicts"
-    if AXES[said.letter] != axis:
-        return f"have the letter {said.letter}"
-    if said.sign == "-" and said.letter in "NE":
-        return f"have a minus and the letter {said.letter}, which contradict each other"
-    return ""
+    told = (f"{num} of {len(known)} {name} {what}" for what, num in done.items() if what)
+    return degrees, tuple(told)

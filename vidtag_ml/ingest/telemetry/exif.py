@@ -9,15 +9,16 @@ import math
 import re
 import struct
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import ExifTags, Image
 
-from vidtag_ml.ingest.telemetry import flir
+from vidtag_ml.earth import sphere
+from vidtag_ml.ingest.telemetry import angles, flir
 
 _FORMATS = ("JPEG", "PNG", "WEBP")
 _BASE, _GPS = ExifTags.Base, ExifTags.GPS
@@ -39,9 +40,20 @@ _DATE_TIME = re.compile(r"(\d{4})\D(\d\d)\D(\d\d)(?:\D(\d\d)\D(\d\d)\D(\d\d))?",
 _XMP = r"""exif:GPS{}(?:\s*=\s*["']|>)\s*([\d,.]+)([NSEW])\s*["'<]"""
 _BELOW_SEA = (1, 3, b"\1", b"\3")
 
+_SAME_KM = 1.0
+"""Places of one photo in two records that differ by more contradict each other."""
+
 Tags = Mapping[int, Any]
-Place = tuple[float, float, float]
-"""Latitude, longitude, altitude; NaN = unknown."""
+
+
+class Place(NamedTuple):
+    """Where one record of a photo says that it was taken; NaN = unknown."""
+
+    lat: float
+    lon: float
+    altitude_m: float
+    told: str
+    """What was assumed, or why it is unknown; empty = nothing to tell."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,8 @@ class Photo:
     """Columns of the upright picture."""
     height: int
     """Rows of the upright picture."""
+    told: str = ""
+    """What was assumed of its position, or why it has none."""
 
 
 NOTHING = Photo(math.nan, math.nan, math.nan, math.nan, math.nan, False, "", 0, 0)
@@ -89,33 +103,45 @@ def read(path: Path) -> Photo:
 def _photo(image: Image.Image) -> Photo:
     main = image.getexif()
     detail, gps = main.get_ifd(ExifTags.IFD.Exif), main.get_ifd(ExifTags.IFD.GPSInfo)
-    places = (_exif_place(gps), _xmp_place(image), _flir_place(image))
-    lat, lon, altitude_m = next((p for p in places if not math.isnan(p[0])), (math.nan,) * 3)
+    place = _chosen([_exif_place(gps), _xmp_place(image), _flir_place(image)])
     captured_s, captured_is_utc = _captured(detail, gps)
     width, height = image.size
     if main.get(_BASE.Orientation) in _TURNED:
         width, height = height, width
     return Photo(
-        lat=lat,
-        lon=lon,
-        altitude_m=altitude_m,
+        lat=place.lat,
+        lon=place.lon,
+        altitude_m=place.altitude_m,
         dop=_number(gps.get(_GPS.GPSDOP)),
         captured_s=captured_s,
         captured_is_utc=captured_is_utc,
         camera=_text(f"{_text(main.get(_BASE.Make))} {_text(main.get(_BASE.Model))}"),
         width=width,
         height=height,
+        told=place.told,
     )
+
+
+def _chosen(places: Sequence[Place]) -> Place:
+    """The first place that is known, and whether another record contradicts it."""
+    known = [place for place in places if not math.isnan(place.lat)]
+    if not known:
+        told = "; ".join(place.told for place in places if place.told)
+        return Place(math.nan, math.nan, math.nan, told)
+    first, *others = known
+    for other in others:
+        if sphere.great_circle_km(first[:2], other[:2]) > _SAME_KM:
+            said = f"another record of the photo says {other.lat:.5f}, {other.lon:.5f}: not taken"
+            return first._replace(told="; ".join(filter(None, (first.told, said))))
+    return first
 
 
 def _exif_place(gps: Tags) -> Place:
     altitude_m = _number(gps.get(_GPS.GPSAltitude))
     below = gps.get(_GPS.GPSAltitudeRef) in _BELOW_SEA
     return _place(
-        _sexagesimal(gps.get(_GPS.GPSLatitude)),
-        _text(gps.get(_GPS.GPSLatitudeRef)),
-        _sexagesimal(gps.get(_GPS.GPSLongitude)),
-        _text(gps.get(_GPS.GPSLongitudeRef)),
+        _angle(gps.get(_GPS.GPSLatitude), gps.get(_GPS.GPSLatitudeRef)),
+        _angle(gps.get(_GPS.GPSLongitude), gps.get(_GPS.GPSLongitudeRef)),
         -altitude_m if below else altitude_m,
     )
 
@@ -125,27 +151,42 @@ def _xmp_place(image: Image.Image) -> Place:
     packet = image.info.get("xmp", b"")
     text = packet.decode("utf-8", "replace") if isinstance(packet, bytes) else ""
     found = [re.search(_XMP.format(name), text) for name in ("Latitude", "Longitude")]
-    (lat, lat_ref), (lon, lon_ref) = (match.groups() if match else ("", "") for match in found)
-    degrees = [_sexagesimal(tuple(number.split(","))) for number in (lat, lon)]
-    return _place(degrees[0], lat_ref, degrees[1], lon_ref, math.nan)
+    said = [_angle(tuple(f[1].split(",")), f[2]) if f else None for f in found]
+    return _place(said[0], said[1], math.nan)
 
 
 def _flir_place(image: Image.Image) -> Place:
     segments = getattr(image, "applist", [])
     found = flir.position(data for name, data in segments if name == "APP1")
     if found is None:
-        return math.nan, math.nan, math.nan
+        return _place(None, None, math.nan)
     lat_ref, lon_ref, lat, lon, altitude_m = found
-    return _place(lat, lat_ref, lon, lon_ref, altitude_m)
+    return _place(_angle(lat, lat_ref), _angle(lon, lon_ref), altitude_m)
 
 
-def _place(lat: float, lat_ref: str, lon: float, lon_ref: str, altitude_m: float) -> Place:
-    """A place by sizes and references; unknown unless all four are there."""
-    north = {"N": 1.0, "S": -1.0}.get(lat_ref.strip("\0 ")[:1].upper(), math.nan)
-    east = {"E": 1.0, "W": -1.0}.get(lon_ref.strip("\0 ")[:1].upper(), math.nan)
-    if math.isfinite(lat * north) and math.isfinite(lon * east):
-        return lat * north, lon * east, altitude_m
-    return math.nan, math.nan, math.nan
+def _place(lat: angles.Angle | None, lon: angles.Angle | None, altitude_m: float) -> Place:
+    """A place by two angles; unknown unless the hemispheres of both can be known."""
+    degrees, told = [], []
+    for name, axis, said in (("latitude", "lat", lat), ("longitude", "lon", lon)):
+        number, what = angles.signed(axis, said) if said else (math.nan, "")
+        degrees.append(number)
+        told += [f"its {name} {what}"] if what else []
+    if any(map(math.isnan, degrees)):
+        degrees, altitude_m = [math.nan, math.nan], math.nan
+    return Place(degrees[0], degrees[1], altitude_m, "; ".join(told))
+
+
+def _angle(value: Any, ref: Any) -> angles.Angle | None:
+    """An angle as EXIF writes it: texts, or degrees, minutes and seconds; None if it is none."""
+    letter = _text(ref)[:1].upper()
+    letter = letter if letter in angles.AXES else ""
+    if isinstance(value, str):
+        said = angles.angle(_text(value))
+        return said and replace(said, letter=letter or said.letter)
+    parts = value if isinstance(value, tuple) else (value,)
+    size = _sexagesimal(tuple(abs(_number(part)) for part in parts))
+    negative = any(_number(part) < 0 for part in parts)
+    return angles.Angle(size, "-" if negative else "", letter) if math.isfinite(size) else None
 
 
 def _captured(detail: Tags, gps: Tags) -> tuple[float, bool]:

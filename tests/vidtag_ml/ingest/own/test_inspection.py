@@ -61,7 +61,7 @@ def test_columns_of_hemispheres_are_believed_and_told(tmp_path, take):
     (tmp_path / "v" / "a.csv").write_text("\n".join(["time_s,latitude,N/S,longitude,E/W", *rows]))
     (told,) = take(tmp_path / "v").accepted
     assert told.lat_max == -33.85
-    assert told.repairs == ["12 of 12 latitudes are negative by the letter S"]
+    assert told.repairs == ["12 of 12 latitudes negative by the letter S"]
 
 
 def test_a_fix_that_is_dropped_stays_in_the_table_and_is_told(tmp_path, take):

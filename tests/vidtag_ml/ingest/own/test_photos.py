@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import ExifTags, Image
 
 from tests.data import telemetry
 from tests.data.recordings import NOON, photos
@@ -84,6 +85,16 @@ def test_hemispheres_and_exchanged_columns_of_a_table_of_photos_are_told(tmp_pat
     assert (told.lat_min, told.lon_min) == (-33.5, 151.25)
     assert "labels.csv: latitude and longitude were exchanged" in told.repairs[0]
     assert "negative by the letter S" in told.repairs[0]
+
+
+def test_a_photo_whose_hemisphere_is_unknown_is_left_out_and_told(tmp_path, take):
+    tags = Image.Exif()
+    tags[ExifTags.Base.Make] = "Maker"
+    place = {ExifTags.GPS.GPSLatitude: (33.0, 51.0, 0.0), ExifTags.GPS.GPSLongitude: (151.0,)}
+    tags.get_ifd(ExifTags.IFD.GPSInfo).update(place)
+    Image.new("RGB", (20, 10)).save(tmp_path / "x.jpg", exif=tags)
+    (left,) = take(tmp_path / "x.jpg").quarantined
+    assert "its latitude without N or S" in left.advice
 
 
 def test_a_place_of_a_table_that_is_not_on_earth_is_told(tmp_path, take):

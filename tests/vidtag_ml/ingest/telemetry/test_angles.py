@@ -79,13 +79,13 @@ def test_letters_that_are_of_the_other_axis_exchange_all_and_are_told():
 def test_a_letter_of_the_other_axis_in_one_row_is_left_out_and_told():
     found = located(["47.5 N", "8.5 E", "47.7 N"], ["8.5 E"] * 3)
     assert math.isnan(found.lat[1])
-    assert found.told == ("1 of 3 latitudes have the letter E: left out",)
+    assert found.told == ("1 of 3 latitudes with the letter E: left out",)
 
 
 def test_letters_on_few_rows_leave_the_others_their_signs_and_are_told():
     found = located(["47.5", "-33.5", "33.9 S"], ["8", "151", "151"])
     assert found.lat.tolist() == [47.5, -33.5, -33.9]
-    assert "2 of 3 latitudes have no letter, as others have: taken by their signs" in found.told
+    assert "2 of 3 latitudes without a letter, as others have: taken by their signs" in found.told
 
 
 def test_an_own_letter_that_a_column_contradicts_is_no_angle():

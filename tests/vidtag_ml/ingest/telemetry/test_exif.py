@@ -26,6 +26,23 @@ def picture(path, gps=None, detail=None, main=None, **options):
     return path
 
 
+def signed_picture(path, gps):
+    """Saves a picture whose GPS tags are texts and signed fractions: Pillow writes neither."""
+    entries, heap = [], b""
+    after = 8 + 18 + 6 + 12 * len(gps)
+    for tag, value in sorted(gps.items()):
+        text = value.encode() + b"\0" if isinstance(value, str) else b""
+        data = text or b"".join(struct.pack("<2i", round(x * 10**4), 10**4) for x in value)
+        kind, num = (2, len(data)) if text else (10, len(value))
+        where = data.ljust(4, b"\0") if len(data) <= 4 else struct.pack("<I", after + len(heap))
+        heap += data if len(data) > 4 else b""
+        entries.append(struct.pack("<HHI", tag, kind, num) + where)
+    pointer = struct.pack("<HHHIII", 1, ExifTags.IFD.GPSInfo, 4, 1, 26, 0)
+    block = b"II*\0\x08\0\0\0" + pointer + struct.pack("<H", len(gps)) + b"".join(entries)
+    Image.new("RGB", (20, 10)).save(path, exif=b"Exif\0\0" + block + bytes(4) + heap)
+    return path
+
+
 @pytest.mark.parametrize("place", [(47.3769, 8.5417), (-33.8587, -70.25), (0.0, 0.0), (90, -180)])
 def test_a_position_comes_back(made, tmp_path, place):
     made.jpeg_with_position(tmp_path / "a.jpg", *place, altitude_m=-12.5)
@@ -57,6 +74,34 @@ def test_odd_values_are_a_position_only_if_they_mean_one(tmp_path, changed, lat)
     photo = exif.read(picture(tmp_path / "a.jpg", {**PLACE, **changed}))
     np.testing.assert_allclose(photo.lat, lat, atol=1e-7)
     assert math.isnan(photo.lon) == math.isnan(lat)
+
+
+@pytest.mark.parametrize(
+    ("changed", "lat", "told"),
+    [
+        ({}, -33.8586667, ""),
+        ({GPS.GPSLatitudeRef: "s"}, -33.8586667, ""),
+        ({GPS.GPSLatitude: (-33.0, 51.0, 31.2)}, -33.8586667, "with a minus and the letter S"),
+        ({GPS.GPSLatitudeRef: "N", GPS.GPSLatitude: (-33.86,)}, math.nan, "contradict each other"),
+        ({GPS.GPSLatitudeRef: ""}, math.nan, "its latitude without N or S: left out"),
+        ({GPS.GPSLatitudeRef: "", GPS.GPSLatitude: (-33.86,)}, -33.86, "negative by its sign"),
+        ({GPS.GPSLatitudeRef: "E"}, math.nan, "its latitude with the letter E: left out"),
+        ({GPS.GPSLatitude: "33,86"}, -33.86, ""),
+        ({GPS.GPSLatitude: "33 51.52 S"}, -33.8586667, ""),
+    ],
+)
+def test_a_hemisphere_that_is_assumed_or_unknown_is_told(tmp_path, changed, lat, told):
+    gps = {tag: value for tag, value in {**PLACE, **changed}.items() if value}
+    photo = exif.read(signed_picture(tmp_path / "a.jpg", gps))
+    np.testing.assert_allclose(photo.lat, lat, atol=1e-7)
+    assert told in photo.told if told else not photo.told
+
+
+def test_a_record_of_a_photo_that_contradicts_another_is_told(tmp_path):
+    xmp = b'<rdf:Description exif:GPSLatitude="48,51.5N" exif:GPSLongitude="2,20,24E"/>'
+    photo = exif.read(picture(tmp_path / "a.jpg", PLACE, xmp=xmp))
+    np.testing.assert_allclose((photo.lat, photo.lon), (-33.8586667, 151.215), atol=1e-7)
+    assert "another record of the photo says 48.85833, 2.34000" in photo.told
 
 
 @pytest.mark.parametrize("absent", [GPS.GPSLatitudeRef, GPS.GPSLongitudeRef, GPS.GPSLongitude])

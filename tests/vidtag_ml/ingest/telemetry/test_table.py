@@ -139,9 +139,9 @@ def test_a_negation_by_a_letter_is_told_and_a_contradiction_left_out(csv_of):
     found = csv_of(f"lat,n/s,lon,e/w\n{rows}\n", table.read)
     assert found.points["lat"].tolist() == [-33.85, -33.86]
     said = "; ".join(found.repairs)
-    assert "1 of 4 latitudes are negative by the letter S" in said
+    assert "1 of 4 latitudes negative by the letter S" in said
     assert "a minus and the letter N, which contradict each other: left out" in said
-    assert "1 of 4 latitudes have no letter, as others have: left out" in said
+    assert "1 of 4 latitudes without N or S: left out" in said
 
 
 def test_a_column_of_nanoseconds_is_no_hemisphere(csv_of):
