@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 
 AXES = {"N": "lat", "S": "lat", "E": "lon", "W": "lon"}
 """Which angle a letter belongs to."""
+NAMES = {"lat": "latitude", "lon": "longitude"}
 _LONGEST = 60
 """Characters of the longest text that is an angle."""
 _MOST = 0.9
@@ -226,6 +227,6 @@ def _degrees(axis: str, found: Sequence[Angle | None]) -> tuple[Floats, tuple[st
             done[what] += 1
     if few and num_letters:
         done["without a letter, as others have: taken by their signs"] = len(known) - num_letters
-    name = {"lat": "latitudes", "lon": "longitudes"}[axis]
-    told = (f"{num} of {len(known)} {name} {what}" for what, num in done.items() if what)
+    of = f"of {len(known)} {NAMES[axis]}s"
+    told = (f"{num} {of} {what}" for what, num in done.items() if what)
     return degrees, tuple(told)

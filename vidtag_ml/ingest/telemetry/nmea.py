@@ -5,6 +5,7 @@ fields of sentences (pynmea2).
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pandas as pd
 import pynmea2
 from numpy.typing import NDArray
 
-from vidtag_ml.ingest.telemetry import points, text
+from vidtag_ml.ingest.telemetry import angles, points, text
 from vidtag_ml.ingest.telemetry.readers import Beside, Reading
 
 Floats = NDArray[np.float64]
@@ -26,8 +27,7 @@ _LONGEST = 256
 """Characters of a line; the standard allows 82."""
 _DAY_S = 86400.0
 _PAIRS = re.compile(r"(\d\d)(\d\d)(\d\d(?:\.\d*)?)", re.ASCII)
-_ANGLE = re.compile(r"(\d{1,3})(\d\d(?:\.\d*)?)", re.ASCII)
-_SIGNS = {"N": 1.0, "S": -1.0, "E": 1.0, "W": -1.0}
+_ANGLE = re.compile(r"(-?)(\d{1,3})(\d\d(?:\.\d*)?)", re.ASCII)
 
 
 def read(path: Path) -> Reading:
@@ -39,41 +39,50 @@ def read(path: Path) -> Reading:
     Raises:
         ValueError: no sentence has a position; names the file.
     """
-    with path.open(encoding="ascii", errors="replace") as file:
-        rows = pd.DataFrame(_rows(file), columns=list(_COLUMNS))
+    content, _ = text.decoded(path.read_bytes())
+    done: Counter[str] = Counter()
+    rows = pd.DataFrame(_rows(content.splitlines(), done), columns=list(_COLUMNS))
+    told = tuple(f"{num} sentences with a {what}" for what, num in done.items())
     placed = rows.dropna(subset=["lat", "lon"])
     best = min(placed["kind"], key=_KINDS.index, default=None)
     if best is None:
-        raise ValueError(f"{path}: not NMEA: no GGA, GNS or RMC sentence has a position")
+        why = "; ".join(("no GGA, GNS or RMC sentence has a position", *told))
+        raise ValueError(f"{path}: not NMEA: {why}")
     time_s, utc_s = _times(rows["clock_s"].to_numpy(float), rows["day_s"].to_numpy(float))
     chosen = placed[placed["kind"] == best]
     columns = {name: chosen[name] for name in ("lat", "lon", "dop", "altitude_m", "fix_type")}
     columns |= {"time_s": time_s[chosen.index], "utc_s": utc_s[chosen.index]}
-    return Reading(points.table(**columns), "nmea")
+    return Reading(points.table(**columns), "nmea", repairs=told)
 
 
-def _rows(lines: Iterable[str]) -> Iterator[Row]:
-    """Rows of `_COLUMNS`; loggers may write something of their own before a sentence."""
+def _rows(lines: Iterable[str], done: Counter[str]) -> Iterator[Row]:
+    """Rows of `_COLUMNS`; loggers may write something of their own before a sentence.
+
+    What was done to angles is counted in `done`.
+    """
     for line in lines:
         start = line.find("$")
         if start < 0 or len(line) > _LONGEST or line[start + 3 : start + 6] not in _KINDS:
             continue
         try:
             sentence = pynmea2.parse(line[start:])
+        except pynmea2.ChecksumError:
+            done["wrong checksum: left out"] += 1
+            continue
         except pynmea2.ParseError:
             continue
-        yield _row(sentence.sentence_type, [*sentence.data, *[""] * 9])
+        yield _row(sentence.sentence_type, [*sentence.data, *[""] * 9], done)
 
 
-def _row(kind: str, fields: Sequence[str]) -> Row:
-    clock_s = _clock_s(fields[0])
+def _row(kind: str, fields: Sequence[str], done: Counter[str]) -> Row:
+    clock_s, first = _clock_s(fields[0]), 2 if kind == "RMC" else 1
+    lat = _degrees("lat", fields[first], fields[first + 1], done)
+    lon = _degrees("lon", fields[first + 2], fields[first + 3], done)
     if kind == "RMC":
-        lat, lon = _degrees(*fields[2:4]), _degrees(*fields[4:6])
         fix_type = "none" if fields[1] == "V" else None
         return kind, clock_s, _day_s(fields[8]), lat, lon, np.nan, np.nan, fix_type
     # Quality 0 of GGA, or N for each system of GNS: what they write is an older position.
     fix_type = "none" if fields[5] and set(fields[5]) <= {"0", "N"} else None
-    lat, lon = _degrees(*fields[1:3]), _degrees(*fields[3:5])
     return kind, clock_s, np.nan, lat, lon, text.number(fields[7]), text.number(fields[8]), fix_type
 
 
@@ -112,12 +121,17 @@ def _day_s(written: str) -> float:
     return text.utc_s(f"{century}{year}-{month}-{day}")
 
 
-def _degrees(written: str, direction: str) -> float:
+def _degrees(axis: str, written: str, direction: str, done: Counter[str]) -> float:
     """Degrees of dddmm.mmm and N, S, E or W; NaN if it is none."""
     found = _ANGLE.fullmatch(written)
-    if not found or direction not in _SIGNS:
+    if not found:
         return np.nan
-    return _SIGNS[direction] * (float(found[1]) + float(found[2]) / 60)
+    size = float(found[2]) + float(found[3]) / 60
+    said = angles.Angle(size, found[1], angles.letter(direction))
+    degrees, what = angles.signed(axis, said)
+    if what:
+        done[f"{angles.NAMES[axis]} {what}"] += 1
+    return degrees
 
 
 READER = Beside((".nmea",), read)

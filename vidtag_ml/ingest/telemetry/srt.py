@@ -48,7 +48,6 @@ _METRES = re.compile(r"\b(?:GPS|RTK)\s{0,9}\([^()\nNSEW]{3,120}\dm\s{0,9}\)", re
 _HOME = re.compile(r"\bHOME\s{0,9}\(([^()\n]{3,120})\)", re.ASCII)
 _DISTANCE = re.compile(r"\bD\s?(\d{1,7}(?:\.\d{1,3})?)m\b", re.ASCII)
 _ALTITUDE = re.compile(r"\babs_alt\s{0,9}:\s{0,9}([-+]?\d{1,9}(?:[.,]\d{1,15})?)", re.ASCII)
-_NAMES = {"lat": "latitude", "lon": "longitude"}
 _FORMS = {
     "lon": re.compile(r"\d{1,2}|-?\d{1,6}(?:\.\d{1,6})?m", re.ASCII),
     "lat": re.compile(r"-?\d{1,6}(?:\.\d{1,6})?M", re.ASCII),
@@ -190,7 +189,7 @@ def _first(said: Sequence[_Said]) -> tuple[list[str], tuple[str, ...]]:
     written = [one.first for one in said]
     away = [one for one in said if one.is_away]
     if (first := _by_home(away)) and {one.first for one in away} != {first}:
-        told = f"the {_NAMES[first]} comes first after GPS: the distance from home says so"
+        told = f"the {angles.NAMES[first]} comes first after GPS: the distance from home says so"
         return [first if one.is_away else one.first for one in said], (told,)
     silent = [one for one in said if not one.first and all(map(angles.angle, one.pair))]
     if not silent:
@@ -202,7 +201,7 @@ def _first(said: Sequence[_Said]) -> tuple[list[str], tuple[str, ...]]:
             f"GPS({', '.join(silent[0].pair)}, ...) does not tell which is the latitude: write "
             "GPS(N: ..., E: ...), or put a GPX track beside the video"
         )
-    told = f"the {_NAMES[on_earth]} comes first after GPS: only so all positions are on Earth"
+    told = f"the {angles.NAMES[on_earth]} comes first after GPS: only so all positions are on Earth"
     return [first if first == "lat" else on_earth for first in written], (told,)
 
 

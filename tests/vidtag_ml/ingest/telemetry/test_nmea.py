@@ -11,14 +11,20 @@ PLACES = [(47.376888, 8.541694), (-33.856784, -70.25), (0.0, 179.999999)]
 
 
 @pytest.fixture
-def nmea_of(tmp_path):
-    """Reads text as a receiver's log."""
+def reading_of(tmp_path):
+    """What text says as a receiver's log, and what is told."""
 
-    def read(content):
-        (tmp_path / "a.nmea").write_text(content, newline="")
-        return nmea.read(tmp_path / "a.nmea").points
+    def read(content, encoding="utf-8"):
+        (tmp_path / "a.nmea").write_text(content, newline="", encoding=encoding)
+        return nmea.read(tmp_path / "a.nmea")
 
     return read
+
+
+@pytest.fixture
+def nmea_of(reading_of):
+    """Reads text as a receiver's log."""
+    return lambda content: reading_of(content).points
 
 
 @pytest.mark.parametrize("kind", ["GGA", "GNS", "RMC"])
@@ -78,6 +84,11 @@ def test_wrong_checksums_and_other_lines_are_skipped(made, nmea_of):
     np.testing.assert_allclose(table[["lat", "lon"]], [PLACES[0], PLACES[2]], atol=1e-7)
 
 
+def test_wrong_checksums_are_told(made, reading_of):
+    content = made.nmea(PLACES, sentences=("GGA",)).replace("4722", "4723")
+    assert reading_of(content).repairs[0] == "1 sentences with a wrong checksum: left out"
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -91,6 +102,34 @@ def test_wrong_checksums_and_other_lines_are_skipped(made, nmea_of):
 def test_a_log_without_a_position_is_refused(made, nmea_of, said):
     with pytest.raises(ValueError, match=r"a\.nmea: not NMEA"):
         nmea_of(made.sentence(said))
+
+
+@pytest.mark.parametrize(
+    ("lat", "direction", "wanted", "told"),
+    [
+        ("3351.0", "s", -33.85, ()),
+        ("-3351.0", "S", -33.85, ("1 sentences with a latitude with a minus and the letter S",)),
+        ("-3351.0", "", -33.85, ("1 sentences with a latitude negative by its sign",)),
+    ],
+)
+def test_signs_and_letters_of_hemispheres_are_one(made, reading_of, lat, direction, wanted, told):
+    said = f"GPGGA,181507.000,{lat},{direction},00832.5016,E,1,08,0.9,545.4,M,46.9,M,,"
+    found = reading_of(made.sentence(said))
+    assert found.points["lat"].item() == pytest.approx(wanted)
+    assert [t.startswith(w) for t, w in zip(found.repairs, told, strict=True)] == [True] * len(told)
+
+
+@pytest.mark.parametrize(("lat", "direction"), [("3351.0", ""), ("-3351.0", "N"), ("3351.0", "E")])
+def test_a_hemisphere_that_is_unknown_is_no_position_and_told(made, reading_of, lat, direction):
+    said = f"GPGGA,181507.000,{lat},{direction},00832.5016,E,1,08,0.9,545.4,M,46.9,M,,"
+    with pytest.raises(ValueError, match=r"1 sentences with a latitude with.* left out"):
+        reading_of(made.sentence(said))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "latin-1"])
+def test_a_log_is_in_any_encoding(made, reading_of, encoding):
+    content = "# Zürich\r\n" + made.nmea(PLACES)
+    assert len(reading_of(content, encoding).points) == len(PLACES)
 
 
 @pytest.mark.parametrize(
