@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import av
 import numpy as np
 
 from tests.data import telemetry
@@ -42,3 +43,18 @@ def photos(folder, num=4, step_s=5.0, lat=47.0, began=NOON, seed=0):
         time = began + dt.timedelta(seconds=k * step_s)
         path = folder / f"{k + 8}.jpg"
         telemetry.jpeg_with_position(path, lat + 1e-5 * k, 8.0, time, seed=seed + k)
+
+
+def stamped(path, **tags):
+    """The same video with tags of its container, for example creation_time; bytes as they were."""
+    bare = path.rename(path.with_name(f"bare {path.name}"))
+    options = {"movflags": "use_metadata_tags"}
+    with av.open(str(bare)) as source, av.open(str(path), "w", "mp4", options) as target:
+        target.metadata.update(tags)
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    bare.unlink()
+    return path

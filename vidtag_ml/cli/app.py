@@ -87,6 +87,9 @@ def ingest(
     dataset: Annotated[str | None, typer.Option(help="Takes PATHs into data/DATASET.")] = None,
     mode: Annotated[str | None, typer.Option(help="How PATHs moved, if you know.")] = None,
     time_offset: Annotated[float, typer.Option(help="Seconds added to sidecars' clocks.")] = 0.0,
+    time_zone: Annotated[
+        str | None, typer.Option(help="Of cameras' clocks: Europe/Berlin, +02:00, UTC.")
+    ] = None,
     strip_metadata: Annotated[
         bool, typer.Option("--strip-metadata", help="Read copies of PATHs without metadata.")
     ] = False,
@@ -106,9 +109,9 @@ def ingest(
     if paths and dataset and source is None:
         veil = tuple(map(str, blur or ()))
         copies: dict[str, Any] = {"strip_metadata": strip_metadata, "veil": veil}
-        _ingest_own(values, paths, dataset, as_json, mode, time_offset, **copies)
+        _ingest_own(values, paths, dataset, as_json, mode, time_offset, time_zone, **copies)
         return
-    if dataset or mode or time_offset or strip_metadata or blur or as_json:
+    if dataset or mode or time_offset or time_zone or strip_metadata or blur or as_json:
         raise ValueError("these options are for own recordings: vidtag ingest PATH --dataset NAME")
     if paths and (source is None or len(paths) > 1):
         raise ValueError("vidtag ingest PATH... --dataset NAME, or vidtag ingest FOLDER --source S")
@@ -149,13 +152,14 @@ def _ingest_own(
     as_json: bool,
     mode: str | None,
     time_offset_s: float,
+    time_zone: str | None,
     **copies: Any,
 ) -> None:
     from vidtag_ml.ingest import stages as ingest_stages
 
     with progress.showing():
         outcome = ingest_stages.recordings(
-            Path(), values, paths, dataset, mode, time_offset_s, **copies
+            Path(), values, paths, dataset, mode, time_offset_s, time_zone, **copies
         )
     if as_json:
         for line in outcome.json_lines():

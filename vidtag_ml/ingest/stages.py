@@ -73,6 +73,7 @@ def recordings(
     dataset: str,
     mode: str | None = None,
     time_offset_s: float = 0.0,
+    time_zone: str | None = None,
     *,
     strip_metadata: bool = False,
     veil: tuple[str, ...] = (),
@@ -80,7 +81,8 @@ def recordings(
     """Takes own recordings into `data/<dataset>/`; what cannot be used goes on the report.
 
     Raises:
-        ValueError: nothing was found, or the dataset's name is taken or no name for a folder.
+        ValueError: nothing was found, there is no such time zone, or the dataset's name is taken or
+            no name for a folder.
     """
     from vidtag_ml.ingest.own import inspection, journal
     from vidtag_ml.ingest.own import report as rejected_report
@@ -94,7 +96,7 @@ def recordings(
     if strip_metadata or veil:
         weights = root / params.features.encoders_dir
         copies = inspection.Copies(str(folder / "media"), veil, str(weights))
-    how = inspection.settings(params, mode, time_offset_s, copies)
+    how = inspection.settings(params, mode, time_offset_s, copies, time_zone)
     report = progress.reporter("looking at recordings")
     outcome, whole = own.ingest(asked, folder, how, params.clips, report)
     rejected_report.write(at.quarantine, dataset, whole.quarantined)

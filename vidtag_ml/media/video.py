@@ -85,6 +85,16 @@ class Container:
 
 
 @dataclass(frozen=True)
+class Head:
+    """What a file says before any of its packets is read."""
+
+    tags: dict[str, str]
+    """As those of `Container`."""
+    duration_s: float
+    """How long its pictures last."""
+
+
+@dataclass(frozen=True)
 class _Index:
     """Presentation times of a file's frames, in ticks, sorted."""
 
@@ -136,6 +146,25 @@ def length_s(path: Path) -> float:
         VideoError: the file is missing, truncated, or holds no frame.
     """
     return _index_of(path).duration_s
+
+
+def head(path: Path) -> Head:
+    """Tags and length of a video file by its header alone.
+
+    Raises:
+        VideoError: the file is missing, is no video, or does not say how long it is.
+    """
+    import av
+
+    try:
+        with _opened(path) as opened:
+            for stream in opened.streams.video:
+                if stream.duration and stream.time_base:
+                    return Head(dict(opened.metadata), float(stream.duration * stream.time_base))
+    except av.FFmpegError as error:
+        reason = f"{path}: not a video, or cut off before its index ({error.strerror})"
+        raise VideoError(f"{reason}; copy or record it again") from error
+    raise VideoError(f"{path}: its header tells no length of a video; copy or record it again")
 
 
 def container(path: Path) -> Container:

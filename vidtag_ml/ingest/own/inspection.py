@@ -19,7 +19,7 @@ import pandas as pd
 
 from vidtag_ml import config
 from vidtag_ml.dataset import tables
-from vidtag_ml.ingest.own import photos, plausibility, positions
+from vidtag_ml.ingest.own import clocks, photos, plausibility, positions
 from vidtag_ml.ingest.own.discovery import Candidate
 from vidtag_ml.ingest.own.records import Accepted, Clip, Columns, Record, Rejected, Summary
 from vidtag_ml.media import fingerprint, privacy, video
@@ -66,6 +66,8 @@ class Intake:
     """Limit by mode, above which a position is not believed."""
     copies: Copies | None = None
     """None = the dataset reads the recordings themselves."""
+    time_zone: str | None = None
+    """That of cameras' clocks where they tell none; None = unknown."""
 
 
 def settings(
@@ -73,16 +75,19 @@ def settings(
     mode: str | None = None,
     time_offset_s: float = 0.0,
     copies: Copies | None = None,
+    time_zone: str | None = None,
 ) -> Intake:
     """How recordings are taken in by a params file.
 
     Raises:
-        ValueError: there is no such mode, or what is to be veiled cannot be found.
+        ValueError: there is no such mode or time zone, or what is to be veiled cannot be found.
     """
     if copies is not None and copies.veil:
         privacy.blurrer(copies.veil, Path(copies.weights))
     if mode is not None and mode not in tables.MODES:
         raise ValueError(f"mode is {mode!r}; it must be one of {', '.join(tables.MODES)}")
+    if time_zone is not None:
+        clocks.zone(time_zone)
     return Intake(
         mode,
         time_offset_s,
@@ -90,6 +95,7 @@ def settings(
         params.clips.max_gap_s,
         params.evaluation.max_speed_kmh,
         copies,
+        time_zone,
     )
 
 
@@ -123,7 +129,13 @@ def _video(path: Path, how: Intake) -> Record:
         facts = video.probe(path)
         seen = fingerprint.fingerprint(path, how.frames_per_second)
         placed = positions.place(
-            path, facts.duration_s, how.mode, how.time_offset_s, how.max_gap_s, how.max_speed_kmh
+            path,
+            facts.duration_s,
+            how.mode,
+            how.time_offset_s,
+            how.max_gap_s,
+            how.max_speed_kmh,
+            how.time_zone,
         )
         md5 = stage.digest(path)
         clip_id = f"{path.stem}-{md5[:10]}"

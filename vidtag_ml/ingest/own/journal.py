@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vidtag_ml.ingest.own import photos, positions, records
+from vidtag_ml.ingest.own import chapters, photos, positions, records
 from vidtag_ml.ingest.own.discovery import Candidate
 from vidtag_ml.ingest.own.inspection import Intake
 from vidtag_ml.ingest.own.records import Accepted, Record, Rejected
@@ -70,7 +70,8 @@ def key_of(candidate: Candidate, how: Intake, code: dict[str, Any]) -> Key:
         files = [candidate.path / name for name in candidate.names]
         files += photos.tables(candidate.path)
     else:
-        files = [candidate.path, *positions.sidecars(candidate.path)]
+        path = candidate.path
+        files = [path, *positions.sidecars(path), *chapters.files(path)]
     key = {"files": [_facts(file) for file in files], "how": _told(how), "code": code}
     plain: Key = json.loads(json.dumps(key))
     return plain

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vidtag_ml.earth import sphere, tracks
+from vidtag_ml.ingest.own import clocks, readings
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -27,10 +28,6 @@ FROZEN_S = 5.0
 """A receiver that says the same for so long, and then jumps, was not measuring."""
 GUESSED = ("walk", "ride", "car")
 """Modes that can be guessed from speeds, slowest first."""
-ZONE_S = 900.0
-"""Clocks that are off by a time zone are off by multiples of this, at most `MAX_ZONES` of them; of
-several that would do, none is taken."""
-MAX_ZONES = 56
 _LOOK_BACK = 200
 
 
@@ -102,7 +99,11 @@ def judge(
 
 
 def on_video_clock(
-    points: pd.DataFrame, created_utc_s: float, duration_s: float, offset_s: float, max_gap_s: float
+    points: pd.DataFrame,
+    clock: clocks.Clock,
+    duration_s: float,
+    offset_s: float,
+    max_gap_s: float,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Points of a sidecar with `time_s` from the first frame, and what was assumed.
 
@@ -110,7 +111,7 @@ def on_video_clock(
 
     Args:
         points: `points.COLUMNS`, in the order of the file.
-        created_utc_s: when the video says that it began; NaN = it does not say.
+        clock: when the video says that it began.
         duration_s: of the video.
         offset_s: added to all times: the user's correction.
         max_gap_s: points up to so long before and after the video are kept, to interpolate.
@@ -120,49 +121,60 @@ def on_video_clock(
     """
     points = points.copy()
     repairs: list[str] = []
+    unfit = ""
     if points["time_s"].isna().all():
-        points["time_s"], repairs = _from_utc(points, created_utc_s, duration_s, offset_s)
+        points["time_s"], repairs, unfit = _from_utc(points, clock, duration_s, offset_s, max_gap_s)
     time_N = points["time_s"].to_numpy(float) + offset_s
     points["time_s"] = time_N
     inside_N = (time_N >= -max_gap_s) & (time_N <= duration_s + max_gap_s)
     if not inside_N.any():
         raise ClockError(
             f"its positions are from {np.nanmin(time_N):.0f} to {np.nanmax(time_N):.0f} s, the "
-            f"video from 0 to {duration_s:.0f} s"
+            f"video from 0 to {duration_s:.0f} s{unfit}"
         )
     return points[inside_N].reset_index(drop=True), repairs
 
 
 def _from_utc(
-    points: pd.DataFrame, created_utc_s: float, duration_s: float, offset_s: float
-) -> tuple[Floats, list[str]]:
+    points: pd.DataFrame,
+    clock: clocks.Clock,
+    duration_s: float,
+    offset_s: float,
+    max_gap_s: float,
+) -> tuple[Floats, list[str], str]:
+    """Times from the first frame, what was assumed, and what would fit if none is in the video."""
     utc_N = points["utc_s"].to_numpy(float)
     if np.isnan(utc_N).all():
         if len(points) == 1:
-            return np.zeros(1), ["the only position has no time: taken for the first frame"]
+            return np.zeros(1), ["the only position has no time: taken for the first frame"], ""
         raise ClockError("its positions have no times")
-    first_s, last_s = np.nanmin(utc_N), np.nanmax(utc_N)
-    if np.isnan(created_utc_s):
-        if last_s - first_s > 1.1 * duration_s + 10.0:
-            raise ClockError(
-                f"the video does not say when it began, and its track of {last_s - first_s:.0f} s "
-                f"is longer than its {duration_s:.0f} s"
-            )
-        return utc_N - first_s, ["the video has no recording time: its track begins with it"]
-    time_N = utc_N - created_utc_s
+    if np.isnan(clock.utc_s):
+        return *_from_its_begin(utc_N, clock, duration_s), ""
+    time_N, repairs = utc_N - clock.utc_s, list(clock.after.repairs)
+    track = readings.Track(time_N + offset_s, duration_s, max_gap_s)
+    if clock.after.lasts_s and not track.num_inside(0.0) and track.num_inside(clock.after.lasts_s):
+        return time_N + clock.after.lasts_s, [], ""
+    decided = abs(offset_s) >= clocks.QUARTER_S
+    zone_s, assumed = readings.chosen(track, clock, points, decided=decided)
+    return time_N + zone_s, [*repairs, *assumed], readings.several(track)
 
-    def num_inside(shift_s: float) -> int:
-        moved_N = time_N + shift_s + offset_s
-        return int(((moved_N >= 0) & (moved_N <= duration_s)).sum())
 
-    if num_inside(0.0):
-        return time_N, []
-    found = {k * ZONE_S: num_inside(k * ZONE_S) for k in range(-MAX_ZONES, MAX_ZONES + 1)}
-    best = [shift_s for shift_s, num in found.items() if num == max(found.values()) > 0]
-    if len(best) != 1:
-        return time_N, []
-    hours = f"{abs(best[0]) / 3600:g} h {'behind' if best[0] > 0 else 'ahead of'}"
-    return time_N + best[0], [f"the receiver's clock is {hours} the camera's: corrected"]
+def _from_its_begin(
+    utc_N: Floats, clock: clocks.Clock, duration_s: float
+) -> tuple[Floats, list[str]]:
+    """Times of a track that began with its video, or with the first chapter of it."""
+    first_s = np.nanmin(utc_N)
+    lasts_s, told = float(np.nanmax(utc_N) - first_s), "the video has no recording time"
+    before_s = clock.after.lasts_s
+    if before_s and lasts_s > before_s:
+        begun = f"{told}: its track begins with the first of its chapters"
+        return utc_N - first_s - before_s, [*clock.after.repairs, begun]
+    if lasts_s > 1.1 * duration_s + 10.0:
+        raise ClockError(
+            f"the video does not say when it began, and its track of {lasts_s:.0f} s "
+            f"is longer than its {duration_s:.0f} s"
+        )
+    return utc_N - first_s, [f"{told}: its track begins with it"]
 
 
 def _times(judged: Judged) -> Floats:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vidtag_ml.ingest.own import plausibility
+from vidtag_ml.ingest.own import clocks, plausibility
 from vidtag_ml.ingest.telemetry import camm, geojson, gpmf, gpx, nmea, quicktime, srt, table
 from vidtag_ml.ingest.telemetry.readers import Beside, Reader, Recording
 from vidtag_ml.media import video
@@ -83,6 +83,7 @@ def place(
     offset_s: float,
     max_gap_s: float,
     max_speed_kmh: Mapping[str, float],
+    time_zone: str | None = None,
 ) -> Placed:
     """The positions of a video, from the first source that has one to believe.
 
@@ -93,12 +94,13 @@ def place(
         offset_s: added to the times of sidecars.
         max_gap_s: see `plausibility.on_video_clock`.
         max_speed_kmh: limit by mode.
+        time_zone: that of the camera's clock, if it is known; see `clocks.zone`.
 
     Raises:
         NoPositionError: no source has a position that can be used; says what each of them lacked.
     """
     held = video.container(path)
-    created_utc_s = quicktime.created_utc_s(held.tags)
+    clock = clocks.of(path, held.tags, time_zone)
     missed, reason = [], "no_position"
     recording = Recording(held, sidecars(path))
     for source in (s for reader in READERS for s in reader.sources(recording)):
@@ -107,7 +109,7 @@ def place(
             points, repairs = found.points, list(found.repairs)
             if source.file:
                 points, assumed = plausibility.on_video_clock(
-                    points, created_utc_s, duration_s, offset_s, max_gap_s
+                    points, clock, duration_s, offset_s, max_gap_s
                 )
                 repairs += assumed
         except plausibility.ClockError as error:
@@ -121,13 +123,13 @@ def place(
         if judged.kept_N.any():
             repairs = [*missed, *repairs, *judged.repairs]
             fixes = points.assign(status=np.where(judged.kept_N, "measured", "dropped"))
-            began_s = _began(judged.kept, created_utc_s)
+            began_s = _began(judged.kept, clock.utc_s)
             return Placed(fixes, found.fix_source, moved, began_s, repairs)
         if judged.repairs:
             missed.append(f"{source.name}: {'; '.join(judged.repairs)}")
     kinds = ", ".join(suffix[1:].upper() for suffix in SIDECARS)
     advice = (
-        "correct the clock with --time-offset SECONDS, or the camera's"
+        "correct the clock with --time-zone ZONE or --time-offset SECONDS, or the camera's"
         if reason == "clock"
         else f"put its track beside it, with the same name ({kinds})"
     )

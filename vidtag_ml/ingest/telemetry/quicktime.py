@@ -52,6 +52,14 @@ def read(tags: Mapping[str, str]) -> Reading:
 
 def created_utc_s(tags: Mapping[str, str]) -> float:
     """When a video was begun, in seconds since 1970; NaN if its tags do not tell."""
+    return created(tags)[0]
+
+
+def created(tags: Mapping[str, str]) -> tuple[float, bool]:
+    """When a video was begun, and whether the tag that tells it has a zone of its own.
+
+    That `creation_time` is in UTC is said of all files, whatever clock it was written by.
+    """
     for key in _CREATED:
         try:
             moment = dt.datetime.fromisoformat(tags.get(key, ""))
@@ -60,8 +68,8 @@ def created_utc_s(tags: Mapping[str, str]) -> float:
         if key == "creation_time" and moment.tzinfo is None:
             moment = moment.replace(tzinfo=dt.UTC)
         if moment.tzinfo is not None and moment.timestamp() >= _UNSET_BEFORE_S:
-            return moment.timestamp()
-    return np.nan
+            return moment.timestamp(), key != "creation_time" or bool(moment.utcoffset())
+    return np.nan, False
 
 
 def _degrees(text: str, num_digits: int) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vidtag_ml.earth import tracks
-from vidtag_ml.ingest.own import plausibility
+from vidtag_ml.ingest.own import clocks, plausibility
 from vidtag_ml.ingest.telemetry import points
 
 LIMITS = {"walk": 10.0, "ride": 60.0, "car": 200.0, "drone": 120.0, "photos": 1000.0}
@@ -136,7 +136,8 @@ def test_many_contradictions_end_in_time():
 
 
 def on_clock(table, created_utc_s=np.nan, duration_s=10.0, offset_s=0.0):
-    return plausibility.on_video_clock(table, created_utc_s, duration_s, offset_s, 2.0)
+    clock = clocks.Clock(created_utc_s)
+    return plausibility.on_video_clock(table, clock, duration_s, offset_s, 2.0)
 
 
 def utc_walk(start_s, num=10):

@@ -1,0 +1,77 @@
+"""Claims about chapters: which files go on with which, and when each begins."""
+
+import pytest
+
+from tests.data.recordings import NOON, film, stamped, walked
+from vidtag_ml.ingest.own import chapters
+
+CREATED = "2024-06-01T12:00:00Z"
+
+
+def chapter(path, created=CREATED, num=4, seed=0):
+    """A video of `num` seconds, which says when it was made."""
+    tags = {"creation_time": created} if created else {}
+    return stamped(film(path, seed, num), **tags)
+
+
+@pytest.mark.parametrize(
+    ("names", "before"),
+    [
+        (("GH010123.MP4", "GH020123.MP4"), 1),
+        (("gx010123.mp4", "GX020123.MP4"), 1),
+        (("GOPR0123.MP4", "GP010123.MP4", "GP020123.MP4"), 2),
+        (("DJI_0009.MP4", "DJI_0010.MP4"), 1),
+        (("FILE0001.MOV", "FILE0002.MOV", "FILE0003.MOV"), 2),
+        (("20240601_120000_0001.mp4", "20240601_120000_0002.mp4"), 1),
+        (("GH010122.MP4", "GH010123.MP4"), 0),
+        (("GOPR0122.MP4", "GOPR0123.MP4"), 0),
+        (("GH010123.MP4", "GX020123.MP4"), 0),
+        (("DJI_0001.MP4", "DJI_0003.MP4"), 0),
+        (("a.mp4", "b.mp4"), 0),
+    ],
+)
+def test_chapters_are_known_by_their_names(tmp_path, names, before):
+    for name in names:
+        (tmp_path / name).touch()
+    found = [path.name for path in chapters.files(tmp_path / names[-1])]
+    assert found == list(reversed(names[:-1]))[:before]
+
+
+def test_a_chapter_begins_when_those_before_it_end(tmp_path):
+    for number in (1, 2):
+        chapter(tmp_path / f"GH0{number}0123.MP4")
+    found = chapters.earlier(tmp_path / "GH030123.MP4", NOON.timestamp())
+    assert found.lasts_s == pytest.approx(8.0)
+    assert "chapter 3 of a recording: begins 8.0 s after the first" in found.repairs[0]
+
+
+@pytest.mark.parametrize("created", ["2024-06-01T11:59:50Z", None])
+def test_a_file_of_another_time_is_no_chapter(tmp_path, created):
+    chapter(tmp_path / "DJI_0001.MP4", created)
+    assert chapters.earlier(tmp_path / "DJI_0002.MP4", NOON.timestamp()) == chapters.NONE
+
+
+@pytest.mark.parametrize("name", ["GH020123.MP4", "GP010123.MP4"])
+def test_a_chapter_whose_first_is_lost_is_told(tmp_path, name):
+    found = chapters.earlier(tmp_path / name, NOON.timestamp())
+    assert found.lasts_s == 0.0
+    assert "the one before is not beside it" in found.repairs[0]
+
+
+@pytest.mark.parametrize("created", [CREATED, None])
+def test_a_second_chapter_is_where_the_track_is_after_the_first(tmp_path, take, created):
+    for number in (1, 2):
+        path = chapter(tmp_path / "v" / f"GH0{number}0123.MP4", created, 12, number)
+        walked(path.with_suffix(".gpx"), num=24)
+    second, first = sorted(take(tmp_path / "v").accepted, key=lambda told: -told.lat_max)
+    assert first.lat_min == pytest.approx(47.0, abs=1e-7)
+    assert second.lat_max == pytest.approx(47.0 + 23 / 111_195, abs=1e-7)
+    assert any("chapter 2" in repair for repair in second.repairs)
+
+
+def test_files_of_one_second_whose_tracks_fit_as_they_are_stay_so(tmp_path, take):
+    for number in (1, 2):
+        path = chapter(tmp_path / "v" / f"clip_000{number}.mp4", num=12 + number)
+        walked(path.with_suffix(".gpx"))
+    for told in take(tmp_path / "v").accepted:
+        assert (told.num_fixes, told.repairs) == (12, [])

@@ -1,0 +1,110 @@
+"""Claims about the zone of a video's clock: which reading is taken, and that others are told."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.data.recordings import NOON, film, stamped, walked
+from tests.vidtag_ml.ingest.own.conftest import HOW
+from vidtag_ml.ingest.own import clocks, plausibility, readings
+from vidtag_ml.ingest.telemetry import points
+
+HOUR_S = 3600.0
+TRUE_S = NOON.timestamp()
+
+
+def track(first_s, last_s, lat=52.0, lon=4.0):
+    """Fixes from one time to another, by the second around the video at noon."""
+    utc_s = np.arange(TRUE_S + first_s, TRUE_S + last_s + 1, 10.0)
+    return points.table(utc_s=utc_s, lat=np.full(len(utc_s), lat), lon=np.full(len(utc_s), lon))
+
+
+def read(table, written_s=0.0, offset_s=0.0, **known):
+    """When the video began by its clock, in seconds after noon, and what was assumed."""
+    clock = clocks.Clock(TRUE_S + written_s, **known)
+    found, told = plausibility.on_video_clock(table, clock, 60.0, offset_s, 2.0)
+    return found["utc_s"][0] - found["time_s"][0] - TRUE_S, told
+
+
+def test_several_readings_are_told_and_utc_is_taken():
+    began_s, (told,) = read(track(-2 * HOUR_S, HOUR_S))
+    assert began_s == 0
+    assert "UTC (taken), UTC+2 (local time there, Europe/Amsterdam)" in told
+    assert "UTC+0:30 to UTC+1:30" in told
+    assert "UTC-" in told
+    assert "--time-zone or --time-offset" in told
+
+
+def test_a_camera_known_to_write_local_time_is_read_so_and_utc_is_told():
+    table = track(-HOUR_S, 3 * HOUR_S)
+    began_s, (told,) = read(table, 2 * HOUR_S, is_local="GoPros with firmware HD7")
+    assert began_s == 0
+    assert "UTC+2 (taken: local time there, Europe/Amsterdam, as GoPros with" in told
+    assert "write it), UTC, " in told
+
+
+def test_where_utc_has_no_position_local_time_is_taken_and_others_told():
+    began_s, (told,) = read(track(-HOUR_S, 1.5 * HOUR_S), 2 * HOUR_S)
+    assert began_s == 0
+    assert "UTC+2 (taken: local time there" in told
+    assert "UTC+1" in told
+
+
+def test_where_neither_fits_nothing_is_taken_and_the_fitting_ones_are_named():
+    with pytest.raises(plausibility.ClockError, match=r"read as UTC\+3:30 to UTC\+7:30 the video"):
+        read(track(-4 * HOUR_S, 0.1 * HOUR_S), 3.5 * HOUR_S, is_local="")
+
+
+@pytest.mark.parametrize(
+    ("known", "offset_s"), [({"zone_is_known": True}, 0.0), ({"is_local": "GoPros"}, 7200.0)]
+)
+def test_a_clock_that_is_known_or_corrected_by_hand_leaves_no_doubt(known, offset_s):
+    began_s, told = read(track(-5 * HOUR_S, 5 * HOUR_S), offset_s=offset_s, **known)
+    assert (began_s, told) == (-offset_s, [])
+
+
+def test_a_small_correction_by_hand_decides_no_zone():
+    began_s, told = read(track(-5 * HOUR_S, 5 * HOUR_S), offset_s=1.5, is_local="GoPros")
+    assert began_s == pytest.approx(-2 * HOUR_S - 1.5)
+    assert "UTC, " in told[0]
+
+
+def test_a_track_as_long_as_its_video_leaves_no_doubt():
+    assert read(track(-300, 360)) == (0.0, [])
+
+
+@pytest.mark.parametrize("lon", [178.0, -178.0])
+def test_zones_reach_over_both_sides_of_the_date_line(lon):
+    there_s = clocks.ahead_s(clocks.zone_at(10.0, lon), TRUE_S)
+    table = track(-HOUR_S, 15 * HOUR_S * (lon > 0) + HOUR_S, lat=10.0, lon=lon)
+    began_s, _ = read(table, there_s, is_local="GoPros")
+    assert began_s == 0
+
+
+def test_zones_are_told_as_ranges():
+    told = list(readings._runs([-19800, -18000, -16200, -3600, 7200, 20700]))
+    assert told == ["UTC-5:30 to UTC-4:30", "UTC-1", "UTC+2", "UTC+5:45"]
+
+
+def filmed(folder, name, seed=0):
+    """A video at 14:00 by a clock of Zurich, and a track of three hours around it."""
+    path = film(folder / f"{name}.MP4", seed)
+    stamped(path, creation_time="2024-06-01T14:00:00Z")
+    walked(path.with_suffix(".gpx"), 3 * 3600, began=NOON.replace(hour=11, minute=30))
+    return path
+
+
+def test_a_gopro_in_a_long_track_is_where_it_was_at_its_local_time(tmp_path, take):
+    (told,) = take(filmed(tmp_path / "v", "GX010001")).accepted
+    assert told.lat_min == pytest.approx(47.0 + 1798 / 111_195, abs=1e-6)
+    assert "UTC+2 (taken: local time there, Europe/Zurich" in told.repairs[0]
+
+
+def test_the_time_zone_of_a_folder_decides_silently(tmp_path, take):
+    zones = {"GX010001": ("UTC", 9000), "a": ("Europe/Berlin", 1800)}
+    for seed, (name, (time_zone, start)) in enumerate(zones.items()):
+        how = dataclasses.replace(HOW, time_zone=time_zone)
+        (told,) = take(filmed(tmp_path / name, name, seed), how=how).accepted
+        assert told.lat_min == pytest.approx(47.0 + (start - 2) / 111_195, abs=1e-6)
+        assert told.repairs == []

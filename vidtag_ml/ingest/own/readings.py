@@ -1,0 +1,160 @@
+"""In which time zone a video's clock was: a zone is a reading of it, under which its track lies.
+
+A clock that says UTC may show local time, and a long track covers a video under several readings.
+The most likely is taken, and the others are told, so that a person can decide:
+- UTC, where the track has a position in the video; from a camera that is known to write local time,
+  the local time of the track's own place, where that covers the video;
+- else that local time where it covers the video, or else the only reading that does;
+- else, of a track shorter than the video, the only reading with most positions in it.
+
+Belongs here: which readings there are and which is taken. Does not belong here: what is known of
+the clock before (clocks.py), which positions are believed (plausibility.py).
+Shape legend: N points.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vidtag_ml.ingest.own import clocks
+from vidtag_ml.ingest.published import tables as published
+
+Floats = NDArray[np.float64]
+
+_HALF_S, _HOUR_S = 1800, 3600
+_QUARTERS = (20700, 31500, 45900, 49500)
+"""Zones in use that are no whole or half hour ahead."""
+ZONES = tuple(sorted({*range(-12 * _HOUR_S, 14 * _HOUR_S + 1, _HALF_S), *_QUARTERS}))
+"""How far clocks may be ahead of UTC, in seconds."""
+_ALL = range(-14 * _HOUR_S, 14 * _HOUR_S + 1, clocks.QUARTER_S)
+"""As `ZONES`, where either clock may be wrong."""
+DECIDES = "--time-zone or --time-offset decides"
+
+
+@dataclass(frozen=True)
+class Track:
+    """Times of positions in a video whose clock is read as UTC."""
+
+    time_N: Floats
+    """From the first frame."""
+    duration_s: float
+    """Of the video."""
+    max_gap_s: float
+    """Positions so long before and after a video still tell where it was."""
+
+    def num_inside(self, zone_s: float) -> int:
+        """How many positions lie in the video under a reading."""
+        moved_N = self.time_N + zone_s
+        return int(((moved_N >= 0) & (moved_N <= self.duration_s)).sum())
+
+    def covers(self, zone_s: float) -> bool:
+        """Whether the track begins before the video, ends after it, and has a position in it."""
+        gap_s = self.max_gap_s
+        first_s, last_s = np.nanmin(self.time_N) + zone_s, np.nanmax(self.time_N) + zone_s
+        if first_s > gap_s or last_s < self.duration_s - gap_s:
+            return False
+        moved_N = self.time_N + zone_s
+        return bool(((moved_N >= -gap_s) & (moved_N <= self.duration_s + gap_s)).any())
+
+
+@dataclass(frozen=True)
+class Local:
+    """The local time of a place as a reading."""
+
+    name: str
+    """Of the time zone."""
+    ahead_s: float
+
+
+def chosen(
+    track: Track, clock: clocks.Clock, points: pd.DataFrame, *, decided: bool
+) -> tuple[float, list[str]]:
+    """How far a video's clock is ahead of UTC, and what was assumed.
+
+    0 if no reading is likely: then no position lies in the video.
+
+    Args:
+        track: its positions in time, with the user's correction.
+        clock: of the video; it tells a time.
+        points: `points.COLUMNS` of the track.
+        decided: whether the user said which reading is right.
+    """
+    fits = [z for z in ZONES if track.covers(z) or (z == 0 and track.num_inside(0.0))]
+    if fits == [0] or (fits and (clock.zone_is_known or decided) and track.num_inside(0.0)):
+        return 0.0, []
+    local = _local(clock, points)
+    zone_s = _likely(track, clock, local, fits)
+    if zone_s is None:
+        return 0.0, []
+    others = [z for z in fits if z != zone_s]
+    if others:
+        return zone_s, [_several(zone_s, others, local, clock.is_local)]
+    hours = f"{abs(zone_s) / _HOUR_S:g} h {'behind' if zone_s > 0 else 'ahead of'}"
+    return zone_s, [f"the receiver's clock is {hours} the camera's: corrected"]
+
+
+def several(track: Track) -> str:
+    """Readings under which a track covers a video, as the end of a sentence; empty if none does."""
+    fits = [zone_s for zone_s in ZONES if track.covers(zone_s)]
+    if not fits:
+        return ""
+    return f"; read as {' or '.join(_runs(fits))} the video's clock would fit: {DECIDES}"
+
+
+def _likely(
+    track: Track, clock: clocks.Clock, local: Local | None, fits: list[int]
+) -> float | None:
+    """The most likely reading; None if there is none."""
+    if local and clock.is_local and track.covers(local.ahead_s):
+        return local.ahead_s
+    if track.num_inside(0.0):
+        return 0.0
+    if local and not clock.zone_is_known and track.covers(local.ahead_s):
+        return local.ahead_s
+    if fits:
+        return fits[0] if len(fits) == 1 else None
+    num_inside = {zone_s: track.num_inside(zone_s) for zone_s in _ALL}
+    most = max(num_inside.values())
+    best = [zone_s for zone_s, num in num_inside.items() if num == most > 0]
+    return best[0] if len(best) == 1 else None
+
+
+def _local(clock: clocks.Clock, points: pd.DataFrame) -> Local | None:
+    """The local time of the middle of a track; None if it has no place on Earth."""
+    latlon_N2 = points[["lat", "lon"]].to_numpy(float)
+    latlon_K2 = latlon_N2[published.on_earth(latlon_N2)]
+    if not len(latlon_K2):
+        return None
+    name = clocks.zone_at(*latlon_K2[len(latlon_K2) // 2])
+    return Local(name, clocks.ahead_s(name, clock.utc_s, of_wall=True))
+
+
+def _several(zone_s: float, others: list[int], local: Local | None, who: str) -> str:
+    """What is told where several readings would do."""
+    there = {local.ahead_s: f"local time there, {local.name}"} if local else {}
+    why = [there[zone_s]] if zone_s in there else []
+    why += [f"as {who} write it"] if why and who else []
+    taken = f"{clocks.told(zone_s)} (taken{': ' if why else ''}{', '.join(why)})"
+    known = {0.0: "", **{ahead_s: f" ({name})" for ahead_s, name in there.items()}}
+    named = [f"{clocks.told(z)}{told}" for z, told in known.items() if z in others]
+    rest = _runs([z for z in others if z not in known])
+    return (
+        f"its track covers the video under several readings of its clock: "
+        f"{', '.join([taken, *named, *rest])}; {DECIDES}"
+    )
+
+
+def _runs(zones: list[int]) -> Iterator[str]:
+    """Names of zones; of those that follow each other by the half hour, the first and the last."""
+    told: list[list[int]] = []
+    for zone_s in zones:
+        if told and zone_s - told[-1][-1] <= _HALF_S:
+            told[-1].append(zone_s)
+        else:
+            told.append([zone_s])
+    for run in told:
+        ends = [run[0], run[-1]] if len(run) > 2 else run
+        yield (" to " if len(run) > 2 else ", ").join(map(clocks.told, ends))
