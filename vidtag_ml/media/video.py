@@ -11,6 +11,7 @@ Shape legend: T frames, B of them, H W pixels, 3 = RGB.
 
 import functools
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -33,6 +34,11 @@ _THREADED_PIXELS = 640 * 480
 # Raw streams have a rate but no times: their frames are shown one after the other.
 _RAW = ("hevc", "h264")
 _PLAIN_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi")
+# FFmpeg moves the packet in which an edit begins to a whole packet before it: a hundredth of a
+# second of pictures, but a second of telemetry. So edits only shift it, all by as much.
+_PLAIN_EDITS = {"advanced_editlist": "0"}
+_SOON_S = 60
+_SAME_S = 0.1
 # Codecs of which a frame that says that no other needs it is needed by none. In HEVC it may be.
 _SKIPPABLE = ("h264",)
 # Frames from a wanted one to the next key frame; leaping over fewer costs more than it saves.
@@ -107,6 +113,8 @@ class _Index:
     codec: str
     plain: bool
     """Container, streams and pixels are of the kinds that decord decodes as PyAV does."""
+    first_byte: int
+    """Where in the file the first frame lies; -1 = unknown."""
     timed: bool
     """Frames come with their times; AVI has none and its reordered frames can only be counted."""
 
@@ -178,10 +186,40 @@ def container(path: Path) -> Container:
     index = _index_of(path)
     try:
         with _opened(path) as opened:
-            return _read_container(opened, float(index.pts[0] * index.tick_s))
+            found = _read_container(opened, float(index.pts[0] * index.tick_s))
+        if not found.tracks:
+            return found
+        with _opened(path, _PLAIN_EDITS) as opened:
+            start_s = _first_s(opened, index)
+        with _opened(path, _PLAIN_EDITS) as opened:
+            plain = _read_container(opened, start_s)
     except av.FFmpegError as error:
         reason = f"{path}: its data tracks cannot be read ({error.strerror})"
         raise VideoError(f"{reason}; copy or record it again") from error
+    pairs = zip(found.tracks, plain.tracks, strict=True)
+    return Container(found.tags, tuple(_shifted(*pair) for pair in pairs))
+
+
+def _shifted(moved: tuple[Packet, ...], plain: tuple[Packet, ...]) -> tuple[Packet, ...]:
+    """The packets of a track with their plain times, if edits shift all of them by as much.
+
+    A file that edits put together of several pieces keeps the times that FFmpeg gives.
+    """
+    times = Counter(packet.data for packet in moved)
+    plain_s = {packet.data: packet.time_s for packet in plain}
+    shifts_s = [p.time_s - plain_s[p.data] for p in moved if p.time_s >= 0 and times[p.data] == 1]
+    in_pieces = shifts_s and max(shifts_s) - min(shifts_s) > _SAME_S
+    return moved if in_pieces else tuple(packet for packet in plain if packet.data in times)
+
+
+def _first_s(opened: "InputContainer", index: _Index) -> float:
+    """When the first frame is shown, where edits do not move it onto a frame's begin."""
+    for packet in opened.demux(opened.streams.video[0]):
+        if packet.pos == index.first_byte and packet.pts is not None:
+            return float(packet.pts * index.tick_s)
+        if packet.dts is not None and packet.dts > index.pts[0] + _SOON_S / index.tick_s:
+            break
+    return float(index.pts[0] * index.tick_s)
 
 
 def _read_container(opened: "InputContainer", start_s: float) -> Container:
@@ -275,12 +313,12 @@ def _index(path: Path, num_bytes: int, changed_ns: int) -> _Index:  # noqa: ARG0
         raise VideoError(f"{reason}; copy or record it again") from error
 
 
-def _opened(path: Path) -> "InputContainer":
+def _opened(path: Path, options: dict[str, str] | None = None) -> "InputContainer":
     """The file in PyAV; tags that are no UTF-8 (cameras write them) have their bytes replaced."""
     import av
 
     # A relative path with a colon would be a protocol to FFmpeg.
-    return av.open(str(path.absolute()), metadata_errors="replace")
+    return av.open(str(path.absolute()), metadata_errors="replace", options=options)
 
 
 def _read_index(path: Path, num_bytes: int, container: "InputContainer") -> _Index:
@@ -294,7 +332,7 @@ def _read_index(path: Path, num_bytes: int, container: "InputContainer") -> _Ind
         raise VideoError(f"{path}: truncated: {num_bytes} of {end} bytes; copy or record it again")
     matroska = "matroska" in container.format.name
     raw = container.format.name in _RAW
-    shown: list[tuple[int, bool, int]] = []
+    shown: list[tuple[int, bool, int, int]] = []
     reached_s = 0.0
     for packet in container.demux() if matroska else container.demux(stream):
         ticks = packet.dts if packet.pts is None else packet.pts
@@ -305,7 +343,8 @@ def _read_index(path: Path, num_bytes: int, container: "InputContainer") -> _Ind
         if matroska:
             reached_s = max(reached_s, float((ticks + (packet.duration or 0)) * packet.time_base))
         if packet.stream_index == stream.index and not packet.is_discard:
-            shown.append((ticks, packet.is_keyframe, packet.duration or 0))
+            at = -1 if packet.pos is None else packet.pos
+            shown.append((ticks, packet.is_keyframe, packet.duration or 0, at))
     if matroska and container.duration and reached_s < container.duration / 1e6 - 1.0:
         raise VideoError(
             f"{path}: truncated: ends at {reached_s:.1f} s of {container.duration / 1e6:.1f} s; "
@@ -314,12 +353,12 @@ def _read_index(path: Path, num_bytes: int, container: "InputContainer") -> _Ind
     if not shown:
         raise VideoError(f"{path}: holds no frame with a presentation time")
     shown.sort()
-    pts = np.array([ticks for ticks, _, _ in shown], np.int64)
+    pts = np.array([ticks for ticks, *_ in shown], np.int64)
     tick_s = stream.time_base or Fraction(1, av.time_base)
     rate = stream.average_rate or Fraction(25)
     return _Index(
         pts=pts,
-        key_pts=np.array([ticks for ticks, key, _ in shown if key], np.int64),
+        key_pts=np.array([ticks for ticks, key, *_ in shown if key], np.int64),
         tick_s=tick_s,
         last_ticks=shown[-1][2] or max(1, round(1 / (rate * tick_s))),
         width=stream.codec_context.width,
@@ -330,6 +369,7 @@ def _read_index(path: Path, num_bytes: int, container: "InputContainer") -> _Ind
             and len(container.streams.video) == 1
             and _bits(stream) == 8
         ),
+        first_byte=shown[0][3],
         timed=not raw and (container.format.name != "avi" or not stream.codec_context.has_b_frames),
     )
 

@@ -284,6 +284,45 @@ def test_a_container_tells_its_tags_and_the_packets_of_its_data_tracks(tmp_path)
     assert np.allclose([packet.duration_s for packet in track], 0.1)
 
 
+def _ride(path):
+    """Ten seconds at ten frames a second, a key a second, and a packet of telemetry a second."""
+    with av.open(str(path), "w") as container:
+        pictures = container.add_stream("libx264", rate=10, options={"g": "10", "bf": "0"})
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 64, "yuv420p"
+        data = container.add_data_stream("bin_data")
+        data.time_base = Fraction(1, 1000)
+        for k, pixels in enumerate(_frames(100, 64, 64)):
+            if k % 10 == 0:
+                packet = av.Packet(b"second %d" % (k // 10))
+                packet.stream, packet.time_base, packet.duration = data, data.time_base, 1000
+                packet.pts = packet.dts = 100 * k
+                container.mux(packet)
+            container.mux(pictures.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(pictures.encode())
+
+
+def _cut(path, target, start_s):
+    """A lossless cut as FFmpeg's `-ss ... -c copy`: from the key before, with an edit list."""
+    with av.open(str(path)) as source, av.open(str(target), "w") as container:
+        streams = [container.add_stream_from_template(stream) for stream in source.streams]
+        for packet in source.demux():
+            if packet.dts is None or packet.pts * packet.time_base < int(start_s):
+                continue
+            packet.pts -= round(start_s / packet.time_base)
+            packet.dts = packet.pts
+            packet.stream = streams[packet.stream_index]
+            container.mux(packet)
+
+
+@pytest.mark.parametrize(("start_s", "first_s"), [(3.3, -0.3), (3.75, -0.8), (3.0, 0.0)])
+def test_an_edit_list_shifts_telemetry_as_it_shifts_pictures(tmp_path, start_s, first_s):
+    _ride(tmp_path / "ride.mp4")
+    _cut(tmp_path / "ride.mp4", tmp_path / "cut.mp4", start_s)
+    (track,) = video.container(tmp_path / "cut.mp4").tracks
+    assert [packet.data for packet in track] == [b"second %d" % k for k in range(3, 10)]
+    assert np.allclose([packet.time_s for packet in track], np.arange(7) + first_s, atol=2e-3)
+
+
 def test_tags_of_another_encoding_do_not_hide_a_video(tmp_path):
     path = tmp_path / "ride.mp4"
     _with_telemetry(path, [b"one"])
