@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vidtag_ml.ingest.own import clocks, plausibility
+from vidtag_ml.ingest.own import clocks, plausibility, readings
 from vidtag_ml.ingest.telemetry import camm, geojson, gpmf, gpx, nmea, quicktime, srt, table
 from vidtag_ml.ingest.telemetry.readers import Beside, Reader, Recording
 from vidtag_ml.media import video
@@ -108,10 +108,11 @@ def place(
             found = source.read()
             points, repairs = found.points, list(found.repairs)
             if source.file:
+                points, dated = readings.on_one_day(points, found.shifts_s, clock, duration_s)
                 points, assumed = plausibility.on_video_clock(
                     points, clock, duration_s, offset_s, max_gap_s
                 )
-                repairs += assumed
+                repairs += [*dated, *assumed]
         except plausibility.ClockError as error:
             reason = "clock"
             missed.append(f"{source.name}: {error}")

@@ -12,7 +12,8 @@ the clock before (clocks.py), which positions are believed (plausibility.py).
 Shape legend: N points.
 """
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +68,36 @@ class Local:
     name: str
     """Of the time zone."""
     ahead_s: float
+
+
+def on_one_day(
+    points: pd.DataFrame, shifts_s: Sequence[float], clock: clocks.Clock, duration_s: float
+) -> tuple[pd.DataFrame, list[str]]:
+    """Positions whose dates left a doubt, by the one that the video agrees with, whatever its zone.
+
+    Args:
+        points: `points.COLUMNS`, by the likeliest dates.
+        shifts_s: by how much they may be later; see `telemetry.readers.Reading`.
+        clock: of the video.
+        duration_s: of the video.
+    """
+    utc_N = points["utc_s"].to_numpy(float)
+    if not len(shifts_s) or np.isnan(utc_N).all() or np.isnan(clock.utc_s):
+        return points, []
+    first_s, last_s = np.nanmin(utc_N) - clock.utc_s, np.nanmax(utc_N) - clock.utc_s
+    far_s = _ALL[-1]
+    near = [
+        shift_s
+        for shift_s in (0.0, *shifts_s)
+        if first_s + shift_s < duration_s + far_s and last_s + shift_s > -far_s
+    ]
+    if not near or near[0] == 0:
+        return points, []
+    shifted = points.assign(utc_s=utc_N + near[0])
+    was, became = (
+        dt.datetime.fromtimestamp(np.nanmin(t), dt.UTC).date() for t in (utc_N, utc_N + near[0])
+    )
+    return shifted, [f"its dates, read as {was}, are {became}, when the video was made"]
 
 
 def chosen(

@@ -102,13 +102,13 @@ def _times(clock_s: Floats, day_s: Floats) -> tuple[Floats, Floats]:
 
 
 def _clock_s(written: str) -> float:
-    """Seconds since midnight of hhmmss.ss; NaN if it is none."""
+    """Seconds since midnight of hhmmss.ss; NaN if it is none. 235960 is the next midnight."""
     found = _PAIRS.fullmatch(written)
     if not found:
         return np.nan
     hours, minutes, seconds = (float(part) for part in found.groups())
     clock_s = 3600 * hours + 60 * minutes + seconds
-    return clock_s if clock_s < _DAY_S else np.nan
+    return clock_s if clock_s < _DAY_S + 1 else np.nan
 
 
 def _day_s(written: str) -> float:

@@ -35,6 +35,8 @@ class Reading:
     """How those move who write it; None = in any way."""
     repairs: tuple[str, ...] = ()
     """What was swapped, negated, left unread or assumed in reading it, a sentence each."""
+    shifts_s: tuple[float, ...] = ()
+    """By how much all of its UTC may be later, where the file leaves a doubt; likeliest first."""
 
 
 @dataclass(frozen=True)

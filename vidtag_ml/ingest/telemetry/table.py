@@ -1,8 +1,8 @@
 """Tables of positions: CSV tracks, and lists of photos with their places.
 
 Belongs here: the names that columns go by, and what their numbers mean. Does not belong here:
-angles, and which is the latitude (angles.py, order.py), the tables of the published datasets
-(vidtag_ml.ingest), other files of tracks (gpx.py, geojson.py).
+angles, which is the latitude, times (angles.py, order.py, times.py), the tables of the published
+datasets (vidtag_ml.ingest), other files of tracks (gpx.py, geojson.py).
 """
 
 import csv
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vidtag_ml.ingest.telemetry import angles, order, points, text
+from vidtag_ml.ingest.telemetry import angles, order, points, text, times
 from vidtag_ml.ingest.telemetry.readers import Beside, Reading
 
 Floats = NDArray[np.float64]
@@ -29,9 +29,8 @@ _NAMES = {
     "accuracy_m": ("accuracy_m", "accuracy"),
     "dop": ("hdop", "dop"),
 }
-_TIMES = ("time_s", "t_s", "timestamp", "utc", "datetime", "time")
 _FILES = ("file", "filename", "name", "img_file", "img_id", "id", "path", "sourcefile")
-KNOWN = {name for names in (*_NAMES.values(), _TIMES, _FILES, ("ns", "ew")) for name in names}
+KNOWN = {n for names in (*_NAMES.values(), times.NAMES, _FILES, ("ns", "ew")) for n in names}
 """All names of columns that are read."""
 _UNITS = ("", "deg", "degrees", "dd", "decimal", "decimaldegrees")
 _REFS = ("ref", "dir", "direction", "hemisphere", "hemi", "indicator", "ns", "ew")
@@ -45,8 +44,6 @@ _BARE = {
 """What names of coordinates and of their hemispheres mean, by their letters and digits alone."""
 _COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*", re.ASCII)
 """A number with a decimal comma."""
-_EPOCH_S, _EPOCH_MS = 1e8, 1e11
-"""Times from here are seconds, or milliseconds, since 1970; smaller ones seconds of a video."""
 
 
 class Place(NamedTuple):
@@ -115,10 +112,11 @@ def positions(
     found = {name: _find(columns, names) for name, names in _NAMES.items()}
     numbers = {name: _numbers(cells) for name, cells in found.items() if cells is not None}
     numbers |= {"lat": places.lat, "lon": places.lon}
-    time_s, utc_s = _times(columns, len(known))
-    table = points.table(time_s=time_s, utc_s=utc_s, **numbers)
+    when = times.read(columns, np.stack([places.lat, places.lon], -1))
+    table = points.table(time_s=when.time_s, utc_s=when.utc_s, **numbers)
+    told = (*assumed, *places.told, *when.told)
     placed = table[known].reset_index(drop=True)
-    return Reading(placed, fix_source, repairs=(*assumed, *places.told))
+    return Reading(placed, fix_source, repairs=told, shifts_s=when.shifts_s)
 
 
 def _placed(path: Path, columns: Columns) -> angles.Places:
@@ -172,7 +170,7 @@ def _columns(path: Path) -> tuple[Columns, tuple[str, ...]]:
 
 def _name(written: str) -> str:
     """The name of a column in lower case; that of a coordinate as it is usual."""
-    name = written.strip().lower()
+    name = times.name(written) or written.strip().lower()
     bare = re.sub(r"[^a-z0-9]", "", name)
     return name if name in KNOWN else _BARE.get(bare, bare if bare in ("ns", "ew") else name)
 
@@ -203,25 +201,6 @@ def _with_points(columns: dict[str, list[str]]) -> Columns:
 
 def _find(columns: Columns, names: Iterable[str]) -> Sequence[str] | None:
     return next((columns[name] for name in names if name in columns), None)
-
-
-def _times(columns: Columns, num: int) -> tuple[Floats, Floats]:
-    """Seconds of the video, and seconds since 1970, from the first column that has times."""
-    unknown = np.full(num, np.nan)
-    for name in _TIMES:
-        if name not in columns:
-            continue
-        number = _numbers(columns[name])
-        given = np.abs(number[np.isfinite(number)])
-        if not len(given):
-            moments = np.array([text.utc_s(cell) for cell in columns[name]], float)
-            if not np.isnan(moments).all():
-                return unknown, moments
-        elif np.median(given) <= _EPOCH_S:
-            return number, unknown
-        else:
-            return unknown, number / (1000 if np.median(given) > _EPOCH_MS else 1)
-    return unknown, unknown
 
 
 def _numbers(cells: Iterable[str]) -> Floats:

@@ -7,6 +7,7 @@ Belongs here: what bytes, and what one cell or element means by itself. Does not
 import codecs
 import datetime as dt
 import math
+import re
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -16,6 +17,7 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 """Encodings by the bytes that files in them begin with; UTF-32 begins like UTF-16."""
+_LEAP = re.compile(r":59:60(?!\d)", re.ASCII)
 _GUESSED = "not in UTF-8: read as Windows-1252, of which only names may suffer"
 
 
@@ -51,11 +53,17 @@ def number(text: str | None) -> float:
 def utc_s(text: str | None) -> float:
     """Seconds since 1970 of a time by ISO 8601, in UTC if it has no zone; NaN if it is none.
 
-    >>> utc_s("1970-01-01T01:00:00.5+01:00")
-    0.5
+    A leap second, 23:59:60, is the first of the next day.
+
+    >>> utc_s("1970-01-01T01:00:00.5+01:00"), utc_s("2016-12-31T23:59:60Z") % 86400
+    (0.5, 0.0)
     """
+    written = (text or "").strip()
+    if leap := _LEAP.search(written):
+        before = utc_s(f"{written[: leap.start()]}:59:59{written[leap.end() :]}")
+        return before + 1.0
     try:
-        moment = dt.datetime.fromisoformat((text or "").strip())
+        moment = dt.datetime.fromisoformat(written)
     except ValueError:
         return math.nan
     return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()

@@ -108,3 +108,24 @@ def test_the_time_zone_of_a_folder_decides_silently(tmp_path, take):
         (told,) = take(filmed(tmp_path / name, name, seed), how=how).accepted
         assert told.lat_min == pytest.approx(47.0 + (start - 2) / 111_195, abs=1e-6)
         assert told.repairs == []
+
+
+@pytest.mark.parametrize(
+    ("names", "first", "told"),
+    [
+        ("date,time", "06/01/2024,12:00:0", "its dates, read as 2024-01-06, are 2024-06-01"),
+        ("date,time", "01/06/2024,12:00:0", "01/06/2024 is read as day, month, year"),
+        ("timestamp", "1401278418", "its dates, read as 2014-05-28, are 2024-06-01"),
+        ("timestamp", "738936000", "timestamp is taken as seconds since 2001"),
+        ("timestamp", "770558400", "its dates, read as 2025-06-02, are 2024-06-01"),
+    ],
+)
+def test_a_date_in_doubt_is_decided_by_the_video_and_told(tmp_path, take, names, first, told):
+    path = film(tmp_path / "v" / "a.mp4", num=6)
+    stamped(path, creation_time="2024-06-01T12:00:00Z")
+    cells = [str(int(first) + k) if first.isdecimal() else f"{first}{k}" for k in range(6)]
+    rows = [f"{cell},{47 + k / 1e5},8\n" for k, cell in enumerate(cells)]
+    path.with_suffix(".csv").write_text(f"{names},lat,lon\n{''.join(rows)}")
+    (found,) = take(path).accepted
+    assert found.num_fixes == 6
+    assert any(told in repair for repair in found.repairs)

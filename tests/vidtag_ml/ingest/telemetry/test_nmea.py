@@ -104,6 +104,12 @@ def test_a_log_without_a_position_is_refused(made, nmea_of, said):
         nmea_of(made.sentence(said))
 
 
+def test_a_leap_second_is_the_first_of_the_next_day(made, nmea_of):
+    said = "GPRMC,235960.5,A,4722.6133,N,00832.5016,E,,,311216,,"
+    table = nmea_of(made.sentence(said))
+    assert table["utc_s"][0] == dt.datetime(2017, 1, 1, tzinfo=dt.UTC).timestamp() + 0.5
+
+
 @pytest.mark.parametrize(
     ("lat", "direction", "wanted", "told"),
     [

@@ -29,6 +29,11 @@ def test_forms_of_a_time_are_one_moment(written):
     assert text.utc_s(written) == wanted.timestamp()
 
 
+@pytest.mark.parametrize("written", ["2016-12-31T23:59:60Z", "2017-01-01 00:59:60.0+01:00"])
+def test_a_leap_second_is_the_first_of_the_next_day(written):
+    assert text.utc_s(written) == dt.datetime(2017, 1, 1, tzinfo=dt.UTC).timestamp()
+
+
 @pytest.mark.parametrize("written", [None, "", "today", "2019-13-01", "18:15:07"])
 def test_what_is_no_time_is_nan(written):
     assert math.isnan(text.utc_s(written))

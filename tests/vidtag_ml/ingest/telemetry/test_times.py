@@ -1,0 +1,182 @@
+"""Claims about columns of times: units, epochs, dates in every order, and what is told of them."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from vidtag_ml.ingest.telemetry import times
+
+TRUE_S = dt.datetime(2024, 5, 21, 10, 0, 0, tzinfo=dt.UTC).timestamp()
+WALK = np.stack([47.0 + np.arange(3) * 1e-5, np.full(3, 8.0)], -1)
+"""One metre a row."""
+SINCE = {"1970": 0, "1904": 2082844800, "2001": -978307200, "2000": -946684800}
+SINCE |= {"1980": -315964800 + 18}
+UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+
+
+def read(**columns):
+    return times.read(columns, WALK)
+
+
+@pytest.mark.parametrize("epoch", SINCE)
+@pytest.mark.parametrize("unit", UNITS)
+def test_every_unit_since_every_epoch_is_found_or_given_as_a_doubt(epoch, unit):
+    cells = [str((int(TRUE_S) + k + SINCE[epoch]) * UNITS[unit]) for k in range(3)]
+    found = read(timestamp=cells)
+    doubts_s = [0.0, *found.shifts_s]
+    assert any(np.allclose(found.utc_s + s, TRUE_S + np.arange(3), atol=0.01) for s in doubts_s)
+    if unit != "seconds" or epoch in ("1904", "2001", "2000"):
+        assert f"is taken as {unit} since" in found.told[0]
+
+
+def test_seconds_since_1970_are_no_assumption():
+    assert read(timestamp=["1716285600"] * 3).told == ()
+
+
+def test_a_name_with_gps_counts_as_gps_does_with_leap_seconds():
+    found = read(gpstime=[str(1400320818 + k) for k in range(3)])
+    assert found.utc_s.tolist() == [TRUE_S, TRUE_S + 1, TRUE_S + 2]
+    assert found.told == ("gpstime is taken as seconds since 1980, as GPS counts",)
+
+
+@pytest.mark.parametrize(
+    ("written", "leaps"), [(630720013, 13), (1119744015, 16), (1119744016, 16), (1119744017, 17)]
+)
+def test_leap_seconds_are_those_of_the_day(written, leaps):
+    found = read(gpstime_s=[str(written)] * 3)
+    assert found.utc_s[0] == written + 315964800 - leaps
+
+
+@pytest.mark.parametrize(
+    ("step", "unit"), [(1, 1.0), (1000, 1e-3), (33, 1e-3), (10**6, 1e-6), (10**9, 1e-9)]
+)
+def test_numbers_since_the_start_have_the_unit_in_which_the_walk_moves(step, unit):
+    found = read(t=[str(k * step) for k in range(3)])
+    assert found.time_s == pytest.approx(np.arange(3) * step * unit)
+    assert ("has no unit" in found.told[0]) == (step != 1)
+
+
+def test_a_minute_between_positions_is_a_minute_where_the_track_moves_so():
+    drive = WALK + np.arange(3)[:, None] * 0.01
+    found = times.read({"t": ["0", "60", "120"]}, drive)
+    assert found.time_s.tolist() == [0, 60, 120]
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("time_ms", ("0", "500", "1000")),
+        ("elapsed_us", ("0", "500000", "1000000")),
+        ("ms", ("0", "500", "1000")),
+        ("cts_ns", ("0", "500000000", "1000000000")),
+        ("elapsed", ("0:00:00", "0:00:00.5", "0:00:01")),
+    ],
+)
+def test_a_unit_in_the_name_is_believed(name, cells):
+    assert read(**{name: cells}).time_s.tolist() == [0, 0.5, 1]
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("Time (s)", "time_s"),
+        ("time[ms]", "time_ms"),
+        ("Time (UTC)", "timeutc"),
+        ("Date/Time", "datetime"),
+        ("UTC time", "utctime"),
+        ("GPS_Time", "gpstime"),
+        ("gps date", "gpsdate"),
+        ("t", "t"),
+        ("T_S", "t_s"),
+        ("timestampMs", "timestamp_ms"),
+        ("time(millisecond)", "time_ms"),
+        ("Elapsed time (\u00b5s)", "elapsedtime_us"),
+        ("speed (m/s)", None),
+        ("times", None),
+        ("", None),
+    ],
+)
+def test_columns_of_times_go_by_every_usual_name(written, name):
+    assert times.name(written) == name
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "2024-05-21T10:00:00Z",
+        "2024-05-21 12:00:00+02:00",
+        "2024-05-21T12:00:00.000+0200",
+        "2024:05:21 10:00:00",
+        "2024/05/21 10:00:00",
+        "21.05.2024 10:00:00",
+        "21/05/2024 10:00",
+        "05/21/2024 10:00:00 AM",
+        "5/21/24, 10:00:00 am",
+        "20240521100000",
+        "20240521T100000Z",
+        "240521100000.000",
+        "May 21, 2024 10:00:00 AM",
+        "21 May 2024 10:00:00 UTC",
+        "Tue, 21 May 2024 10:00:00 GMT",
+        "Tue May 21 10:00:00 2024",
+        "2024-05-21 10:00:00 UTC",
+        "2024-05-20 23:59:60",
+    ],
+)
+def test_dates_are_read_however_they_are_written(cell):
+    leap_s = TRUE_S - 10 * 3600
+    assert read(time=[cell] * 3).utc_s[0] == (leap_s if ":60" in cell else TRUE_S)
+
+
+@pytest.mark.parametrize(
+    ("date", "clock"),
+    [
+        ("2024-05-21", "10:00:00"),
+        ("21.05.2024", "12:00:00+02:00"),
+        ("2024:05:21", "10:00:00.00"),
+        ("20240521", "100000.0"),
+        ("210524", "100000"),
+        ("05/21/2024", "10:00:00 AM"),
+        ("21 May 2024", "10:00"),
+    ],
+)
+@pytest.mark.parametrize("names", [("date", "time"), ("gpsdate", "gpstime"), ("utcdate", "utc")])
+def test_a_date_and_a_time_of_day_are_a_moment(date, clock, names):
+    found = read(**dict(zip(names, ([date] * 3, [clock] * 3), strict=True)))
+    assert found.utc_s.tolist() == [TRUE_S] * 3
+    assert np.isnan(found.time_s).all()
+
+
+def test_a_day_and_month_that_may_be_either_are_told_and_the_other_is_given():
+    found = read(date=["04/06/2024"] * 3, time=["10:00:00"] * 3)
+    assert dt.datetime.fromtimestamp(found.utc_s[0], dt.UTC).month == 6
+    assert "04/06/2024 is read as day, month, year" in found.told[0]
+    other = dt.datetime.fromtimestamp(found.utc_s[0] + found.shifts_s[0], dt.UTC)
+    assert (other.month, other.day) == (4, 6)
+
+
+def test_one_number_above_twelve_tells_which_is_the_day():
+    found = read(time=["04/30/2024 10:00:00", "05/01/2024 10:00:00", "05/02/2024 10:00:00"])
+    assert np.diff(found.utc_s).tolist() == [86400, 86400]
+    assert (found.told, found.shifts_s) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "cells", [("10:00:00", "10:00:01", "10:00:02"), ("soon",) * 3, ("99/99/2024 10:00:00",) * 3]
+)
+def test_what_tells_no_moment_is_no_time(cells):
+    found = read(time=cells)
+    assert np.isnan(found.time_s).all()
+    assert np.isnan(found.utc_s).all()
+
+
+def test_local_time_is_told():
+    found = read(localtime=["2024-05-21 10:00:00"] * 3)
+    assert found.told == ("localtime: tells no time zone, taken as UTC",)
+
+
+def test_one_cell_that_is_nothing_does_not_change_what_the_others_mean():
+    cells = ["0", *(str(1716285600 + k) for k in range(5))]
+    found = times.read({"timestamp": cells}, np.repeat(WALK, 2, axis=0))
+    assert found.utc_s[1] == TRUE_S
