@@ -11,7 +11,7 @@ import hashlib
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ import pandas as pd
 
 from vidtag_ml import config
 from vidtag_ml.dataset import tables
-from vidtag_ml.ingest.own import clocks, photos, plausibility, positions
+from vidtag_ml.ingest.own import clocks, photo_clocks, photos, plausibility, positions
 from vidtag_ml.ingest.own.discovery import Candidate
 from vidtag_ml.ingest.own.records import Accepted, Clip, Columns, Record, Rejected, Summary
 from vidtag_ml.media import fingerprint, privacy, video
@@ -182,7 +182,10 @@ def _absolute(path: Path) -> str:
 
 
 def _photos(candidate: Candidate, how: Intake) -> list[Record]:
-    seen = list(photos.read([candidate.path / name for name in candidate.names]))
+    seen = [
+        replace(photo, exif=photo_clocks.in_zone(photo.exif, how.time_zone))
+        for photo in photos.read([candidate.path / name for name in candidate.names])
+    ]
     found: list[Record] = [left_out(p.path, "unreadable", p.error) for p in seen if not p.readable]
     chains = photos.sequences(seen)
     used = {photo.path for chain in chains for photo in chain}

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from vidtag_ml.earth import sphere, tracks
+from vidtag_ml.ingest.own import photo_clocks
 from vidtag_ml.ingest.published import tables as published
 from vidtag_ml.ingest.telemetry import exif, points, table
 from vidtag_ml.media import fingerprint, pictures
@@ -113,7 +114,7 @@ def sequences(photos: Sequence[Photo]) -> list[list[Photo]]:
 
 def in_order(photos: Sequence[Photo]) -> list[Photo]:
     """Photos by time; by name if one has no time, or if they tell it by different clocks."""
-    told = _on_one_clock(list(photos))
+    told = _on_one_clock(_believed(photos))
     if np.isnan([photo.exif.captured_s for photo in told]).any():
         return sorted(told, key=lambda p: natural(p.path.name))
     return sorted(told, key=lambda p: (p.exif.captured_s, natural(p.path.name)))
@@ -182,6 +183,18 @@ def _tabled(path: Path, seen: exif.Photo, place: table.Place | None, told: str) 
 def _camera(photo: Photo) -> tuple[str, int, int]:
     turned = sorted((photo.exif.width, photo.exif.height))
     return photo.exif.camera, turned[0], turned[1]
+
+
+def _believed(photos: Sequence[Photo]) -> list[Photo]:
+    """Photos with times that can be believed; see `photo_clocks.believed`."""
+    found: list[Photo] = []
+    for _, group in groupby(sorted(photos, key=_camera), key=_camera):
+        mine = list(group)
+        told = photo_clocks.believed([photo.exif for photo in mine])
+        for photo, (seen, assumed) in zip(mine, told, strict=True):
+            error = "; ".join(filter(None, (photo.error, assumed)))
+            found.append(replace(photo, exif=seen, error=error))
+    return found
 
 
 def _on_one_clock(photos: list[Photo]) -> list[Photo]:

@@ -74,6 +74,10 @@ class Photo:
     """Columns of the upright picture."""
     height: int
     """Rows of the upright picture."""
+    clock_s: float = math.nan
+    """As `captured_s` by the camera's own clock, where that is by its receiver's."""
+    clock_is_utc: bool = False
+    """Whether `clock_s` is in UTC; else it is local time of an unknown zone, counted as UTC."""
     told: str = ""
     """What was assumed of its position, or why it has none."""
 
@@ -104,7 +108,7 @@ def _photo(image: Image.Image) -> Photo:
     main = image.getexif()
     detail, gps = main.get_ifd(ExifTags.IFD.Exif), main.get_ifd(ExifTags.IFD.GPSInfo)
     place = _chosen([_exif_place(gps), _xmp_place(image), _flir_place(image)])
-    captured_s, captured_is_utc = _captured(detail, gps)
+    captured_s, captured_is_utc, clock_s = _captured(detail, gps)
     width, height = image.size
     if main.get(_BASE.Orientation) in _TURNED:
         width, height = height, width
@@ -119,6 +123,7 @@ def _photo(image: Image.Image) -> Photo:
         width=width,
         height=height,
         told=place.told,
+        clock_s=clock_s,
     )
 
 
@@ -189,8 +194,8 @@ def _angle(value: Any, ref: Any) -> angles.Angle | None:
     return angles.Angle(size, "-" if negative else "", letter) if math.isfinite(size) else None
 
 
-def _captured(detail: Tags, gps: Tags) -> tuple[float, bool]:
-    """When a photo was taken, and whether that is UTC.
+def _captured(detail: Tags, gps: Tags) -> tuple[float, bool, float]:
+    """When a photo was taken, whether that is UTC, and the camera's clock if it is another.
 
     A clock with its zone comes before the receiver's: phones stamp the time of an earlier fix.
     """
@@ -203,10 +208,10 @@ def _captured(detail: Tags, gps: Tags) -> tuple[float, bool]:
     )
     if zone and not math.isnan(local_s):
         ahead_s = 3600 * int(zone[2]) + 60 * int(zone[3])
-        return local_s - (ahead_s if zone[1] == "+" else -ahead_s), True
+        return local_s - (ahead_s if zone[1] == "+" else -ahead_s), True, math.nan
     day_s = _clock_s(_text(gps.get(_GPS.GPSDateStamp)))
     utc_s = day_s + 3600 * _sexagesimal(gps.get(_GPS.GPSTimeStamp))
-    return (local_s, False) if math.isnan(utc_s) else (utc_s, True)
+    return (local_s, False, math.nan) if math.isnan(utc_s) else (utc_s, True, local_s)
 
 
 def _clock_s(text: str) -> float:

@@ -1,5 +1,6 @@
 """Photos that follow each other are one clip, the others one each; tables fill in for EXIF."""
 
+import dataclasses
 import datetime as dt
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from PIL import ExifTags, Image
 
 from tests.data import telemetry
 from tests.data.recordings import NOON, photos
-from tests.vidtag_ml.ingest.own.conftest import reasons, tables
+from tests.vidtag_ml.ingest.own.conftest import HOW, reasons, tables
 from vidtag_ml.dataset import tables as clip_tables
 
 
@@ -60,6 +61,34 @@ def test_photos_on_two_clocks_are_ordered_by_name(tmp_path, take):
     telemetry.jpeg_with_position(tmp_path / "w" / "9.jpg", 47.00001, 8.0, local, seed=1)
     (told,) = take(tmp_path / "w").accepted
     assert (told.num_frames, told.duration_s) == (4, None)
+
+
+def test_a_standing_receiver_does_not_turn_a_walk_around(tmp_path, take):
+    """Taken from z9 to z6; the receiver says 09:58:00 of each."""
+    (tmp_path / "w").mkdir()
+    for k in range(4):
+        path = tmp_path / "w" / f"z{9 - k}.jpg"
+        time = NOON.replace(tzinfo=None) + dt.timedelta(seconds=5 * k)
+        telemetry.jpeg_with_position(path, 48.86 + 1e-5 * k, 2.28, time, seed=k)
+        with Image.open(path) as image:
+            tags = image.getexif()
+            tags.get_ifd(ExifTags.IFD.GPSInfo).update(
+                {ExifTags.GPS.GPSDateStamp: "2024:06:01", ExifTags.GPS.GPSTimeStamp: (9, 58, 0)}
+            )
+            image.save(path, exif=tags)
+    (told,) = take(tmp_path / "w").accepted
+    assert told.duration_s == 15.0
+    assert "GPSTimeStamp stands still" in told.repairs[0]
+    names = [Path(file).stem for file in tables(tmp_path).frames["file"]]
+    assert names == ["z9", "z8", "z7", "z6"]
+
+
+def test_the_time_zone_of_a_folder_is_that_of_its_photos(tmp_path, take):
+    photos(tmp_path / "w")
+    local = NOON.replace(tzinfo=None) + dt.timedelta(hours=2, seconds=5)
+    telemetry.jpeg_with_position(tmp_path / "w" / "9.jpg", 47.00001, 8.0, local, seed=1)
+    (told,) = take(tmp_path / "w", how=dataclasses.replace(HOW, time_zone="Europe/Zurich")).accepted
+    assert (told.num_frames, told.duration_s, told.repairs) == (4, 15.0, [])
 
 
 def test_a_table_beside_photos_places_them(tmp_path, take):

@@ -1,0 +1,70 @@
+"""Claims about a photo's two clocks: which is believed where the receiver's stands still."""
+
+import dataclasses
+import math
+
+import pytest
+
+from vidtag_ml.ingest.own import photo_clocks
+from vidtag_ml.ingest.telemetry import exif
+
+HOUR_S = 3600.0
+NOON_S = 1.7e9
+
+
+def photo(clock_s, receiver_s, *, zoned=False):
+    """A photo at seconds after noon by its own clock, in UTC+2, and by its receiver's."""
+    local_s, utc_s = NOON_S + 2 * HOUR_S + clock_s, NOON_S + receiver_s
+    return dataclasses.replace(
+        exif.NOTHING, captured_s=utc_s, captured_is_utc=True, clock_s=local_s, clock_is_utc=zoned
+    )
+
+
+def times(photos):
+    """Seconds after noon, and what was assumed."""
+    found = photo_clocks.believed(photos)
+    return [seen.captured_s - NOON_S for seen, _ in found], [told for _, told in found]
+
+
+def test_a_receiver_that_goes_is_believed():
+    assert times([photo(k, k - 40) for k in (0, 5, 10)]) == ([-40, -35, -30], ["", "", ""])
+
+
+def test_a_receiver_that_never_went_leaves_all_to_the_camera():
+    found, told = times([photo(k, -120) for k in (0, 5, 10)])
+    assert found == [2 * HOUR_S + k for k in (0, 5, 10)]
+    assert all("DateTimeOriginal goes on" in said and "taken as UTC" in said for said in told)
+
+
+def test_a_receiver_that_stood_for_a_while_is_told_by_the_camera_in_its_zone():
+    found, told = times([photo(0, 0), photo(5, 5), photo(10, 6), photo(15, 6), photo(20, 20)])
+    assert found == [0, 5, 10, 15, 20]
+    assert told == ["", "", photo_clocks.STOOD, photo_clocks.STOOD, ""]
+
+
+def test_photos_of_one_second_are_no_standing_clock():
+    burst = [photo(0, 0), photo(0, 0), photo(1, 0), photo(1, 1)]
+    assert times(burst) == ([0, 0, 0, 1], [""] * 4)
+
+
+def test_a_camera_without_a_receiver_is_left_as_it_is():
+    bare = dataclasses.replace(exif.NOTHING, captured_s=NOON_S)
+    assert times([bare, bare]) == ([0, 0], ["", ""])
+
+
+@pytest.mark.parametrize("is_utc", [True, False])
+def test_a_zone_that_is_told_is_that_of_the_cameras_clock_alone(is_utc):
+    seen = dataclasses.replace(photo(0, 0), captured_is_utc=is_utc)
+    found = photo_clocks.in_zone(seen, "+02:00")
+    assert found.captured_s == NOON_S - (0 if is_utc else 2 * HOUR_S)
+    assert (found.captured_is_utc, found.clock_s, found.clock_is_utc) == (True, NOON_S, True)
+
+
+def test_in_a_known_zone_a_standing_receiver_leaves_no_doubt():
+    found, told = times([photo(k, 7, zoned=True) for k in (0, 5)])
+    assert found == [2 * HOUR_S, 2 * HOUR_S + 5]
+    assert told == [photo_clocks.STOOD] * 2
+
+
+def test_a_photo_without_times_has_none_in_any_zone():
+    assert math.isnan(photo_clocks.in_zone(exif.NOTHING, "Europe/Paris").captured_s)

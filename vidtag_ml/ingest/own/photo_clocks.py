@@ -1,0 +1,82 @@
+"""Which of a photo's two clocks is believed: the camera's own, or its receiver's.
+
+The receiver's is UTC and comes first, but it stamps the time of its last fix: where it lost the
+sky, one time stands over many photos. The camera's own goes on, in a zone that it may not tell.
+
+Belongs here: rules on the times of photos of one camera. Does not belong here: reading EXIF
+(telemetry/exif.py), the order of photos (photos.py), zones and clocks of videos (clocks.py).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from vidtag_ml.ingest.own import clocks
+from vidtag_ml.ingest.telemetry import exif
+
+STOOD_S = 1.5
+"""Photos further apart by the camera's clock were not taken at one time of the receiver's."""
+STOOD = "GPSTimeStamp stands still while DateTimeOriginal goes on: the latter is believed"
+_ZONE_UNKNOWN = "taken as UTC, as it tells no zone (--time-zone says which it was)"
+
+
+def in_zone(photo: exif.Photo, time_zone: str | None) -> exif.Photo:
+    """A photo whose camera's clock was in a zone; see `clocks.zone`.
+
+    Raises:
+        ValueError: there is no such zone.
+    """
+    if time_zone is None:
+        return photo
+    clock_s, captured_s = (_utc_s(s, time_zone) for s in (photo.clock_s, photo.captured_s))
+    photo = replace(photo, clock_s=clock_s, clock_is_utc=True)
+    if photo.captured_is_utc or math.isnan(captured_s):
+        return photo
+    return replace(photo, captured_s=captured_s, captured_is_utc=True)
+
+
+def _utc_s(wall_s: float, time_zone: str) -> float:
+    if math.isnan(wall_s):
+        return wall_s
+    return wall_s - clocks.ahead_s(time_zone, wall_s, of_wall=True)
+
+
+def believed(photos: Sequence[exif.Photo]) -> list[tuple[exif.Photo, str]]:
+    """Photos of one camera with times to believe, and what was assumed of each.
+
+    Where the receiver's clock stood, the camera's tells the time, by how far the two are apart at
+    the nearest photo at which it went; if it never went, all are told by the camera's alone.
+    """
+    stood = _stood(photos)
+    if not any(stood):
+        return [(photo, "") for photo in photos]
+    went = [p for p, stands in zip(photos, stood, strict=True) if _has_both(p) and not stands]
+    if not went:
+        return [_by_camera(photo) if _has_both(photo) else (photo, "") for photo in photos]
+    return [
+        (_by_nearest(photo, went), STOOD) if stands else (photo, "")
+        for photo, stands in zip(photos, stood, strict=True)
+    ]
+
+
+def _has_both(photo: exif.Photo) -> bool:
+    return not math.isnan(photo.clock_s)
+
+
+def _stood(photos: Sequence[exif.Photo]) -> list[bool]:
+    """Whether the receiver of each tells a time that it tells of others at other times as well."""
+    told: dict[float, list[float]] = {}
+    for photo in filter(_has_both, photos):
+        told.setdefault(photo.captured_s, []).append(photo.clock_s)
+    standing = {time_s for time_s, at_s in told.items() if max(at_s) - min(at_s) > STOOD_S}
+    return [_has_both(photo) and photo.captured_s in standing for photo in photos]
+
+
+def _by_camera(photo: exif.Photo) -> tuple[exif.Photo, str]:
+    told = STOOD if photo.clock_is_utc else f"{STOOD}, and {_ZONE_UNKNOWN}"
+    return replace(photo, captured_s=photo.clock_s, captured_is_utc=photo.clock_is_utc), told
+
+
+def _by_nearest(photo: exif.Photo, went: Sequence[exif.Photo]) -> exif.Photo:
+    near = min(went, key=lambda other: abs(other.clock_s - photo.clock_s))
+    return replace(photo, captured_s=photo.clock_s - (near.clock_s - near.captured_s))
