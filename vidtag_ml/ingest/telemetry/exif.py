@@ -19,6 +19,7 @@ from PIL import ExifTags, Image
 
 from vidtag_ml.earth import sphere
 from vidtag_ml.ingest.telemetry import angles, flir
+from vidtag_ml.media import pictures
 
 _FORMATS = ("JPEG", "PNG", "WEBP")
 _BASE, _GPS = ExifTags.Base, ExifTags.GPS
@@ -32,7 +33,6 @@ _DAMAGED = (
     EOFError,
     struct.error,
     Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
 )
 """What Pillow raises for files that are damaged or too large; it documents only the first."""
 _TURNED = (5, 6, 7, 8)
@@ -79,7 +79,7 @@ class Photo:
     clock_is_utc: bool = False
     """Whether `clock_s` is in UTC; else it is local time of an unknown zone, counted as UTC."""
     told: str = ""
-    """What was assumed of its position, or why it has none."""
+    """What was assumed of it, or why it has no position."""
 
 
 NOTHING = Photo(math.nan, math.nan, math.nan, math.nan, math.nan, False, "", 0, 0)
@@ -89,27 +89,35 @@ NOTHING = Photo(math.nan, math.nan, math.nan, math.nan, math.nan, False, "", 0, 
 def read(path: Path) -> Photo:
     """What a photo says of itself; decodes all of it, to know that it can be shown.
 
+    A JPEG of very many pixels is decoded at half its size, which is told.
+
     Raises:
         ValueError: the file is no picture, is cut off or damaged, or has too many pixels.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=_FORMATS) as image:
+                size = image.size
+                is_half = pictures.halve(image)
                 image.load()
-                return _photo(image)
+                photo = _photo(image, size)
     except _DAMAGED as error:
         reason = str(error).replace(str(path), "it")
-        raise ValueError(f"{path}: not a picture that can be decoded ({reason})") from error
+        many = isinstance(error, Image.DecompressionBombError)
+        advice = "; save it at half its size" if many else ""
+        raise ValueError(f"{path}: not a picture that can be decoded ({reason}{advice})") from error
+    told = (photo.told, f"{size[0]} x {size[1]} pixels: read at half its size" * is_half)
+    return replace(photo, told="; ".join(filter(None, told)))
 
 
-def _photo(image: Image.Image) -> Photo:
+def _photo(image: Image.Image, size: tuple[int, int]) -> Photo:
+    """What an image says that is of a size, whatever it is decoded at."""
     main = image.getexif()
     detail, gps = main.get_ifd(ExifTags.IFD.Exif), main.get_ifd(ExifTags.IFD.GPSInfo)
     place = _chosen([_exif_place(gps), _xmp_place(image), _flir_place(image)])
     captured_s, captured_is_utc, clock_s = _captured(detail, gps)
-    width, height = image.size
+    width, height = size
     if main.get(_BASE.Orientation) in _TURNED:
         width, height = height, width
     return Photo(

@@ -180,10 +180,22 @@ def test_a_picture_cut_off_is_refused(made, tmp_path, num_bytes):
         exif.read(tmp_path / "b.jpg")
 
 
-def test_a_picture_of_too_many_pixels_is_refused(tmp_path, monkeypatch):
+def test_a_jpeg_of_very_many_pixels_is_read_at_half_its_size_and_told(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 150)
-    with pytest.raises(ValueError, match="exceeds limit"):
-        exif.read(picture(tmp_path / "a.jpg"))
+    photo = exif.read(picture(tmp_path / "a.jpg", PLACE))
+    assert (photo.width, photo.height) == (20, 10)
+    assert photo.lat == pytest.approx(-33.8586667)
+    assert photo.told == "20 x 10 pixels: read at half its size"
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "advice"),
+    [("a.png", 150, "save it smaller, or as JPEG"), ("a.jpg", 90, "save it at half its size")],
+)
+def test_a_picture_of_too_many_pixels_is_refused(tmp_path, monkeypatch, name, most, advice):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+    with pytest.raises(ValueError, match=advice):
+        exif.read(picture(tmp_path / name))
 
 
 def test_a_file_that_is_absent_is_refused(tmp_path):
