@@ -5,6 +5,7 @@ belong here: reading EXIF and tables (telemetry/), what a clip becomes (tables.p
 Shape legend: N photos.
 """
 
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -47,7 +48,7 @@ class Photo:
     readable: bool = True
     """Whether it is a picture."""
 
-    @property
+    @functools.cached_property
     def placed(self) -> bool:
         """Whether it has a position other than 0, 0 on Earth."""
         return bool(published.on_earth((self.exif.lat, self.exif.lon))[0])
@@ -59,23 +60,27 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p]
 
 
-def read(paths: Sequence[Path]) -> Iterator[Photo]:
+def read(paths: Sequence[Path], known: Mapping[str, exif.Photo] | None = None) -> Iterator[Photo]:
     """Photos of one folder; a position in a table fills in for EXIF.
 
     The table lies beside them or, if none there has the photo, one level above. There it names a
     photo by its path from the table, or by its name if no other folder beside has one of that name.
+
+    Args:
+        paths: the photos.
+        known: what those that were looked at before say of themselves, by their names.
     """
-    folder = paths[0].parent
+    folder, known = paths[0].parent, known or {}
     places, unread = _places(folder)
-    above, unread_above = _above(folder)
-    unread = "; ".join(filter(None, (unread, unread_above)))
+    above = _Above(folder)
+    unread = "; ".join(filter(None, (unread, above.unread)))
     for path in paths:
         if path.suffix.lower() in UNKNOWN:
             advice = "save it as JPEG, with its EXIF; HEIC is not read"
             yield Photo(path, exif.NOTHING, "", advice, readable=False)
             continue
         try:
-            seen = exif.read(path)
+            seen = known.get(path.name) or exif.read(path)
         except ValueError as error:
             yield Photo(path, exif.NOTHING, "", str(error), readable=False)
             continue
@@ -83,14 +88,23 @@ def read(paths: Sequence[Path]) -> Iterator[Photo]:
         if not photo.placed:
             place, told = places.get(path.name, places.get(path.stem)), ""
             if place is None:
-                place, told = _chosen(above.get(path.name, []), path)
+                place, told = above.place(path.name)
             photo = _tabled(path, seen, place, told)
         yield photo if photo.placed else replace(photo, fix_source="", error=photo.error or unread)
 
 
 def tables(folder: Path) -> list[Path]:
     """What may place the photos of a folder: CSV files beside them, then those one level above."""
-    return [f for place in (folder, folder.resolve().parent) for f in sorted(place.glob("*.csv"))]
+    return [*_tables_in(folder), *_tables_in(folder.resolve().parent)]
+
+
+def _tables_in(folder: Path) -> tuple[Path, ...]:
+    return _csv_files(folder, folder.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=16)
+def _csv_files(folder: Path, changed_ns: int) -> tuple[Path, ...]:  # noqa: ARG001 - a cache key
+    return tuple(sorted(folder.glob("*.csv")))
 
 
 def sequences(photos: Sequence[Photo]) -> list[list[Photo]]:
@@ -103,11 +117,13 @@ def sequences(photos: Sequence[Photo]) -> list[list[Photo]]:
     usable = [p for p in photos if p.readable]
     for _, group in groupby(sorted(usable, key=_camera), key=_camera):
         chain: list[Photo] = []
+        placed: Photo | None = None
         for photo in in_order(list(group)):
-            if chain and not _follows(chain, photo):
+            if chain and not _follows(chain[-1], placed, photo):
                 found += _closed(chain)
-                chain = []
+                chain, placed = [], None
             chain.append(photo)
+            placed = photo if photo.placed else placed
         found += _closed(chain)
     return found
 
@@ -205,15 +221,20 @@ def _on_one_clock(photos: list[Photo]) -> list[Photo]:
     return [replace(p, exif=replace(p.exif, captured_s=np.nan), error=told) for p in photos]
 
 
-def _follows(chain: list[Photo], photo: Photo) -> bool:
-    """Whether a photo goes on where a chain stopped: soon enough, and near enough."""
-    waited_s = photo.exif.captured_s - chain[-1].exif.captured_s
+def _follows(end: Photo, placed: Photo | None, photo: Photo) -> bool:
+    """Whether a photo goes on where a chain stopped: soon enough, and near enough.
+
+    Args:
+        end: the last photo of the chain.
+        placed: its last one with a position.
+        photo: what may go on.
+    """
+    waited_s = photo.exif.captured_s - end.exif.captured_s
     if waited_s > MAX_GAP_S:
         return False
-    placed = [p for p in chain if p.placed]
     if not (placed and photo.placed):
         return bool(waited_s >= 0)
-    last = placed[-1].exif
+    last = placed.exif
     moved_km = float(sphere.great_circle_km((last.lat, last.lon), (photo.exif.lat, photo.exif.lon)))
     reach_km = MAX_SPEED_KMH * max(0.0, photo.exif.captured_s - last.captured_s) / 3600.0
     return moved_km <= max(STEP_KM, 0.0 if np.isnan(reach_km) else reach_km)
@@ -240,40 +261,73 @@ class _Row:
     """Whether it names the photo's folder, too."""
 
 
-def _above(folder: Path) -> tuple[Mapping[str, list[_Row]], str]:
-    """Rows of all tables one level above, by file name, and why some could not be read."""
-    inside, rows, unread = folder.resolve(), dict[str, list[_Row]](), []
-    for path in sorted(inside.parent.glob("*.csv")):
+class _Above:
+    """What tables one level above a folder say of its photos."""
+
+    def __init__(self, folder: Path) -> None:
+        """Reads the tables."""
+        self._inside = folder.resolve()
+        facts = ((path, path.stat()) for path in _tables_in(self._inside.parent))
+        of_folder, self.unread = _rows(*((p, s.st_size, s.st_mtime_ns) for p, s in facts))
+        self._exact, self._any = (of_folder.get(name, {}) for name in (self._inside.name, ""))
+
+    def place(self, photo: str) -> tuple[table.Place | None, str]:
+        """The one place that they give a photo, by its name, and what is to be told of it."""
+        chosen = self._exact.get(photo) or self._any.get(photo)
+        if not chosen:
+            return None, ""
+        names = ", ".join(sorted({row.file for row in chosen}))
+        if len({row.place[:2] for row in chosen}) > 1:
+            return None, f"{names} above has several positions for {photo}"
+        others = [] if chosen[0].exact else self._others.get(photo, [])
+        if others := [name for name in others if name != self._inside.name]:
+            told = f"{names} above says {photo}, which {others[0]} has as well"
+            return None, f"{told}: write {self._inside.name}/{photo}"
+        return chosen[0].place, f"positions from {names}, one level above"
+
+    @functools.cached_property
+    def _others(self) -> Mapping[str, list[str]]:
+        """This folder and those beside it that hold a file of each name."""
+        beside = [f for f in sorted(self._inside.parent.iterdir()) if f.is_dir()]
+        return _holders(*((folder, folder.stat().st_mtime_ns) for folder in beside))
+
+
+@functools.lru_cache(maxsize=2)
+def _rows(*tables: tuple[Path, int, int]) -> tuple[dict[str, dict[str, list[_Row]]], str]:
+    """Rows of tables by the folder that they name, if any, and by the photo's name.
+
+    Tables are told by path, size and time: all folders below them share what was read. The second
+    is why some could not be.
+    """
+    found: dict[str, dict[str, list[_Row]]] = {}
+    unread = []
+    for path, *_ in tables:
         try:
             for name, place in table.read_named(path):
-                if name.parent.parts in ((), (inside.name,)):
-                    row = _Row(path.name, place, exact=bool(name.parent.parts))
-                    rows.setdefault(name.name, []).append(row)
+                if len(folders := name.parent.parts) < 2:
+                    row = _Row(path.name, place, exact=bool(folders))
+                    of_folder = found.setdefault("".join(folders), {})
+                    of_folder.setdefault(name.name, []).append(row)
         except ValueError as error:
             unread.append(str(error))
-    return rows, "; ".join(unread)
+    return found, "; ".join(unread)
 
 
-def _chosen(rows: Sequence[_Row], photo: Path) -> tuple[table.Place | None, str]:
-    """The one place that rows one level above give a photo, and what is to be told of it."""
-    chosen = [row for row in rows if row.exact] or list(rows)
-    if not chosen:
-        return None, ""
-    inside, names = photo.parent.resolve(), ", ".join(sorted({row.file for row in chosen}))
-    if len({row.place[:2] for row in chosen}) > 1:
-        return None, f"{names} above has several positions for {photo.name}"
-    others = [f.name for f in inside.parent.iterdir() if f != inside and (f / photo.name).exists()]
-    if others and not chosen[0].exact:
-        told = f"{names} above says {photo.name}, which {others[0]} has as well"
-        return None, f"{told}: write {inside.name}/{photo.name}"
-    return chosen[0].place, f"positions from {names}, one level above"
+@functools.lru_cache(maxsize=2)
+def _holders(*folders: tuple[Path, int]) -> dict[str, list[str]]:
+    """Names of the folders, which are told by path and time, that hold a file of each name."""
+    found: dict[str, list[str]] = {}
+    for folder, _ in folders:
+        for file in folder.iterdir():
+            found.setdefault(file.name, []).append(folder.name)
+    return found
 
 
 def _places(folder: Path) -> tuple[Mapping[str, table.Place], str]:
     """Positions by file name, from all tables of a folder, and why some could not be read."""
     places: dict[str, table.Place] = {}
     unread = []
-    for path in sorted(folder.glob("*.csv")):
+    for path in _tables_in(folder):
         try:
             places |= table.read_places(path)
         except ValueError as error:
