@@ -89,6 +89,8 @@ def _taken_in(path: Path, number: int, rng: np.random.Generator) -> Accepted:
         lon_min=lon / 3.0 - 160.0,
         lon_max=lon / 3.0 - 160.0,
         repairs=["1 of 61 fixes dropped: faster than walk"],
+        num_found=61,
+        dropped={"faster than walk": 1},
     )
     return Accepted(
         clip=clip,
@@ -99,6 +101,7 @@ def _taken_in(path: Path, number: int, rng: np.random.Generator) -> Accepted:
         files=[str(path)],
         signature=rng.integers(0, 2**64, NUM_PICTURES, np.uint64).tolist(),
         picture_time_s=[],
+        tracks=[],
     )
 
 

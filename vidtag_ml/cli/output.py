@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vidtag_ml.encoders.catalog import Status
-    from vidtag_ml.ingest.own.records import Rejected
     from vidtag_ml.ingest.own.tables import Outcome
     from vidtag_ml.models.system import Sheet
 
@@ -93,28 +92,31 @@ def print_outcome(outcome: "Outcome") -> None:
         )
         for repair in record.repairs:
             print_line(f"  {repair}")
-    for (reason, advice), (num, names) in _by_reason(outcome.quarantined).items():
-        if num == 1:
-            print_line(f"{names[0]}: {reason}: {advice}")
-            continue
-        print_line(f"{num} files: {reason}: {advice}")
-        more = f" and {num - len(names)} more" if num > len(names) else ""
-        print_line(f"  {', '.join(names)}{more}")
+    _print_by_reason((r.path, f"{r.reason}: {r.advice}") for r in outcome.quarantined)
+    _print_by_reason((p.path, f"passed over: {p.told}") for p in outcome.passed_over)
     num, repaired, left = len(outcome.accepted), outcome.num_repaired, len(outcome.quarantined)
     print_line(f"{num} accepted ({repaired} of them repaired), {left} quarantined")
+    files = outcome.num_files
+    print_line(
+        f"  {_counted(files['found'], 'file', 'files')} found = {files['used']} used + "
+        f"{files['quarantined']} quarantined + {files['passed_over']} passed over"
+    )
     print_line("  data/quarantine/report.html says why, report.csv for programs")
 
 
-def _by_reason(
-    quarantined: "Iterable[Rejected]",
-) -> dict[tuple[str, str], tuple[int, list[str]]]:
-    """How many recordings were left out for a reason with an advice, and the first names."""
-    found: dict[tuple[str, str], tuple[int, list[str]]] = {}
-    for record in quarantined:
-        num, names = found.get((record.reason, record.advice), (0, []))
-        told = [*names, record.path] if num < NAMED else names
-        found[record.reason, record.advice] = num + 1, told
-    return found
+def _print_by_reason(told: "Iterable[tuple[str, str]]") -> None:
+    """Prints each reason with the name of the file or, of several, how many and the first names."""
+    found: dict[str, tuple[int, list[str]]] = {}
+    for name, reason in told:
+        num, names = found.get(reason, (0, []))
+        found[reason] = num + 1, [*names, name] if num < NAMED else names
+    for reason, (num, names) in found.items():
+        if num == 1:
+            print_line(f"{names[0]}: {reason}")
+            continue
+        print_line(f"{num} files: {reason}")
+        more = f" and {num - len(names)} more" if num > len(names) else ""
+        print_line(f"  {', '.join(names)}{more}")
 
 
 def print_weights(found: "Sequence[Status]") -> None:

@@ -49,6 +49,7 @@ def test_own_recordings_are_taken_in_and_counted(vidtag, trip, tmp_path):
     assert done.returncode == 0
     assert "1 accepted (1 of them repaired), 1 quarantined" in done.stdout
     assert "bad.mp4: unreadable" in done.stdout
+    assert "3 files found = 2 used + 1 quarantined + 0 passed over" in done.stdout
     assert "bad.mp4" in (tmp_path / "data" / "quarantine" / "report.html").read_text()
 
 
@@ -58,7 +59,7 @@ def test_own_recordings_as_json(vidtag, trip, tmp_path):
     (accepted,), (left_out,) = found["accepted"], found["quarantined"]
     assert set(accepted) == {
         "clip_id", "path", "decoder", "num_frames", "duration_s", "num_fixes", "fix_source",
-        "lat_min", "lat_max", "lon_min", "lon_max", "repairs",
+        "lat_min", "lat_max", "lon_min", "lon_max", "repairs", "num_found", "dropped",
     }  # fmt: skip
     assert set(left_out) == {"path", "reason", "advice"}
     assert accepted["fix_source"] == "gpx"

@@ -21,7 +21,15 @@ from vidtag_ml import config
 from vidtag_ml.dataset import tables
 from vidtag_ml.ingest.own import clocks, photo_clocks, photos, plausibility, positions
 from vidtag_ml.ingest.own.discovery import Candidate
-from vidtag_ml.ingest.own.records import Accepted, Clip, Columns, Record, Rejected, Summary
+from vidtag_ml.ingest.own.records import (
+    Accepted,
+    Clip,
+    Columns,
+    Record,
+    Rejected,
+    Summary,
+    printable,
+)
 from vidtag_ml.media import fingerprint, privacy, video
 from vidtag_ml.workflow import stage
 
@@ -107,21 +115,24 @@ def inspect(candidate: Candidate, how: Intake) -> list[Record]:
     """
     for name in (str(candidate.path), *candidate.names):
         if any(0xD800 <= ord(letter) < 0xE000 for letter in name):
-            return [left_out(candidate.path, "unreadable", f"rename it: {name!a} is not UTF-8")]
+            advice = f"rename it: {name!a} is not UTF-8"
+            return [left_out(candidate.path, "unreadable", advice, candidate.files)]
     if not candidate.names:
         return [_video(candidate.path, how)]
     return _photos(candidate, how)
 
 
-def left_out(path: Path, reason: str, advice: str) -> Rejected:
-    """The record of a recording that cannot be used."""
+def left_out(path: Path, reason: str, advice: str, files: Sequence[Path] | None = None) -> Rejected:
+    """The record of a recording that cannot be used; `files` are those of it if it is a folder."""
     said = printable(advice.replace(f"{path}: ", ""))
-    return Rejected(printable(path), reason, said, [str(path.absolute())])
+    return Rejected(printable(path), reason, said, [str(f.absolute()) for f in files or [path]])
 
 
-def printable(text: str | Path) -> str:
-    """A text or path, with ? for what is not UTF-8."""
-    return str(text).encode("utf-8", "replace").decode()
+def beside(candidate: Candidate) -> list[Path]:
+    """Files that may tell where a recording was taken."""
+    if candidate.names:
+        return photos.tables(candidate.path)
+    return positions.sidecars(candidate.path)
 
 
 def _video(path: Path, how: Intake) -> Record:
@@ -168,13 +179,14 @@ def _video(path: Path, how: Intake) -> Record:
         files=[_absolute(media)],
         signature=seen.hashes.tolist(),
         picture_time_s=[],
+        tracks=[_absolute(placed.file)] if placed.file else [],
     )
 
 
-def _unreadable(path: Path, error: Exception) -> Rejected:
+def _unreadable(path: Path, error: Exception, files: Sequence[Path] | None = None) -> Rejected:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         raise error
-    return left_out(path, "unreadable", str(error))
+    return left_out(path, "unreadable", str(error), files)
 
 
 def _absolute(path: Path) -> str:
@@ -203,7 +215,7 @@ def _sequence(chain: list[photos.Photo], how: Intake, *, main: bool) -> Record:
     try:
         return _clip(path, chain, how, main=main)
     except (ValueError, OSError) as error:
-        return _unreadable(path, error)
+        return _unreadable(path, error, [photo.path for photo in chain])
 
 
 def _clip(path: Path, chain: list[photos.Photo], how: Intake, *, main: bool) -> Accepted:
@@ -245,7 +257,13 @@ def _clip(path: Path, chain: list[photos.Photo], how: Intake, *, main: bool) -> 
     ]
     repairs += sorted({photo.error for photo in chain if photo.error})
     placed = positions.Placed(
-        table, first.fix_source, mode, first.exif.captured_s, [*repairs, *judged.repairs]
+        table,
+        first.fix_source,
+        mode,
+        first.exif.captured_s,
+        [*repairs, *judged.repairs],
+        len(chain),
+        judged.dropped,
     )
     return Accepted(
         clip=clip,
@@ -256,6 +274,7 @@ def _clip(path: Path, chain: list[photos.Photo], how: Intake, *, main: bool) -> 
         files=list(map(_absolute, files)),
         signature=photos.signature(chain),
         picture_time_s=list(map(float, time_N)),
+        tracks=sorted({_absolute(photo.table) for photo in chain if photo.table}),
     )
 
 
@@ -316,4 +335,6 @@ def _summary(
         lon_min=float(kept["lon"].min()),
         lon_max=float(kept["lon"].max()),
         repairs=placed.repairs,
+        num_found=placed.num_found,
+        dropped=placed.dropped,
     )

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vidtag_ml.ingest.own import chapters, photos, positions, records
+from vidtag_ml.ingest.own import chapters, inspection, records
 from vidtag_ml.ingest.own.discovery import Candidate
 from vidtag_ml.ingest.own.inspection import Intake
 from vidtag_ml.ingest.own.records import Accepted, Record, Rejected
@@ -66,12 +66,8 @@ def file_of(folder: Path, candidate: Candidate) -> Path:
 
 def key_of(candidate: Candidate, how: Intake, code: dict[str, Any]) -> Key:
     """The key of an entry; `code` is what decides what becomes of a recording."""
-    if candidate.names:
-        files = [candidate.path / name for name in candidate.names]
-        files += photos.tables(candidate.path)
-    else:
-        path = candidate.path
-        files = [path, *positions.sidecars(path), *chapters.files(path)]
+    files = [*candidate.files, *inspection.beside(candidate)]
+    files += [] if candidate.names else chapters.files(candidate.path)
     key = {"files": [_facts(file) for file in files], "how": _told(how), "code": code}
     plain: Key = json.loads(json.dumps(key))
     return plain

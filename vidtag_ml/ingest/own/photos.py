@@ -44,7 +44,8 @@ class Photo:
     """exif, table, or empty: without a position."""
     error: str = ""
     """Why it cannot be used, or what about it cannot."""
-
+    table: Path | None = None
+    """Where its position stands if that is not inside."""
     readable: bool = True
     """Whether it is a picture."""
 
@@ -71,7 +72,7 @@ def read(paths: Sequence[Path], known: Mapping[str, exif.Photo] | None = None) -
         known: what those that were looked at before say of themselves, by their names.
     """
     folder, known = paths[0].parent, known or {}
-    places, unread = _places(folder)
+    rows, unread = _beside(folder)
     above = _Above(folder)
     unread = "; ".join(filter(None, (unread, above.unread)))
     for path in paths:
@@ -86,10 +87,10 @@ def read(paths: Sequence[Path], known: Mapping[str, exif.Photo] | None = None) -
             continue
         photo = Photo(path, seen, "exif", seen.told)
         if not photo.placed:
-            place, told = places.get(path.name, places.get(path.stem)), ""
-            if place is None:
-                place, told = above.place(path.name)
-            photo = _tabled(path, seen, place, told)
+            row, told = rows.get(path.name, rows.get(path.stem)), ""
+            if row is None:
+                row, told = above.row(path.name)
+            photo = _tabled(path, seen, row, told)
         yield photo if photo.placed else replace(photo, fix_source="", error=photo.error or unread)
 
 
@@ -186,12 +187,14 @@ def signature(chain: Sequence[Photo]) -> list[int]:
     return [int(fingerprint.difference_hash(pictures.picture(chain[k].path))) for k in chosen]
 
 
-def _tabled(path: Path, seen: exif.Photo, place: table.Place | None, told: str) -> Photo:
+def _tabled(path: Path, seen: exif.Photo, row: "_Row | None", told: str) -> Photo:
     """A photo that is where a table says."""
-    if place is None:
+    if row is None:
         told = told or seen.told
         return Photo(path, replace(seen, lat=np.nan, lon=np.nan), "table", told)
-    photo = Photo(path, replace(seen, lat=place.lat, lon=place.lon), "table")
+    place = row.place
+    seen = replace(seen, lat=place.lat, lon=place.lon)
+    photo = Photo(path, seen, "table", table=row.file)
     off = "" if photo.placed else f"its table says {place.lat:g}, {place.lon:g}: no place on Earth"
     return replace(photo, error="; ".join(filter(None, (seen.told, told, place.told, off))))
 
@@ -253,12 +256,12 @@ def _closed(chain: list[Photo]) -> list[list[Photo]]:
 
 @dataclass(frozen=True)
 class _Row:
-    """What a table one level above says of a photo."""
+    """What a table beside a photo, or one level above, says of it."""
 
-    file: str
+    file: Path
     place: table.Place
-    exact: bool
-    """Whether it names the photo's folder, too."""
+    exact: bool = True
+    """Whether it can mean no photo of another folder."""
 
 
 class _Above:
@@ -271,19 +274,19 @@ class _Above:
         of_folder, self.unread = _rows(*((p, s.st_size, s.st_mtime_ns) for p, s in facts))
         self._exact, self._any = (of_folder.get(name, {}) for name in (self._inside.name, ""))
 
-    def place(self, photo: str) -> tuple[table.Place | None, str]:
-        """The one place that they give a photo, by its name, and what is to be told of it."""
+    def row(self, photo: str) -> tuple[_Row | None, str]:
+        """The row that gives a photo, by its name, its one place, and what is to be told of it."""
         chosen = self._exact.get(photo) or self._any.get(photo)
         if not chosen:
             return None, ""
-        names = ", ".join(sorted({row.file for row in chosen}))
+        names = ", ".join(sorted({row.file.name for row in chosen}))
         if len({row.place[:2] for row in chosen}) > 1:
             return None, f"{names} above has several positions for {photo}"
         others = [] if chosen[0].exact else self._others.get(photo, [])
         if others := [name for name in others if name != self._inside.name]:
             told = f"{names} above says {photo}, which {others[0]} has as well"
             return None, f"{told}: write {self._inside.name}/{photo}"
-        return chosen[0].place, f"positions from {names}, one level above"
+        return chosen[0], f"positions from {names}, one level above"
 
     @functools.cached_property
     def _others(self) -> Mapping[str, list[str]]:
@@ -305,7 +308,7 @@ def _rows(*tables: tuple[Path, int, int]) -> tuple[dict[str, dict[str, list[_Row
         try:
             for name, place in table.read_named(path):
                 if len(folders := name.parent.parts) < 2:
-                    row = _Row(path.name, place, exact=bool(folders))
+                    row = _Row(path, place, exact=bool(folders))
                     of_folder = found.setdefault("".join(folders), {})
                     of_folder.setdefault(name.name, []).append(row)
         except ValueError as error:
@@ -323,13 +326,14 @@ def _holders(*folders: tuple[Path, int]) -> dict[str, list[str]]:
     return found
 
 
-def _places(folder: Path) -> tuple[Mapping[str, table.Place], str]:
-    """Positions by file name, from all tables of a folder, and why some could not be read."""
-    places: dict[str, table.Place] = {}
+def _beside(folder: Path) -> tuple[Mapping[str, _Row], str]:
+    """Rows by file name, from all tables of a folder, and why some could not be read."""
+    rows: dict[str, _Row] = {}
     unread = []
     for path in _tables_in(folder):
         try:
-            places |= table.read_places(path)
+            places = table.read_places(path)
+            rows |= {name: _Row(path, place) for name, place in places.items()}
         except ValueError as error:
             unread.append(str(error))
-    return places, "; ".join(unread)
+    return rows, "; ".join(unread)

@@ -45,12 +45,15 @@ class Judged:
     """Which are believed."""
     repairs: list[str] = field(default_factory=list)
     """What was done, a sentence each."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """How many are not believed, by reason."""
 
     def drop(self, wrong_N: Mask, reason: str) -> None:
         """Drops points that were believed so far."""
         wrong_N = wrong_N & self.kept_N
         if wrong_N.any():
             self.kept_N = self.kept_N & ~wrong_N
+            self.dropped[reason] = int(wrong_N.sum())
             self.repairs.append(f"{wrong_N.sum()} of {len(wrong_N)} fixes dropped: {reason}")
 
     def on_kept(self, verdict_K: Mask) -> Mask:

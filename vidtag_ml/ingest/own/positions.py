@@ -55,6 +55,12 @@ class Placed:
     began_utc_s: float
     """When the recording began; NaN = unknown."""
     repairs: list[str]
+    num_found: int
+    """Positions that are written where these come from: kept, dropped or left out."""
+    dropped: dict[str, int]
+    """How many of them are not used, by reason."""
+    file: Path | None = None
+    """The file beside the recording from which they are; None = they are inside."""
 
 
 def sidecars(path: Path) -> list[Path]:
@@ -122,10 +128,16 @@ def place(
             continue
         judged, moved = plausibility.judge(points, mode or found.mode, max_speed_kmh)
         if judged.kept_N.any():
-            repairs = [*missed, *repairs, *judged.repairs]
+            outside = _outside(found.points, points)
+            num_found = len(found.points) + sum(found.left_out.values())
+            left = [f"{n} of {num_found} fixes left out: {why}" for why, n in outside.items()]
+            repairs = [*missed, *repairs, *left, *judged.repairs]
             fixes = points.assign(status=np.where(judged.kept_N, "measured", "dropped"))
             began_s = _began(judged.kept, clock.utc_s)
-            return Placed(fixes, found.fix_source, moved, began_s, repairs)
+            dropped = {**found.left_out, **outside, **judged.dropped}
+            return Placed(
+                fixes, found.fix_source, moved, began_s, repairs, num_found, dropped, source.file
+            )
         if judged.repairs:
             missed.append(f"{source.name}: {'; '.join(judged.repairs)}")
     kinds = ", ".join(suffix[1:].upper() for suffix in SIDECARS)
@@ -136,6 +148,14 @@ def place(
     )
     lacking = "; ".join(missed) or "nothing tells where it was"
     raise NoPositionError(reason, f"{lacking}; {advice}", missed)
+
+
+def _outside(found: pd.DataFrame, inside: pd.DataFrame) -> dict[str, int]:
+    """How many positions of a file are not on its video's clock, by reason."""
+    num = len(found) - len(inside)
+    timeless = min(num, int(found[["time_s", "utc_s"]].isna().all(axis=1).sum()))
+    left = {"without a time": timeless, "before or after the video": num - timeless}
+    return {reason: number for reason, number in left.items() if number}
 
 
 def _began(kept: pd.DataFrame, created_utc_s: float) -> float:

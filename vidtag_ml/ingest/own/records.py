@@ -6,6 +6,7 @@ becomes known (inspection.py), whether it still holds (journal.py), the tables' 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 Columns = dict[str, list[Any]]
@@ -59,6 +60,10 @@ class Summary:
     lon_max: float
     repairs: list[str]
     """What was dropped, assumed or moved, a sentence each."""
+    num_found: int
+    """Fixes that are written where they come from; of photos, the photos."""
+    dropped: dict[str, int]
+    """How many of those are not used, by reason: with `num_fixes` they add up to `num_found`."""
 
     def as_json(self) -> dict[str, Any]:
         """As `vidtag ingest --json` prints it."""
@@ -83,6 +88,8 @@ class Accepted:
     """64 bits of each picture by which copies are known."""
     picture_time_s: list[float]
     """Times of photos from the first, NaN where they have none; empty for a video."""
+    tracks: list[str]
+    """Absolute paths of the files beside from which positions are."""
 
     @property
     def path(self) -> str:
@@ -101,14 +108,35 @@ class Rejected:
     advice: str
     """What to do about it, a sentence for people."""
     files: list[str]
-    """Absolute paths of what must exist for this to hold."""
+    """Absolute paths of the recording, or of its photos, which must exist for this to hold."""
 
     def as_json(self) -> dict[str, Any]:
         """As `vidtag ingest --json` prints it."""
         return {"path": self.path, "reason": self.reason, "advice": self.advice}
 
 
+@dataclass(frozen=True)
+class PassedOver:
+    """A file, or a folder that was not entered, of which nothing is a recording or its track."""
+
+    path: str
+    """As it was found, with ? for what is not UTF-8."""
+    reason: str
+    """A word for programs, one of `report.PASSED_OVER`."""
+    told: str
+    """Why, for people."""
+
+    def as_json(self) -> dict[str, Any]:
+        """As `vidtag ingest --json` prints it."""
+        return dict(vars(self))
+
+
 Record = Accepted | Rejected
+
+
+def printable(text: str | Path) -> str:
+    """A text or path, with ? for what is not UTF-8."""
+    return str(text).encode("utf-8", "replace").decode()
 
 
 def to_json(record: Record) -> dict[str, Any]:

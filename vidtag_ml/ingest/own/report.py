@@ -24,6 +24,17 @@ REASONS = {
     "error": "A mistake of vidtag's.",
 }
 """Words in the column `reason`."""
+PASSED_OVER = {
+    "unknown_type": "Neither a video nor a photo nor a track, by the end of its name.",
+    "no_recording": "A track or a table that no recording here goes with.",
+    "not_needed": "A track or a table that goes with a recording, which does not use it.",
+    "hidden": "Its name begins with a dot.",
+    "again": "The same file or folder, by another name or link.",
+    "closed": "A folder that cannot be entered.",
+    "no_file": "A link that leads nowhere, or something that holds no bytes.",
+    "gone": "Was there no more when it had been looked at.",
+}
+"""Words for why a file is passed over."""
 _BEGIN = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>vidtag: quarantine</title>
 <style>

@@ -35,7 +35,15 @@ from vidtag_ml.ingest.own import discovery, groups, inspection, journal, parquet
 from vidtag_ml.ingest.own.discovery import Candidate
 from vidtag_ml.ingest.own.disk_list import Shelf
 from vidtag_ml.ingest.own.inspection import Intake
-from vidtag_ml.ingest.own.records import Accepted, Columns, Rejected, Summary
+from vidtag_ml.ingest.own.records import (
+    Accepted,
+    Columns,
+    PassedOver,
+    Record,
+    Rejected,
+    Summary,
+    printable,
+)
 from vidtag_ml.ingest.published import tables as published
 from vidtag_ml.workflow import code_key, stage
 
@@ -43,6 +51,7 @@ Report = Callable[[int, int], None]
 
 GROUP_ROWS = {"clips": 4096, "fixes": 65536, "frames": 65536}
 """Rows of the tables' row groups, of which one is held at a time."""
+_GONE = "it, or a photo of its sequence, was there no more when it had been looked at"
 _AT_ONCE = 256
 """Clips whose places are looked up together."""
 
@@ -66,13 +75,33 @@ class Outcome:
 
     accepted: Shelf[Summary] = field(default_factory=Shelf)
     quarantined: Shelf[Rejected] = field(default_factory=Shelf)
+    passed_over: Shelf[PassedOver] = field(default_factory=Shelf)
+    """What was found beside recordings and is none."""
+    num_found: int = 0
+    """Files, and folders that were not entered: used, quarantined and passed over."""
+    num_used: int = 0
+    """Files of accepted recordings, and their tracks."""
+    num_left_out: int = 0
+    """Files of recordings that are quarantined."""
 
-    def add(self, told: Summary | Rejected) -> None:
-        """Adds what became of one."""
+    def add(self, told: Summary | Rejected, num_files: int) -> None:
+        """Adds what became of one, and of how many files it is."""
         if isinstance(told, Rejected):
             self.quarantined.append(told)
+            self.num_left_out += num_files
         else:
             self.accepted.append(told)
+            self.num_used += num_files
+
+    @property
+    def num_files(self) -> dict[str, int]:
+        """How many files were found, and what became of them."""
+        return {
+            "found": self.num_found,
+            "used": self.num_used,
+            "quarantined": self.num_left_out,
+            "passed_over": len(self.passed_over),
+        }
 
     @property
     def num_repaired(self) -> int:
@@ -82,19 +111,21 @@ class Outcome:
     def json_lines(self) -> Iterator[str]:
         """What `--json` prints, as `json.dumps` with an indent of 1 does, a record at a time."""
         yield "{"
-        told: tuple[tuple[str, Sequence[Summary | Rejected], str], ...] = (
-            ("accepted", self.accepted, ","),
-            ("quarantined", self.quarantined, ""),
+        told: tuple[tuple[str, Sequence[Summary | Rejected | PassedOver]], ...] = (
+            ("accepted", self.accepted),
+            ("quarantined", self.quarantined),
+            ("passed_over", self.passed_over),
         )
-        for name, records, end in told:
+        for name, records in told:
             if not records:
-                yield f' "{name}": []{end}'
+                yield f' "{name}": [],'
                 continue
             yield f' "{name}": ['
             for num, record in enumerate(records, 1):
                 text = json.dumps(record.as_json(), indent=1, allow_nan=False)
                 yield textwrap.indent(text, "  ") + ("," if num < len(records) else "")
-            yield f" ]{end}"
+            yield " ],"
+        yield textwrap.indent(f'"num_files": {json.dumps(self.num_files, indent=1)}', " ")
         yield "}"
 
 
@@ -121,7 +152,8 @@ def ingest(
         ValueError: nothing was found, or copies would give way to the recordings themselves.
     """
     folder = dataset / journal.FOLDER
-    candidates = discovery.find(asked)
+    found = discovery.find(asked)
+    candidates, belonging = found.candidates, Shelf[bool]()
     code, began_ns = code_key.of("inspect"), time.time_ns()
     jobs = Shelf[Job]()
     for candidate in candidates:
@@ -134,10 +166,13 @@ def ingest(
             )
         if entry is None or not entry.holds(key):
             jobs.append(Job(candidate, file, key, began_ns))
+        for track in inspection.beside(candidate):
+            belonging.append(True, os.path.realpath(track))
     in_parallel(jobs, how, len(candidates), report)
     made = _Tables(dataset, candidates, settings)
     for entry in _in_order([dataset]):
         made.add(entry, dataset.name)
+    made.count(found, belonging)
     made.write()
     return made.of_asked, made.of_all
 
@@ -189,10 +224,9 @@ def in_parallel(jobs: Sequence[Job], how: Intake, total: int, report: Report | N
         for suspect in suspects:
             if _run(iter([suspect]), how, tell):
                 advice = "the decoder crashed on it; re-encode it, for example with ffmpeg"
-                found = [inspection.left_out(suspect.candidate.path, "error", advice)]
-                journal.write(
-                    suspect.file, suspect.key, suspect.candidate.path, found, suspect.began_ns
-                )
+                one = suspect.candidate
+                found = [inspection.left_out(one.path, "error", advice, one.files)]
+                journal.write(suspect.file, suspect.key, one.path, found, suspect.began_ns)
                 tell()
 
 
@@ -244,7 +278,7 @@ def _work(job: Job, how: Intake) -> None:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise
         advice = f"vidtag failed on it, please report this: {type(error).__name__}: {error}"
-        found = [inspection.left_out(path, "error", advice)]
+        found = [inspection.left_out(path, "error", advice, job.candidate.files)]
     journal.write(job.file, job.key, path, found, job.began_ns)
 
 
@@ -258,25 +292,54 @@ class _Tables:
         self.taken = Shelf[_Taken]()
         self.marks = groups.Marks(settings)
         self.told_of = Shelf[str]()
+        self.used_tracks = Shelf[bool]()
         self.has_frames = False
         self.of_asked, self.of_all = Outcome(), Outcome()
 
     def add(self, entry: journal.Entry, dataset: str) -> None:
         """Adds what still exists of an entry; of recordings with the same bytes the first stays."""
         asked = self.asked.find(entry.file.stem)
-        shown = inspection.printable(asked.path) if asked else entry.path
+        shown = printable(asked.path) if asked else entry.path
         outcomes = [self.of_all, *([self.of_asked] if asked else [])]
         for record in filter(journal.is_there, entry.found):
-            whole = record.path == inspection.printable(entry.path)
+            whole = record.path == printable(entry.path)
             path = shown if whole else str(Path(shown, Path(record.path).name))
             told = record.summary if isinstance(record, Accepted) else record
             if isinstance(record, Accepted) and (twin := self._twin(record, path)):
                 advice = f"the same bytes are taken in as {twin}; remove one of them"
-                told = Rejected(path, "duplicate", advice, record.files)
+                told = Rejected(path, "duplicate", advice, record.sources)
             elif isinstance(record, Accepted):
                 self._add_clip(record, dataset, entry.added_ns)
+                for track in record.tracks if asked else ():
+                    self.used_tracks.append(True, track)
             for outcome in outcomes:
-                outcome.add(replace(told, path=path))
+                outcome.add(replace(told, path=path), _num_files(record))
+        if asked:
+            there = sum(map(_num_files, filter(journal.is_there, entry.found)))
+            for _ in range(len(asked.files) - there):
+                self.of_asked.passed_over.append(PassedOver(shown, "gone", _GONE))
+
+    def count(self, found: discovery.Found, belonging: Shelf[bool]) -> None:
+        """Adds what was found beside the recordings that were asked for.
+
+        Args:
+            found: all that was.
+            belonging: something by the real path of each file that may tell where one was taken.
+        """
+        outcome = self.of_asked
+        outcome.num_found = found.num_files
+        for track in found.tracks:
+            real = os.path.realpath(track)
+            if self.used_tracks.find(real):
+                outcome.num_used += 1
+            elif belonging.find(real):
+                told = "its recording has its positions from elsewhere, or is quarantined"
+                found.pass_over(track, "not_needed", told)
+            else:
+                told = "no recording here has its name: give it that of its video"
+                found.pass_over(track, "no_recording", told)
+        for passed in found.passed_over:
+            outcome.passed_over.append(passed)
 
     def _twin(self, record: Accepted, path: str) -> str:
         """Where the same recording, or one of its photos, was taken in before; empty if nowhere."""
@@ -334,6 +397,11 @@ class _Tables:
                     num = len(one.frames["file"])
                     index = np.arange(num)
                     tables["frames"].add(num, clip_id=one.clip_id, frame_index=index, **one.frames)
+
+
+def _num_files(record: Record) -> int:
+    """Of how many files that were found a record tells."""
+    return len(record.sources if isinstance(record, Accepted) else record.files)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ each, with its `READER`), which of them is trusted most (vidtag_ml.ingest.own.po
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -37,6 +37,8 @@ class Reading:
     """What was swapped, negated, left unread or assumed in reading it, a sentence each."""
     shifts_s: tuple[float, ...] = ()
     """By how much all of its UTC may be later, where the file leaves a doubt; likeliest first."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many of the positions that are written are not among the points, by reason."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ def entry(began_s=np.nan, start=(47.0, 8.0), end=(47.0, 8.0), signature=()):
     """What is known of a recording of a minute."""
     fixes = {"lat": [start[0], end[0]], "lon": [start[1], end[1]], "status": ["measured"] * 2}
     clip = Clip("", "", "video", "walk", "", 1800, 60.0, 30.0, 1920, 1080, "h264")
-    told = Summary("", "", "pyav", 1800, 60.0, 2, "gpx", 0.0, 0.0, 0.0, 0.0, [])
-    return Accepted(clip, told, fixes, began_s, [], [], list(signature), [])
+    told = Summary("", "", "pyav", 1800, 60.0, 2, "gpx", 0.0, 0.0, 0.0, 0.0, [], 2, {})
+    return Accepted(clip, told, fixes, began_s, [], [], list(signature), [], [])
 
 
 def add(marks, name, found, **when):

@@ -76,6 +76,25 @@ def test_a_fix_that_is_dropped_stays_in_the_table_and_is_told(tmp_path, take):
     assert tables(tmp_path).fixes["status"].value_counts()["dropped"] == 1
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_fixes_add_up_whatever_is_wrong_with_them(tmp_path, take, seed):
+    """Used, and left out or dropped by reason, are together what the track has."""
+    rng, num = np.random.default_rng(seed), 60
+    film(tmp_path / "v" / "a.mp4", seed)
+    time_s = [str(t) for t in (np.arange(num) - rng.integers(10, 30)).tolist()]
+    places = [[f"{47 + k * 1e-5:.5f}", "8"] for k in range(num)]
+    for k in rng.choice(num, 20, replace=False):
+        time_s[k] = rng.choice([time_s[k], "", time_s[0]])
+        places[k] = list(rng.choice([places[k], ["0", "0"], ["12", "8"], ["95", "8"]]))
+    rows = [",".join([t, *place]) for t, place in zip(time_s, places, strict=True)]
+    (tmp_path / "v" / "a.csv").write_text("\n".join(["time_s,lat,lon", *rows]))
+    (told,) = take(tmp_path / "v").accepted
+    assert told.num_found == num == told.num_fixes + sum(told.dropped.values())
+    assert {"before or after the video", "without a time"} <= told.dropped.keys()
+    for reason, number in told.dropped.items():
+        assert any(r.startswith(f"{number} of ") and reason in r for r in told.repairs)
+
+
 def test_odd_files_are_told_of_and_stop_nothing(tmp_path, take):
     recording(tmp_path / "2024:06:01")
     (tmp_path / "2024:06:01" / "gone.mp4").symlink_to(tmp_path / "nowhere")

@@ -10,9 +10,11 @@ from vidtag_ml.ingest.own import records
 from vidtag_ml.ingest.own.records import Accepted, Clip, Rejected, Summary
 
 CLIP = Clip("ride-1", "ab", "video", "ride", "cd", 90, 3.0, 30.0, 1920, 1080, "h264")
-SUMMARY = Summary("ride-1", "ride.mp4", "pyav", 90, 3.0, 2, "gpx", 47.0, 47.1, 8.0, 8.1, ["a"])
+BOX = (47.0, 47.1, 8.0, 8.1)
+SUMMARY = Summary("ride-1", "ride.mp4", "pyav", 90, 3.0, 2, "gpx", *BOX, ["a"], 5, {"late": 3})
 FIXES = {"time_s": [0.0, 3.0], "lat": [47.0, 47.1], "lon": [8.0, 8.1]}
-RIDE = Accepted(CLIP, SUMMARY, FIXES, 1e9, ["/ride.mp4"], ["/ride.mp4"], [1, 2**64 - 1], [])
+FILES = (["/ride.mp4"], ["/ride.mp4"])
+RIDE = Accepted(CLIP, SUMMARY, FIXES, 1e9, *FILES, [1, 2**64 - 1], [], ["/ride.gpx"])
 BAD = Rejected("bad.mp4", "unreadable", "copy it again", ["/bad.mp4"])
 
 

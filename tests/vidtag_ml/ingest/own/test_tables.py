@@ -78,7 +78,11 @@ def test_json_is_written_a_record_at_a_time(tmp_path, take):
     recording(tmp_path / "v", "a", 1)
     recording(tmp_path / "v", "b", 2, lat=48.0)
     outcome = take(tmp_path / "v")
+    (tmp_path / "v" / "notes.txt").touch()
+    outcome = take(tmp_path / "v")
     told = {"accepted": [record.as_json() for record in outcome.accepted], "quarantined": []}
+    told["passed_over"] = [record.as_json() for record in outcome.passed_over]
+    told["num_files"] = {"found": 5, "used": 4, "quarantined": 0, "passed_over": 1}
     assert "\n".join(outcome.json_lines()) == json.dumps(told, indent=1)
 
 
