@@ -10,7 +10,7 @@ import functools
 import hashlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from vidtag_ml.ingest.own.records import (
     Summary,
     printable,
 )
+from vidtag_ml.ingest.telemetry import exif
 from vidtag_ml.media import fingerprint, privacy, video
 from vidtag_ml.workflow import stage
 
@@ -107,8 +108,10 @@ def settings(
     )
 
 
-def inspect(candidate: Candidate, how: Intake) -> list[Record]:
-    """What becomes of a video, or of photos of a folder.
+def inspect(
+    candidate: Candidate, how: Intake, known: Mapping[str, exif.Photo] | None = None
+) -> list[Record]:
+    """What becomes of a video, or of photos of a folder, of which some may be `known` by name.
 
     Raises:
         OSError: the disk is full.
@@ -119,7 +122,7 @@ def inspect(candidate: Candidate, how: Intake) -> list[Record]:
             return [left_out(candidate.path, "unreadable", advice, candidate.files)]
     if not candidate.names:
         return [_video(candidate.path, how)]
-    return _photos(candidate, how)
+    return _photos(candidate, how, known)
 
 
 def left_out(path: Path, reason: str, advice: str, files: Sequence[Path] | None = None) -> Rejected:
@@ -193,10 +196,12 @@ def _absolute(path: Path) -> str:
     return str(path.resolve())
 
 
-def _photos(candidate: Candidate, how: Intake) -> list[Record]:
+def _photos(
+    candidate: Candidate, how: Intake, known: Mapping[str, exif.Photo] | None
+) -> list[Record]:
     seen = [
         replace(photo, exif=photo_clocks.in_zone(photo.exif, how.time_zone))
-        for photo in photos.read([candidate.path / name for name in candidate.names])
+        for photo in photos.read(candidate.files, known)
     ]
     found: list[Record] = [left_out(p.path, "unreadable", p.error) for p in seen if not p.readable]
     chains = photos.sequences(seen)
