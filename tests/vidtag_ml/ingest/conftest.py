@@ -1,9 +1,11 @@
-"""Miniatures of the published datasets, made by the scripts in tests/data.
+"""Miniatures of the published datasets, and a program in the place of exiftool.
 
-Belongs here: ingesting them. Does not belong here: what is in them (tests/data).
+Belongs here: ingesting them, putting it there. Does not belong here: what is in them (tests/data).
 """
 
 import importlib
+import json
+import os
 
 import pytest
 
@@ -35,3 +37,25 @@ def ingest(tmp_path):
         return clip_tables.read(tmp_path / "data" / name)
 
     return tables
+
+
+@pytest.fixture
+def exiftool_says(tmp_path, monkeypatch):
+    """Puts a program in the place of exiftool, which says this of every video; None = none."""
+    path = os.environ["PATH"]
+
+    def put(answer, version="9"):
+        folder = tmp_path / "programs"
+        folder.mkdir(exist_ok=True)
+        monkeypatch.setenv("PATH", str(folder))
+        program = folder / "exiftool"
+        program.unlink(missing_ok=True)
+        if answer is None:
+            return
+        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{path}")
+        (folder / "said").write_text(answer if isinstance(answer, str) else json.dumps([answer]))
+        asked = f'case "$3" in -ver) echo {version};; *) cat "{folder}/said";; esac'
+        program.write_text(f"#!/bin/sh\n{asked}\n")
+        program.chmod(0o755)
+
+    return put

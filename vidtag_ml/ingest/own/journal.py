@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vidtag_ml.ingest.own import chapters, inspection, records
+from vidtag_ml.ingest.own import chapters, inspection, positions, records
 from vidtag_ml.ingest.own.discovery import Candidate
 from vidtag_ml.ingest.own.inspection import Intake
 from vidtag_ml.ingest.own.records import Accepted, Record, Rejected
@@ -24,7 +24,7 @@ FINAL = ("no_position", "clock")
 """Reasons that stay until the recording changes; others may go away by themselves."""
 
 Key = dict[str, Any]
-"""What an entry depends on, as JSON: files by size and time, settings, code."""
+"""What an entry depends on, as JSON: files by size and time, settings, code, programs."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,19 @@ class Entry:
         return bool(self.key["how"]["copies"])
 
     def holds(self, key: Key) -> bool:
-        """Whether it tells of the same files, settings and code, and needs no second look."""
+        """Whether it tells of the same files, settings and code, and needs no second look.
+
+        Programs that read positions count only where one was asked.
+        """
         settled = (isinstance(r, Accepted) or r.reason in FINAL for r in self.found)
+        if not any(map(_asked_programs, self.found)):
+            key = {**key, "programs": self.key.get("programs")}
         return self.key == key and all(settled) and all(map(is_there, self.found))
+
+
+def _asked_programs(record: Record) -> bool:
+    """Whether no track was found before programs are asked, which may come to know more."""
+    return isinstance(record, Rejected) or record.summary.fix_source in positions.BY_PROGRAMS
 
 
 def is_there(record: Record) -> bool:
@@ -68,7 +78,9 @@ def key_of(candidate: Candidate, how: Intake, code: dict[str, Any]) -> Key:
     """The key of an entry; `code` is what decides what becomes of a recording."""
     files = [*candidate.files, *inspection.beside(candidate)]
     files += [] if candidate.names else chapters.files(candidate.path)
+    programs = {} if candidate.names else positions.programs()
     key = {"files": [_facts(file) for file in files], "how": _told(how), "code": code}
+    key["programs"] = programs
     plain: Key = json.loads(json.dumps(key))
     return plain
 

@@ -13,8 +13,18 @@ import numpy as np
 import pandas as pd
 
 from vidtag_ml.ingest.own import clocks, plausibility, readings
-from vidtag_ml.ingest.telemetry import camm, geojson, gpmf, gpx, nmea, quicktime, srt, table
-from vidtag_ml.ingest.telemetry.readers import Beside, Reader, Recording
+from vidtag_ml.ingest.telemetry import (
+    camm,
+    exiftool,
+    geojson,
+    gpmf,
+    gpx,
+    nmea,
+    quicktime,
+    srt,
+    table,
+)
+from vidtag_ml.ingest.telemetry.readers import Beside, InFile, Reader, Recording
 from vidtag_ml.media import video
 
 READERS: tuple[Reader, ...] = (
@@ -25,11 +35,21 @@ READERS: tuple[Reader, ...] = (
     nmea.READER,
     table.READER,
     geojson.READER,
+    exiftool.READER,
     quicktime.READER,
 )
 """All formats of positions, the most trusted first."""
 SIDECARS = tuple(s for reader in READERS if isinstance(reader, Beside) for s in reader.suffixes)
 """Suffixes of files of a video's name that hold its track, in that order."""
+
+
+BY_PROGRAMS = ("exiftool", "location_tag")
+"""Sources of fixes that were read by a program, or could not be read better by one."""
+
+
+def programs() -> dict[str, str]:
+    """Versions of the programs that read positions from videos, empty where there is none."""
+    return {r.program: r.version() for r in READERS if isinstance(r, InFile)}
 
 
 class NoPositionError(ValueError):
@@ -108,7 +128,7 @@ def place(
     held = video.container(path)
     clock = clocks.of(path, held.tags, time_zone)
     missed, reason = [], "no_position"
-    recording = Recording(held, sidecars(path))
+    recording = Recording(held, sidecars(path), path)
     for source in (s for reader in READERS for s in reader.sources(recording)):
         try:
             found = source.read()
@@ -144,7 +164,7 @@ def place(
     advice = (
         "correct the clock with --time-zone ZONE or --time-offset SECONDS, or the camera's"
         if reason == "clock"
-        else f"put its track beside it, with the same name ({kinds})"
+        else f"put its track beside it, with the same name ({kinds}){_more()}"
     )
     lacking = "; ".join(missed) or "nothing tells where it was"
     raise NoPositionError(reason, f"{lacking}; {advice}", missed)
@@ -156,6 +176,12 @@ def _outside(found: pd.DataFrame, inside: pd.DataFrame) -> dict[str, int]:
     timeless = min(num, int(found[["time_s", "utc_s"]].isna().all(axis=1).sum()))
     left = {"without a time": timeless, "before or after the video": num - timeless}
     return {reason: number for reason, number in left.items() if number}
+
+
+def _more() -> str:
+    """What else may find a position."""
+    found = exiftool.version()
+    return f"; exiftool {found} finds no other track" if found else f", or {exiftool.INSTALL}"
 
 
 def _began(kept: pd.DataFrame, created_utc_s: float) -> float:

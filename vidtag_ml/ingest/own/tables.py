@@ -1,7 +1,8 @@
 """Own recordings: videos and photos in folders become the tables, or a reason why not.
 
 Positions come from telemetry inside a video (GoPro, CAMM), a file of the same name beside it (GPX,
-DJI's SRT, NMEA, CSV, GeoJSON), its location tag, photos' EXIF, or a CSV table of photos.
+DJI's SRT, NMEA, CSV, GeoJSON), other cameras' tracks inside it (ExifTool), its location tag,
+photos' EXIF, or a CSV table of photos.
 
 What became of each recording is written down as soon as it is known, so a run that was stopped goes
 on where it was, a recording that crashes a decoder stops no other, and the tables of one dataset or

@@ -13,7 +13,8 @@ import numpy as np
 from vidtag_ml.ingest.telemetry import points
 from vidtag_ml.ingest.telemetry.readers import InTags, Reading
 
-_LOCATIONS = ("com.apple.quicktime.location.ISO6709", "location", "location-eng")
+LOCATIONS = ("com.apple.quicktime.location.ISO6709", "location", "location-eng")
+"""Tags that hold a position, the best first."""
 _ACCURACY = "com.apple.quicktime.location.accuracy.horizontal"
 _CREATED = ("com.apple.quicktime.creationdate", "creation_time")
 _NUMBER = r"[+-][0-9]+(?:\.[0-9]*)?"
@@ -28,7 +29,7 @@ def read(tags: Mapping[str, str]) -> Reading:
     Raises:
         ValueError: a tag is there and cannot be understood.
     """
-    written = next((tags[key].strip() for key in _LOCATIONS if tags.get(key, "").strip()), "")
+    written = next((tags[key].strip() for key in LOCATIONS if tags.get(key, "").strip()), "")
     if not written:
         return Reading(points.table(lat=[], lon=[]), "location_tag")
     found = _ISO_6709.fullmatch(written)

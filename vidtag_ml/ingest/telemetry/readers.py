@@ -21,6 +21,8 @@ class Recording:
     inside: Container
     beside: Sequence[Path]
     """Files of its name, in the order in which they are tried."""
+    path: Path
+    """The video."""
 
 
 @dataclass(frozen=True)
@@ -93,4 +95,20 @@ class InTags:
         yield Source("the video's location", functools.partial(self.read, video.inside.tags))
 
 
-Reader = InTrack | Beside | InTags
+@dataclass(frozen=True)
+class InFile:
+    """Formats of whole videos that a program of its own reads, where it is installed."""
+
+    program: str
+    """Its name."""
+    version: Callable[[], str]
+    """Which version is installed; empty = none. It decides what is read."""
+    read: Callable[[Recording], Reading]
+
+    def sources(self, video: Recording) -> Iterator[Source]:
+        """The video, if there is a program to read it."""
+        if self.version():
+            yield Source(self.program, functools.partial(self.read, video))
+
+
+Reader = InTrack | Beside | InTags | InFile

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.data.recordings import recording, walked
+from tests.data.recordings import film, recording, walked
 from tests.vidtag_ml.ingest.own.conftest import HOW, reasons, tables
 from vidtag_ml.ingest.own import inspection, journal
 from vidtag_ml.ingest.own.discovery import Candidate
@@ -89,3 +89,34 @@ def test_other_weights_that_find_plates_are_another_key_wherever_they_lie(tmp_pa
         return journal.key_of(Candidate(tmp_path / "a.mp4"), how, {})
 
     assert key("a", b"1") == key("b", b"1") != key("b", b"2")
+
+
+FOUND = {"Doc1:A:GPSLatitude": 47.0, "Doc1:A:GPSLongitude": 8.0, "Doc1:A:SampleTime": 0.0}
+
+
+def entry(tmp_path, candidate):
+    """What is known of a recording that is looked at now."""
+    key, file = journal.key_of(candidate, HOW, {}), tmp_path / "entry.json"
+    journal.write(file, key, candidate.path, inspection.inspect(candidate, HOW), 0)
+    return journal.read(file)
+
+
+def test_a_video_without_a_track_is_looked_at_again_once_exiftool_is_there(tmp_path, exiftool_says):
+    candidate = Candidate(film(tmp_path / "a.mp4"))
+    exiftool_says(None)
+    before = entry(tmp_path, candidate)
+    assert before.holds(journal.key_of(candidate, HOW, {}))
+    exiftool_says(FOUND)
+    assert not before.holds(journal.key_of(candidate, HOW, {}))
+    after = entry(tmp_path, candidate)
+    assert after.found[0].summary.fix_source == "exiftool"
+    exiftool_says(FOUND, version="10")
+    assert not after.holds(journal.key_of(candidate, HOW, {}))
+
+
+def test_a_video_with_a_track_is_not_looked_at_again_for_exiftool(tmp_path, exiftool_says):
+    candidate = Candidate(recording(tmp_path))
+    exiftool_says(None)
+    before = entry(tmp_path, candidate)
+    exiftool_says(FOUND)
+    assert before.holds(journal.key_of(candidate, HOW, {}))

@@ -5,6 +5,7 @@ import pkgutil
 
 import pytest
 
+from tests.data.recordings import film, recording
 from vidtag_ml.ingest import telemetry
 from vidtag_ml.ingest.own import positions
 from vidtag_ml.ingest.telemetry.readers import Recording
@@ -22,12 +23,38 @@ def test_no_two_formats_are_files_of_one_suffix():
     assert positions.SIDECARS == (".gpx", ".srt", ".nmea", ".csv", ".geojson")
 
 
-def test_a_track_in_the_video_is_trusted_before_one_beside_it_and_its_tag_last(tmp_path):
+def test_a_track_in_the_video_is_trusted_before_one_beside_it_and_its_tag_last(
+    tmp_path, exiftool_says
+):
+    exiftool_says({})
     track = (video.Packet(0.0, 1.0, b"DEVC"),)
     beside = [tmp_path / "a.gpx", tmp_path / "a.CSV"]
-    recording = Recording(video.Container({"location": "+47+008/"}, (track,)), beside)
+    recording = Recording(video.Container({"location": "+47+008/"}, (track,)), beside, tmp_path)
     sources = [s for reader in positions.READERS for s in reader.sources(recording)]
-    names = ["the video's telemetry", "a.gpx", "a.CSV", "the video's location"]
+    names = ["the video's telemetry", "a.gpx", "a.CSV", "exiftool", "the video's location"]
     assert [s.name for s in sources] == names
-    assert [s.file for s in sources] == [None, *beside, None]
+    assert [s.file for s in sources] == [None, *beside, None, None]
     assert sources[-1].read().points["lat"].item() == pytest.approx(47)
+
+
+FOUND = {"Doc1:A:GPSLatitude": 47.0, "Doc1:A:GPSLongitude": 8.0, "Doc1:A:SampleTime": 0.0}
+LIMITS = {"walk": 10.0, "ride": 60.0, "car": 200.0}
+
+
+def test_a_video_without_a_track_is_told_which_program_may_find_one(tmp_path, exiftool_says):
+    path = film(tmp_path / "a.mp4")
+    exiftool_says(None)
+    with pytest.raises(positions.NoPositionError, match=r"install exiftool \(Debian: libimage"):
+        positions.place(path, 12.0, None, 0.0, 2.0, LIMITS)
+    exiftool_says({})
+    with pytest.raises(positions.NoPositionError, match="exiftool 9 finds no other track"):
+        positions.place(path, 12.0, None, 0.0, 2.0, LIMITS)
+
+
+def test_a_video_is_placed_by_exiftool_if_nothing_else_has_its_track(tmp_path, exiftool_says):
+    path = recording(tmp_path, lat=48.0)
+    exiftool_says(FOUND)
+    assert positions.place(path, 12.0, None, 0.0, 2.0, LIMITS).fix_source == "gpx"
+    path.with_suffix(".gpx").unlink()
+    placed = positions.place(path, 12.0, None, 0.0, 2.0, LIMITS)
+    assert (placed.fix_source, placed.fixes["lat"].tolist()) == ("exiftool", [47.0])

@@ -107,7 +107,7 @@ def test_the_time_zone_of_a_folder_decides_silently(tmp_path, take):
         how = dataclasses.replace(HOW, time_zone=time_zone)
         (told,) = take(filmed(tmp_path / name, name, seed), how=how).accepted
         assert told.lat_min == pytest.approx(47.0 + (start - 2) / 111_195, abs=1e-6)
-        assert told.repairs == []
+        assert not [said for said in told.repairs if "left out" not in said]
 
 
 @pytest.mark.parametrize(
