@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vidtag_ml.media import encoding
+from vidtag_ml.media import encoding, pictures
 from vidtag_ml.media.video import Frames
 from vidtag_ml.workflow import stage
 
@@ -45,6 +45,8 @@ CELLS = 4
 HELD_FRAMES = 8
 """In a video a box also covers this many frames after its own, where detection may flicker."""
 
+REWRITTEN = (".webp", ".avif", ".heic", ".heif", ".hif")
+"""Suffixes of pictures whose copies are JPEGs: nothing here takes notes out of such files."""
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _SCAN, _END = 0xDA, 0xD9
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7]", re.DOTALL)
@@ -68,7 +70,7 @@ class Blurrer:
         Metadata go as well, since previews among them show what the veils hide.
 
         Args:
-            source: a JPEG, a PNG or a video.
+            source: a picture or a video.
             target: a JPEG or PNG, or an mp4.
 
         Raises:
@@ -145,15 +147,19 @@ def strip_metadata(source: Path, target: Path) -> None:
     """Copies a picture or a video without metadata; the pictures themselves stay as they are.
 
     A JPEG or PNG keeps its compressed pixels, its colours' meaning and which way is up; a video its
-    pictures, their times and which way is up.
+    pictures, their times and which way is up. Of a picture that is `REWRITTEN`, the target is a
+    JPEG.
 
     Raises:
-        ValueError: the file is damaged, or neither a JPEG, a PNG nor a video.
+        ValueError: the file is damaged, or neither a picture nor a video.
     """
     if not _is_picture(source):
         encoding.remux(source, target)
         return
     content = source.read_bytes()
+    if not content.startswith((_JPEG, _PNG)):
+        _write_picture(target, _picture(source))
+        return
     segments = _jpeg_segments if content.startswith(_JPEG) else _png_chunks
     try:
         bare = b"".join(segments(content, _orientation(content)))
@@ -164,17 +170,16 @@ def strip_metadata(source: Path, target: Path) -> None:
 
 
 def _is_picture(path: Path) -> bool:
+    if path.suffix.lower() in REWRITTEN:
+        return True
     with path.open("rb") as file:
         return file.read(8).startswith((_JPEG, _PNG))
 
 
 def _picture(path: Path) -> Frames:
     """A picture, upright."""
-    from PIL import Image, ImageOps
-
     try:
-        with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        return pictures.picture(path)
     except (OSError, SyntaxError) as error:
         raise ValueError(f"{path}: the picture is damaged ({error}); copy it again") from error
 

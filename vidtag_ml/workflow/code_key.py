@@ -41,6 +41,7 @@ DECIDING = {
     "numpy": "numpy",
     "onnxruntime": "onnxruntime",
     "open_clip": "open-clip-torch",
+    "pi_heif": "pi-heif",
     "pytorch_lightning": "pytorch-lightning",
     "rasterio": "rasterio",
     "scipy": "scipy",

@@ -295,7 +295,8 @@ def _media(path: Path, clip_id: str, copies: Copies | None, *, within: bool = Fa
     if not within and (copies.veil or suffix not in _CONTAINERS):
         suffix = ".mp4"
     folder = Path(copies.folder)
-    target = folder / clip_id / path.name if within else folder / f"{clip_id}{suffix}"
+    name = f"{path.name}.jpg" if suffix in privacy.REWRITTEN else path.name
+    target = folder / clip_id / name if within else folder / f"{clip_id}{suffix}"
     target.parent.mkdir(parents=True, exist_ok=True)
     # Two recordings of the same bytes may be copied at once.
     aside = target.with_name(f".{os.getpid()}-{target.name}")

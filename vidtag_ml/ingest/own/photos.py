@@ -21,9 +21,7 @@ from vidtag_ml.ingest.published import tables as published
 from vidtag_ml.ingest.telemetry import exif, points, table
 from vidtag_ml.media import fingerprint, pictures
 
-UNKNOWN = (".heic", ".heif")
-"""Formats of phones that are not read."""
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", *UNKNOWN)
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".hif", ".avif", ".insp")
 LEAST = 3
 """Photos in the shortest sequence."""
 MAX_GAP_S = 600.0
@@ -76,10 +74,6 @@ def read(paths: Sequence[Path], known: Mapping[str, exif.Photo] | None = None) -
     above = _Above(folder)
     unread = "; ".join(filter(None, (unread, above.unread)))
     for path in paths:
-        if path.suffix.lower() in UNKNOWN:
-            advice = "save it as JPEG, with its EXIF; HEIC is not read"
-            yield Photo(path, exif.NOTHING, "", advice, readable=False)
-            continue
         try:
             seen = known.get(path.name) or exif.read(path)
         except ValueError as error:

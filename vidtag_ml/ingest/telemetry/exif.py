@@ -21,10 +21,10 @@ from vidtag_ml.earth import sphere
 from vidtag_ml.ingest.telemetry import angles, flir
 from vidtag_ml.media import pictures
 
-_FORMATS = ("JPEG", "PNG", "WEBP")
 _BASE, _GPS = ExifTags.Base, ExifTags.GPS
 _DAMAGED = (
     OSError,
+    RuntimeError,
     ValueError,
     SyntaxError,
     TypeError,
@@ -97,7 +97,7 @@ def read(path: Path) -> Photo:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=_FORMATS) as image:
+            with pictures.opened(path) as image:
                 size = image.size
                 is_half = pictures.halve(image)
                 image.load()

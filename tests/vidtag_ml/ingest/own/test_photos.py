@@ -11,6 +11,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from tests.data import telemetry
+from tests.data.heic import heic_with_position
 from tests.data.recordings import NOON, photos
 from tests.vidtag_ml.ingest.own.conftest import HOW, reasons, tables
 from vidtag_ml.dataset import tables as clip_tables
@@ -25,6 +26,16 @@ def test_photos_that_follow_each_other_are_one_clip(tmp_path, take):
     frames = tables(tmp_path).frames
     assert [Path(file).name for file in frames["file"]] == ["8.jpg", "9.jpg", "10.jpg", "11.jpg"]
     assert frames["time_s"].tolist() == [0.0, 5.0, 10.0, 15.0]
+
+
+def test_heic_and_jpeg_of_one_phone_are_one_clip(tmp_path, take):
+    photos(tmp_path / "w")
+    for k in range(3):
+        moment = NOON + dt.timedelta(seconds=20 + 5 * k)
+        heic_with_position(tmp_path / "w" / f"{k + 12}.HEIC", 47.0001, 8.0, moment, seed=k)
+    found = sorted(take(tmp_path / "w").accepted, key=lambda told: told.num_frames)
+    assert [told.num_frames for told in found] == [3, 4]
+    assert set(tables(tmp_path).clips["codec"]) == {"heic", "jpeg"}
 
 
 def test_photos_without_times_each_have_their_own_fix(tmp_path, take):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, TiffImagePlugin
 
+from tests.data.heic import heic_with_position
 from vidtag_ml.ingest.telemetry import exif
 
 GPS = ExifTags.GPS
@@ -51,11 +52,20 @@ def test_a_position_comes_back(made, tmp_path, place):
     assert photo.altitude_m == -12.5
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp"])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.avif"])
 def test_each_kind_of_picture_holds_exif(tmp_path, name):
     photo = exif.read(picture(tmp_path / name, {**PLACE, GPS.GPSDOP: 2.5}))
     np.testing.assert_allclose((photo.lat, photo.lon), (-33.8586667, 151.215), atol=1e-7)
     assert (photo.dop, photo.width, photo.height) == (2.5, 20, 10)
+
+
+def test_a_heic_tells_place_time_and_size_as_a_jpeg_does(tmp_path):
+    moment = dt.datetime(2019, 5, 6, 18, 15, 7, tzinfo=dt.UTC)
+    heic_with_position(tmp_path / "a.heic", -33.86, 151.2, moment, turned=True)
+    photo = exif.read(tmp_path / "a.heic")
+    np.testing.assert_allclose((photo.lat, photo.lon), (-33.86, 151.2), atol=1e-7)
+    assert (photo.captured_s, photo.captured_is_utc) == (moment.timestamp(), True)
+    assert (photo.width, photo.height, photo.camera) == (48, 64, "Maker Model")
 
 
 @pytest.mark.parametrize(
