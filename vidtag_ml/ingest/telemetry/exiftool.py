@@ -94,7 +94,7 @@ def read(recording: Recording) -> Reading:
     warnings = [str(w) for values in tags.values() for w in values.get("Warning", ())]
     if doubts := [warning for warning in warnings if _DOUBTFUL.search(warning)]:
         raise ValueError(f"ExifTool {version()} warns: {doubts[0][:200]}")
-    rows, told = _longest(tags)
+    rows, others = _longest(tags)
     if not len(rows):
         return _single(tags, recording)
     _refuse_far(rows, _position(tags))
@@ -102,8 +102,11 @@ def read(recording: Recording) -> Reading:
     timed, assumed = _on_video_clock(rows, recording, made_up=made_up)
     if rows["time_s"].notna().any():
         assumed += _edits(tags)
+    told = [f"{num} positions in {group} are left unread" for group, num in others.items()]
     told += [f"ExifTool warns: {w[:200]}" for w in warnings if not w.startswith("[minor]")]
-    return Reading(timed.drop(columns="zoned"), "exiftool", repairs=(*assumed, *told))
+    left_out = {"in another track": sum(others.values())} if others else {}
+    timed = timed.drop(columns="zoned")
+    return Reading(timed, "exiftool", repairs=(*assumed, *told), left_out=left_out)
 
 
 def _answer(path: Path) -> Mapping[str, Any]:
@@ -155,8 +158,8 @@ def _grouped(answer: Mapping[str, Any]) -> Tags:
     return grouped
 
 
-def _longest(tags: Tags) -> tuple[pd.DataFrame, list[str]]:
-    """Rows of the group that has most positions in samples, and which others are left unread."""
+def _longest(tags: Tags) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Rows of the group that has most positions in samples, and how many others have."""
     found = {place: _rows(values) for place, values in tags.items() if place[0]}
     # What is composed of the tags of a sample stands under "Composite" once more.
     found = {place: rows for place, rows in found.items() if place[1] != "Composite" and len(rows)}
@@ -164,12 +167,11 @@ def _longest(tags: Tags) -> tuple[pd.DataFrame, list[str]]:
     for (_, group), rows in found.items():
         num[group] += len(rows)
     if not num:
-        return _rows({}), []
+        return _rows({}), {}
     (longest, _), *others = num.most_common()
     chosen = sorted((_number(document), document) for document, group in found if group == longest)
     table = pd.concat([found[document, longest] for _, document in chosen], ignore_index=True)
-    left = "are left unread, as another track has more"
-    return table, [f"{count} positions in {group} {left}" for group, count in others]
+    return table, dict(others)
 
 
 def _number(document: str) -> list[int]:
