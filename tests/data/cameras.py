@@ -8,9 +8,12 @@ here: GoPro, Street View and files beside videos (telemetry.py), the videos them
 import datetime as dt
 import struct
 
+import av
+
 from tests.data import telemetry
 
 START = telemetry.START
+_APPLE_S_TAGS = {"movflags": "use_metadata_tags"}
 _INSTA360_END = b"8db42d694ccc418790edff439fe026bf"
 
 
@@ -67,6 +70,18 @@ def add_track(video, path, handler, kind, samples, step_s=1.0, detail=b""):
         return box("trak", full_box("tkhd", head), box("mdia", clock, named, data))
 
     return add(video, path, data=b"".join(samples), tracks=track)
+
+
+def live_part(video, path, location="+47.0000+008.0000/"):
+    """The video of a Live Photo, as an iPhone tags it."""
+    with av.open(str(video)) as source, av.open(str(path), "w", options=_APPLE_S_TAGS) as target:
+        known = {"content.identifier": "B7A1", "location.ISO6709": location}
+        target.metadata.update({f"com.apple.quicktime.{k}": v for k, v in known.items()})
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in (packet for packet in source.demux(video=0) if packet.size):
+            packet.stream = stream
+            target.mux(packet)
+    return path
 
 
 def novatek(video, path, latlon_rows, start=START, step_s=1.0):

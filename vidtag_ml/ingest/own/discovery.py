@@ -37,6 +37,8 @@ class Candidate:
     """The photos, in the order in which a person would read their names."""
     whole: bool = True
     """Whether these are all photos of the folder."""
+    photo: str = ""
+    """The photo of a video's name in its folder, if that is looked at, too."""
 
     @property
     def name(self) -> str:
@@ -136,9 +138,10 @@ class _Walk:
             shown = [n for n in sorted(names, key=photos.natural) if not self._is_hidden(here / n)]
             if pictures := [n for n in shown if Path(n).suffix.lower() in photos.SUFFIXES]:
                 self._add(Candidate(here, tuple(pictures)))
+            photo_of = {Path(name).stem: name for name in pictures}
             for name in shown:
                 if Path(name).suffix.lower() not in photos.SUFFIXES:
-                    self._take(here / name)
+                    self._take(here / name, photo=photo_of.get(Path(name).stem, ""))
 
     def _goes_on(self, folder: Path) -> bool:
         """Whether a folder within another is entered now."""
@@ -165,13 +168,13 @@ class _Walk:
     def _closed(self, error: OSError) -> None:
         self._pass_over(Path(error.filename), "closed", f"cannot be entered: {error.strerror}")
 
-    def _take(self, path: Path, *, alone: bool = False) -> None:
+    def _take(self, path: Path, *, alone: bool = False, photo: str = "") -> None:
         """A file that is no photo."""
         suffix = path.suffix.lower()
         if not path.is_file() and not (path.is_symlink() and suffix in (*VIDEOS, *SOUNDS)):
             self._pass_over(path, "no_file", "a link that leads nowhere, or no file of bytes")
         elif suffix in (*VIDEOS, *SOUNDS) or alone:
-            self._add(Candidate(path))
+            self._add(Candidate(path, photo=photo))
         elif suffix in positions.SIDECARS:
             self._add_track(path)
         else:

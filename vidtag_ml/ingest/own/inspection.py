@@ -30,7 +30,7 @@ from vidtag_ml.ingest.own.records import (
     Summary,
     printable,
 )
-from vidtag_ml.ingest.telemetry import exif
+from vidtag_ml.ingest.telemetry import exif, quicktime
 from vidtag_ml.media import fingerprint, privacy, video
 from vidtag_ml.workflow import stage
 
@@ -121,7 +121,7 @@ def inspect(
             advice = f"rename it: {name!a} is not UTF-8"
             return [left_out(candidate.path, "unreadable", advice, candidate.files)]
     if not candidate.names:
-        return [_video(candidate.path, how)]
+        return [_moving_part(candidate) or _video(candidate.path, how)]
     return _photos(candidate, how, known)
 
 
@@ -136,6 +136,19 @@ def beside(candidate: Candidate) -> list[Path]:
     if candidate.names:
         return photos.tables(candidate.path)
     return positions.sidecars(candidate.path)
+
+
+def _moving_part(candidate: Candidate) -> Rejected | None:
+    """What is told of the video of a Live Photo whose photo says where it was taken; else None."""
+    photo = candidate.path.with_name(candidate.photo or candidate.path.name)
+    try:
+        live = candidate.photo and quicktime.LIVE_PHOTO in video.container(candidate.path).tags
+        if not live or not photos.Photo(photo, exif.read(photo), "exif").placed:
+            return None
+    except (ValueError, OSError):  # told of when it is looked at for itself
+        return None
+    advice = f"the moving part of the Live Photo {photo.name}, which is taken in as a photo"
+    return left_out(candidate.path, "live_photo", advice)
 
 
 def _video(path: Path, how: Intake) -> Record:

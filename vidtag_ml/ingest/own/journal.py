@@ -20,7 +20,7 @@ from vidtag_ml.workflow import stage
 
 FOLDER = "journal"
 """In a dataset's folder. It marks datasets of own recordings."""
-FINAL = ("no_position", "clock")
+FINAL = ("no_position", "clock", "live_photo")
 """Reasons that stay until the recording changes; others may go away by themselves."""
 
 Key = dict[str, Any]
@@ -78,6 +78,7 @@ def key_of(candidate: Candidate, how: Intake, code: dict[str, Any]) -> Key:
     """The key of an entry; `code` is what decides what becomes of a recording."""
     files = [*candidate.files, *inspection.beside(candidate)]
     files += [] if candidate.names else chapters.files(candidate.path)
+    files += [candidate.path.with_name(candidate.photo)] if candidate.photo else []
     programs = {} if candidate.names else positions.programs()
     key = {"files": [_facts(file) for file in files], "how": _told(how), "code": code}
     key["programs"] = programs

@@ -21,6 +21,7 @@ REASONS = {
     "no_position": "Nothing tells where it was taken.",
     "clock": "Its positions cannot be matched to its pictures in time.",
     "duplicate": "The same bytes are there already.",
+    "live_photo": "The moving part of a Live Photo, whose photo is taken in.",
     "error": "A mistake of vidtag's.",
 }
 """Words in the column `reason`."""

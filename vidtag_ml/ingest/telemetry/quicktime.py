@@ -15,6 +15,8 @@ from vidtag_ml.ingest.telemetry.readers import InTags, Reading
 
 LOCATIONS = ("com.apple.quicktime.location.ISO6709", "location", "location-eng")
 """Tags that hold a position, the best first."""
+LIVE_PHOTO = "com.apple.quicktime.content.identifier"
+"""Tag of the moving part of a Live Photo."""
 _ACCURACY = "com.apple.quicktime.location.accuracy.horizontal"
 _CREATED = ("com.apple.quicktime.creationdate", "creation_time")
 _NUMBER = r"[+-][0-9]+(?:\.[0-9]*)?"

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from PIL import ExifTags, Image
 
-from tests.data import telemetry
+from tests.data import cameras, telemetry
 from tests.data.heic import heic_with_position
-from tests.data.recordings import NOON, photos
+from tests.data.recordings import NOON, film, photos, recording
 from tests.vidtag_ml.ingest.own.conftest import HOW, reasons, tables
 from vidtag_ml.dataset import tables as clip_tables
 from vidtag_ml.ingest.own import photos as own_photos
@@ -36,6 +36,35 @@ def test_heic_and_jpeg_of_one_phone_are_one_clip(tmp_path, take):
     found = sorted(take(tmp_path / "w").accepted, key=lambda told: told.num_frames)
     assert [told.num_frames for told in found] == [3, 4]
     assert set(tables(tmp_path).clips["codec"]) == {"heic", "jpeg"}
+
+
+@pytest.fixture
+def live(tmp_path):
+    """A folder with three Live Photos, of which one has a photo without a position."""
+    (tmp_path / "l").mkdir()
+    for k, lat in enumerate((47.0, 47.00001, None)):
+        moment = NOON + dt.timedelta(seconds=5 * k)
+        heic_with_position(tmp_path / "l" / f"IMG_{k}.HEIC", lat, 8.0, moment, seed=k)
+        cameras.live_part(film(tmp_path / "a.mp4", seed=k), tmp_path / "l" / f"IMG_{k}.MOV")
+    return tmp_path / "l"
+
+
+def test_a_live_photo_is_one_recording_its_photo(live, take):
+    outcome = take(live)
+    used = {Path(told.path).name for told in outcome.accepted}
+    assert used == {"IMG_0.HEIC", "IMG_1.HEIC", "IMG_2.MOV"}
+    told = {"IMG_0.MOV": "live_photo", "IMG_1.MOV": "live_photo", "IMG_2.HEIC": "no_position"}
+    assert reasons(outcome) == told
+    assert "IMG_0.HEIC" in next(r for r in outcome.quarantined if "0" in r.path[-5:]).advice
+
+
+def test_the_video_of_a_live_photo_is_taken_where_it_alone_is_asked_for(live, take):
+    assert [Path(t.path).name for t in take(live / "IMG_0.MOV").accepted] == ["IMG_0.MOV"]
+
+
+def test_a_video_beside_a_photo_of_its_name_is_none_of_a_live_photo(tmp_path, live, take):
+    recording(live, "IMG_1", seed=9).rename(live / "IMG_1.MOV")
+    assert "IMG_1.MOV" in {Path(told.path).name for told in take(live).accepted}
 
 
 def test_photos_without_times_each_have_their_own_fix(tmp_path, take):
