@@ -40,14 +40,18 @@ INSTALL = "install exiftool (Debian: libimage-exiftool-perl), which reads more c
 _PROGRAM = "exiftool"
 _QUIET = ("-config", "")
 """No settings of a person's own."""
-_ASKED = (
-    "-json", "-n", "-a", "-G3:1:4", "-ee3", "-api", "LargeFileSupport=1",
-    "-GPSLatitude", "-GPSLatitudeRef", "-GPSLongitude", "-GPSLongitudeRef",
-    "-GPSAltitude", "-GPSAltitudeRef", "-GPSDateTime", "-GPSDateStamp", "-GPSTimeStamp",
-    "-GPSStatus", "-GPSMeasureMode", "-GPSDOP", "-GPSHPositioningError",
-    "-SampleTime", "-SampleDuration", "-TrackDuration", "-MediaDuration", "-Warning", "-Error",
+_CLOCKS = ("GPSDateTime", "GPSDateStamp", "GPSTimeStamp")
+_CELLS = (
+    "GPSLatitude", "GPSLatitudeRef", "GPSLongitude", "GPSLongitudeRef", "GPSAltitude",
+    "GPSAltitudeRef", *_CLOCKS, "GPSStatus", "GPSMeasureMode", "GPSDOP", "GPSHPositioningError",
+    "SampleTime", "SampleDuration",
 )  # fmt: skip
-_LEAST_S, _BYTES_PER_S = 60.0, 10e6
+"""Tags of a position."""
+_ASKED = (
+    *("-json", "-n", "-a", "-G3:1:4", "-ee3", "-api", "LargeFileSupport=1"),
+    *(f"-{tag}" for tag in (*_CELLS, "TrackDuration", "MediaDuration", "Warning")),
+)
+_LEAST_S, _BYTES_PER_S = 120.0, 10e6
 """It may take so long, and a second for so many bytes of the video."""
 _MOST_BYTES = 200_000_000
 _DOCUMENT, _COPY = re.compile(r"Doc[\d-]+"), re.compile(r"Copy\d+")
@@ -160,63 +164,56 @@ def _grouped(answer: Mapping[str, Any]) -> Tags:
 
 def _longest(tags: Tags) -> tuple[pd.DataFrame, dict[str, int]]:
     """Rows of the group that has most positions in samples, and how many others have."""
-    found = {place: _rows(values) for place, values in tags.items() if place[0]}
-    # What is composed of the tags of a sample stands under "Composite" once more.
-    found = {place: rows for place, rows in found.items() if place[1] != "Composite" and len(rows)}
     num = Counter[str]()
-    for (_, group), rows in found.items():
-        num[group] += len(rows)
-    if not num:
-        return _rows({}), {}
-    (longest, _), *others = num.most_common()
-    chosen = sorted((_number(document), document) for document, group in found if group == longest)
-    table = pd.concat([found[document, longest] for _, document in chosen], ignore_index=True)
-    return table, dict(others)
+    for (document, group), values in tags.items():
+        # What is composed of the tags of a sample stands under "Composite" once more.
+        if document and group != "Composite":
+            num[group] += _num(values)
+    (longest, _), *others = num.most_common() or [("", 0)]
+    documents = (document for document, group in tags if document and group == longest)
+    chosen = sorted(documents, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
+    table = _table([tags[document, longest] for document in chosen])
+    return table, {group: count for group, count in others if count}
 
 
-def _number(document: str) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", document)]
+def _num(values: Values) -> int:
+    """How many positions a sample has."""
+    num, others = (len(values.get(name, ())) for name in ("GPSLatitude", "GPSLongitude"))
+    if num != others:
+        raise ValueError(f"a sample has {num} latitudes and {others} longitudes")
+    return num
 
 
-def _rows(values: Values) -> pd.DataFrame:
-    """Positions of one sample, spread over it, with `zoned`: whether their times tell a zone."""
-    num = len(values.get("GPSLatitude", ()))
-    if num != len(values.get("GPSLongitude", ())):
-        raise ValueError(f"a sample has {num} latitudes and another number of longitudes")
-
-    def column(name: str) -> Sequence[Any]:
-        given = values.get(name, ())
-        return given if len(given) == num else [*given[:1], None][:1] * num
+def _table(samples: Sequence[Values]) -> pd.DataFrame:
+    """Positions of samples, spread over each, with `zoned`: whether their times tell a zone."""
+    cells: dict[str, list[Any]] = {name: [] for name in _CELLS}
+    within: list[float] = []
+    for values in samples:
+        num = _num(values)
+        within += [k / num for k in range(num)]
+        for name, column in cells.items():
+            given = values.get(name, ())
+            column += given if len(given) == num else [*given[:1], None][:1] * num
 
     def numbers(name: str) -> Floats:
-        return np.array([text.number(str(value)) for value in column(name)], np.float64)
+        return np.array([text.number(str(cell)) for cell in cells[name]], np.float64)
 
-    moments = [
-        str(whole or f"{day} {time}Z")
-        for whole, day, time in zip(
-            *map(column, ("GPSDateTime", "GPSDateStamp", "GPSTimeStamp")), strict=True
-        )
-    ]
-    below_N = numbers("GPSAltitudeRef") == 1
+    clocks = zip(*(cells[name] for name in _CLOCKS), strict=True)
+    moments = [str(whole or f"{day} {time}Z") for whole, day, time in clocks]
+    fixes = zip(cells["GPSStatus"], cells["GPSMeasureMode"], strict=True)
     altitude_N = numbers("GPSAltitude")
+    below_N = numbers("GPSAltitudeRef") == 1
     table = points.table(
-        time_s=numbers("SampleTime") + _within(num) * np.nan_to_num(numbers("SampleDuration")),
+        time_s=numbers("SampleTime") + within * np.nan_to_num(numbers("SampleDuration")),
         utc_s=[text.utc_s(_DATE.sub(r"\1-\2-\3T", moment)) for moment in moments],
-        lat=_signed(numbers("GPSLatitude"), column("GPSLatitudeRef"), "NS"),
-        lon=_signed(numbers("GPSLongitude"), column("GPSLongitudeRef"), "EW"),
+        lat=_signed(numbers("GPSLatitude"), cells["GPSLatitudeRef"], "NS"),
+        lon=_signed(numbers("GPSLongitude"), cells["GPSLongitudeRef"], "EW"),
         altitude_m=np.where(below_N, -np.abs(altitude_N), altitude_N),
         accuracy_m=numbers("GPSHPositioningError"),
         dop=numbers("GPSDOP"),
-        fix_type=[
-            "none" if status == "V" else _FIX_TYPES.get(str(mode))
-            for status, mode in zip(column("GPSStatus"), column("GPSMeasureMode"), strict=True)
-        ],
+        fix_type=["none" if s == "V" else _FIX_TYPES.get(str(mode)) for s, mode in fixes],
     )
     return table.assign(zoned=[bool(_ZONE.search(moment)) for moment in moments])
-
-
-def _within(num: int) -> Floats:
-    return np.arange(num) / max(1, num)
 
 
 def _signed(size_N: Floats, letters: Iterable[Any], both: str) -> Floats:
@@ -234,9 +231,9 @@ def _signed(size_N: Floats, letters: Iterable[Any], both: str) -> Floats:
 
 def _position(tags: Tags) -> pd.DataFrame:
     """The position of the whole file; no row if it has none."""
-    found = {place[1]: _rows(values) for place, values in tags.items() if not place[0]}
-    known = [rows for rows in (found.pop("Composite", _rows({})), *found.values()) if len(rows)]
-    return known[0][:1] if known else _rows({})
+    found = {group: values for (document, group), values in tags.items() if not document}
+    ordered = (found.pop("Composite", {}), *found.values())
+    return _table([values for values in ordered if _num(values)][:1])[:1]
 
 
 def _single(tags: Tags, recording: Recording) -> Reading:
