@@ -26,6 +26,8 @@ MAX_DOP = 10.0
 """Dilution of precision above which a fix is not believed."""
 FROZEN_S = 5.0
 """A receiver that says the same for so long, and then jumps, was not measuring."""
+FROM_REST_M, FROM_REST_MPS2 = 15.0, 10.0
+"""Who stood has moved on by no more than a receiver's error and what this acceleration gives."""
 GUESSED = ("walk", "ride", "car")
 """Modes that can be guessed from speeds, slowest first."""
 _LOOK_BACK = 200
@@ -240,8 +242,15 @@ def _frozen(judged: Judged, limit_kmh: float) -> Mask:
         if end == len(time_K) or time_K[end - 1] - time_K[first] < FROZEN_S:
             continue
         leapt = not _reachable(time_K, latlon_K2, np.array([end - 1]), np.array([end]), limit_kmh)
-        frozen[first + 1 : end] = leapt
+        frozen[first + 1 : end] = leapt or _too_fast_from_rest(time_K, latlon_K2, end)
     return frozen
+
+
+def _too_fast_from_rest(time_K: Floats, latlon_K2: Floats, at: int) -> bool:
+    """Whether a point is too far from the one before for who stood there."""
+    moved_m = 1000.0 * float(sphere.great_circle_km(latlon_K2[at - 1], latlon_K2[at]))
+    after_s = float(time_K[at] - time_K[at - 1])
+    return moved_m > FROM_REST_M + FROM_REST_MPS2 / 2 * after_s**2
 
 
 def _plausible(time_K: Floats, latlon_K2: Floats, limit_kmh: float) -> Mask:

@@ -23,6 +23,7 @@ Row = tuple[str, float, float, float, float, float, float, str | None]
 _KINDS = ("GGA", "GNS", "RMC")
 """Sentences with a position, the one that tells most first."""
 _COLUMNS = ("kind", "clock_s", "day_s", "lat", "lon", "dop", "altitude_m", "fix_type")
+_UNDATED = "no sentence tells a date: the first is taken for the video's first frame"
 _LONGEST = 256
 """Characters of a line; the standard allows 82."""
 _DAY_S = 86400.0
@@ -34,7 +35,7 @@ def read(path: Path) -> Reading:
     """Positions of the GGA sentences or, without any, of GNS or RMC; wrong checksums are skipped.
 
     RMC has the date, which all other times take from the nearest one before or else after them.
-    Without any date there is no UTC, but the time since the first sentence.
+    Without any date there is no UTC, but the time since the first sentence, and that is told.
 
     Raises:
         ValueError: no sentence has a position; names the file.
@@ -52,6 +53,8 @@ def read(path: Path) -> Reading:
     chosen = placed[placed["kind"] == best]
     columns = {name: chosen[name] for name in ("lat", "lon", "dop", "altitude_m", "fix_type")}
     columns |= {"time_s": time_s[chosen.index], "utc_s": utc_s[chosen.index]}
+    if not np.isnan(time_s).all():
+        told = (*told, _UNDATED)
     return Reading(points.table(**columns), "nmea", repairs=told)
 
 

@@ -115,6 +115,22 @@ def test_a_frozen_receiver_that_jumps_keeps_its_first_fix():
     assert "frozen" in judged.repairs[0]
 
 
+def test_a_receiver_that_froze_is_known_by_what_nobody_does_from_rest():
+    table = walk(20, step_km=0.005)
+    table.loc[5:12, "lat"] = table.loc[5, "lat"]
+    judged, mode = plausibility.judge(table, None, LIMITS)
+    assert np.flatnonzero(~judged.kept_N).tolist() == list(range(6, 13))
+    assert ("frozen" in judged.repairs[0], mode) == (True, "ride")
+
+
+@pytest.mark.parametrize(("step_s", "first_m"), [(1.0, 5.0), (2.0, 20.0), (30.0, 900.0)])
+def test_setting_off_from_rest_is_no_error(step_s, first_m):
+    time = np.arange(20) * step_s
+    north_m = np.where(time > time[9], first_m + (time - time[10]) * 30.0, 0.0)
+    table = walk(20, time_s=time, lat=47.0 + north_m / 1000 * KM)
+    assert plausibility.judge(table, "car", LIMITS)[0].kept_N.all()
+
+
 def test_standing_still_is_no_error():
     table = walk(20)
     table.loc[5:, "lat"] = table.loc[5, "lat"]

@@ -5,6 +5,7 @@ import pkgutil
 
 import pytest
 
+from tests.data import telemetry as written
 from tests.data.recordings import film, recording
 from vidtag_ml.ingest import telemetry
 from vidtag_ml.ingest.own import positions
@@ -58,3 +59,21 @@ def test_a_video_is_placed_by_exiftool_if_nothing_else_has_its_track(tmp_path, e
     path.with_suffix(".gpx").unlink()
     placed = positions.place(path, 12.0, None, 0.0, 2.0, LIMITS)
     assert (placed.fix_source, placed.fixes["lat"].tolist()) == ("exiftool", [47.0])
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "assumed"),
+    [
+        (".nmea", written.nmea([(47.0, 8.0)] * 3, sentences=("GGA",)), "no sentence tells a date"),
+        (".srt", written.dji_srt([(47.0, 8.0)] * 3, "mavic_2"), "the first date is taken"),
+        (".nmea", written.nmea([(47.0, 8.0)] * 3), None),
+        (".srt", written.dji_srt([(47.0, 8.0)] * 3, "modern"), None),
+    ],
+)
+def test_times_from_the_first_row_are_told(tmp_path, suffix, text, assumed):
+    path = film(tmp_path / "a.mp4")
+    path.with_suffix(suffix).write_text(text, newline="")
+    found = positions.place(path, 12.0, "walk", 0.0, 2.0, {"walk": 10.0, "drone": 120.0})
+    said = [told for told in found.repairs if "taken for the" in told]
+    assert len(said) == (assumed is not None)
+    assert all(assumed in told for told in said)
