@@ -112,7 +112,11 @@ def tagged() -> Callable[..., Path]:
     """Copies a video, with tags of its container such as creation_time and location."""
 
     def copy(video_path: Path, path: Path, **tags: str) -> Path:
-        with av.open(str(video_path)) as source, av.open(str(path), "w") as target:
+        whole = {"movflags": "use_metadata_tags"}  # else an mp4 keeps only tags that FFmpeg knows
+        with (
+            av.open(str(video_path)) as source,
+            av.open(str(path), "w", options=whole) as target,
+        ):
             target.metadata.update(tags)
             stream = target.add_stream_from_template(source.streams.video[0])
             for packet in source.demux(video=0):

@@ -26,8 +26,11 @@ Floats = NDArray[np.float64]
 
 CONTAINER = "creation_time"
 """What tells when a video began if no receiver does."""
-_UNSET = dt.date(2000, 1, 1)
-"""The day on which many clocks begin that were never set, and on which all of Flyover's do."""
+_UNSET = {
+    dt.date(*day) for day in ((1904, 1, 1), (1970, 1, 1), (1980, 1, 1), (1980, 1, 6), (2000, 1, 1))
+}
+"""Days on which clocks begin that were never set: those of QuickTime, Unix, DOS and GPS, and many
+cameras; all of Flyover's recordings are of the last."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,7 @@ def began(utc_s: float, source: str, *, is_utc: bool = True) -> Began | None:
     if np.isnan(utc_s):
         return None
     moment = dt.datetime.fromtimestamp(utc_s, dt.UTC)
-    return None if moment.date() == _UNSET else Began(moment, source, is_utc)
+    return None if moment.date() in _UNSET else Began(moment, source, is_utc)
 
 
 def _left_out(photo: photos.Photo) -> str:

@@ -1,16 +1,22 @@
 """Located tracks: what they tell beside what their recording says itself."""
 
+import csv
 import datetime as dt
+import json
+from xml.etree import ElementTree as ET
 
+import gpxpy
 import numpy as np
 import pytest
 
+from vidtag_ml.earth import sphere, track_files, tracks
+from vidtag_ml.ingest.own import positions
 from vidtag_ml.models import recording
 from vidtag_ml.models.located import UNTIMED, LocatedTrack
 from vidtag_ml.models.locator import rate
 from vidtag_ml.models.recording import Began
 
-LIMITS = {"walk": 10.0}
+LIMITS = {"walk": 10.0, "ride": 60.0, "car": 200.0, "photos": 1e4}
 NOON = Began(dt.datetime(2024, 6, 1, 12, tzinfo=dt.UTC), "--start-time")
 
 
@@ -59,3 +65,126 @@ def test_a_rate_that_is_not_positive_is_refused_and_no_default_taken(asked):
     with pytest.raises(ValueError, match="it must be positive"):
         rate(asked, 2.0)
     assert rate(None, 2.0) == 2.0
+
+
+APPLE = "com.apple.quicktime.creationdate"
+UTC = {"creation_time": "2024-06-01T12:00:00Z"}
+UNSET = ("1904-01-01", "1970-01-01", "1980-01-01", "1980-01-06", "2000-01-01")
+"""Days on which clocks begin that were never set."""
+MOMENTS = ["2024-06-01T12:00:00.000Z", "2024-06-01T12:00:01.500Z"]
+LATER = ["2024-06-01T12:00:00.250Z", "2024-06-01T12:00:01.750Z"]
+
+
+def by_gpx(path):
+    document = gpxpy.parse(path.read_text())
+    points = [p for line in document.tracks for part in line.segments for p in part.points]
+    return [point.time and tracks.iso_8601(point.time) for point in points]
+
+
+def by_kml(path):
+    root = ET.fromstring(path.read_text())  # noqa: S314 - our own file
+    return [moment.text for moment in root.iter("{http://www.opengis.net/kml/2.2}when")]
+
+
+def by_geojson(path):
+    (feature,) = json.loads(path.read_text())["features"]
+    assert feature["properties"]["time_s"] == [0.0, 1.5]
+    return feature["properties"].get("coordTimes", [])
+
+
+def by_csv(path):
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    assert [row["time_s"] for row in rows] == ["0.0", "1.5"]
+    return [row["time"] for row in rows if "time" in row]
+
+
+PARSERS = {".gpx": by_gpx, ".kml": by_kml, ".geojson": by_geojson, ".csv": by_csv}
+
+
+def told_by_files(track, folder):
+    """Moments of the points by the suffix of each file, as others read them."""
+    written = {path.suffix: path for path in track.write(folder, "track")}
+    found = {suffix: parse(written[suffix]) for suffix, parse in PARSERS.items()}
+    return {suffix: [moment for moment in moments if moment] for suffix, moments in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("tags", "asked", "moments"),
+    [
+        (UTC, None, MOMENTS),
+        ({**UTC, APPLE: "2024-06-01T14:00:00+0200"}, None, MOMENTS),
+        ({**UTC, APPLE: "2024-06-01T17:30:00.250+0530"}, None, LATER),
+        ({}, "2024-06-01T17:30:00.25+05:30", LATER),
+        ({"creation_time": "2031-01-01T00:00:00Z"}, "2024-06-01T12:00:00Z", MOMENTS),
+        *[({"creation_time": f"{day}T00:00:12Z"}, None, []) for day in UNSET],
+        ({}, None, []),
+    ],
+)
+def test_every_format_tells_the_recordings_own_time_or_no_date(
+    track, tiny_world, tagged, tmp_path, tags, asked, moments
+):
+    video = tagged(min((tiny_world / "videos").glob("*.mp4")), tmp_path / "a.mp4", **tags)
+    given = asked and Began(dt.datetime.fromisoformat(asked), "--start-time")
+    found = track.beside(recording.Video(video), given)
+    assert told_by_files(found, tmp_path) == dict.fromkeys(PARSERS, moments)
+    assert (UNTIMED in found.told) == (not moments)
+
+
+@pytest.mark.parametrize(
+    ("began", "moments"),
+    [
+        (NOON.moment, MOMENTS),
+        (NOON.moment.replace(tzinfo=None), MOMENTS),
+        (None, []),
+        (dt.datetime(1980, 1, 1, 0, 3, tzinfo=dt.UTC), []),
+    ],
+)
+def test_photos_tell_their_own_time_in_every_format_or_no_date(
+    track, tiny_world, photographed, tmp_path, began, moments
+):
+    clip = min((tiny_world / "videos").glob("*.mp4"))
+    seen = recording.opened(photographed(clip, tmp_path / "trip", began))
+    found = track.beside(seen, None)
+    assert told_by_files(found, tmp_path) == dict.fromkeys(PARSERS, moments)
+    assert (UNTIMED in found.told) == (not moments)
+
+
+WAYS = {
+    "Paris": [(48.85, 2.35), (48.8503, 2.3504), (48.8506, 2.3504), (48.8506, 2.3504)],
+    "180 degrees": [(-17.0, 179.9998), (-17.0, -179.9999), (-17.0001, -179.9995), (-17, 179.9999)],
+    "broken": [(-33.85, 151.2), (-33.8501, 151.2), (np.nan, np.nan), (-33.8503, 151.2)],
+    "pole": [(89.9999, 30.0), (89.9999, 120.0), (89.9999, -150.0), (89.9999, -149.0)],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("began", [NOON.moment, NOON.moment + dt.timedelta(seconds=1 / 3), None])
+@pytest.mark.parametrize("kind", ["csv", "geojson", "gpx"])
+def test_what_is_written_is_read_back_as_a_track_beside_its_video(
+    tiny_world, tagged, tmp_path, kind, began, way
+):
+    clip = min((tiny_world / "videos").glob("*.mp4"))
+    tags = {APPLE: began.isoformat()} if began else {}
+    video = tagged(clip, tmp_path / "a.mp4", **tags)
+    latlon_T2, time_T = np.array(WAYS[way]), np.array([0.0, 1.5, 3.0, 4.5])
+    track = tracks.Track("a", time_T, latlon_T2, latlon_T2, time_T / 9, began)
+    getattr(track_files, f"write_{kind}")(track, tmp_path / f"a.{kind}")
+    if kind == "gpx" and began is None:
+        with pytest.raises(positions.NoPositionError, match="no times"):
+            back(video)
+        return
+    for fix, time_s in nearest(back(video), time_T[~np.isnan(latlon_T2[:, 0])]):
+        assert abs(fix["time_s"] - time_s) <= 0.01
+        where = latlon_T2[time_T == time_s][0]
+        assert sphere.great_circle_km((fix["lat"], fix["lon"]), where) <= 0.001
+
+
+def back(video):
+    """What is believed of the track beside a video."""
+    fixes = positions.place(video, 8.0, "photos", 0.0, 2.0, LIMITS).fixes
+    return fixes[fixes["status"] == "measured"].to_dict("records")
+
+
+def nearest(fixes, times):
+    """For each time the fix that is nearest, and the time."""
+    return [(min(fixes, key=lambda fix: abs(fix["time_s"] - t)), t) for t in times]

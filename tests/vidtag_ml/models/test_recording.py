@@ -34,6 +34,13 @@ def test_photos_of_a_camera_without_zone_are_taken_for_utc_and_told(clip, photog
     assert seen.began.told == ("EXIF tells no time zone: taken as UTC",)
 
 
+@pytest.mark.parametrize("day", [(1970, 1, 1), (1980, 1, 1), (1980, 1, 6), (2000, 1, 1)])
+def test_photos_of_a_clock_that_was_never_set_have_no_date(clip, photographed, tmp_path, day):
+    seen = recording.opened(photographed(clip, tmp_path / "trip", dt.datetime(*day, tzinfo=dt.UTC)))
+    assert seen.began is None
+    assert seen.times(5.0).tolist() == list(range(8))
+
+
 def test_photos_without_times_go_by_name_and_tell_that(clip, photographed, tmp_path):
     seen = recording.opened(photographed(clip, tmp_path / "trip"))
     assert seen.files[0].name == "92.png"
