@@ -1,12 +1,12 @@
 # vidtag: `make help` lists what there is. Every target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo places test check keys bench dev mlflow clean
+.PHONY: help setup demo places test test-slow check keys bench dev mlflow clean
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
 help: ## print this list
-	@sed -nE 's/^([a-z]+):.*## /\1\t/p' Makefile
+	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' Makefile
 
 setup: ## make both environments and the settings (quick when nothing changed)
 	@./set-up
@@ -21,8 +21,11 @@ check: setup ## lint, format and types
 	ruff check . && ruff format --check .
 	mypy
 
-test: check ## check, then the whole test suite
-	pytest -n auto --maxprocesses 2 --dist loadfile
+test: check ## check, then all tests but the slow ones
+	pytest -n auto --maxprocesses 2 --dist loadfile -m "not slow"
+
+test-slow: setup ## the slow tests: thousands of made-up recordings, more presets of the papers
+	pytest -n auto --maxprocesses 2 --dist load -m slow
 
 keys: setup ## after a change of code: note in vidtag_ml/code.json which stages it makes out of date
 	python -m vidtag_ml.workflow.code_key

@@ -87,8 +87,8 @@ def test_readme_names_commands_options_and_targets_that_exist():
     for name, rest in re.findall(r"vidtag ([a-z][a-z-]*)([^`#&\n]*)", code):
         known = {option for each in commands()[name].params for option in each.opts}
         assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= known, name
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert {"demo", "test"} <= set(re.findall(r"make ([a-z]+)", code)) <= targets
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"demo", "test"} <= set(re.findall(r"make ([a-z-]+)", code)) <= targets
     options = {o for command in commands().values() for p in command.params for o in p.opts}
     assert set(re.findall(r"`(--[a-z-]+)", README)) <= options
     assert len(README.splitlines()) <= 130

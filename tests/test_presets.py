@@ -71,8 +71,18 @@ def report(root, params, name):
     ("preset", "make", "changes"),
     [
         ("paper_msls", functools.partial(msls.make, num_sequences=6, num_frames=18), COARSE),
-        ("paper_gama", functools.partial(bdd100k.make, seconds=17), SMALL),
-        ("paper_cityguessr68k", functools.partial(cityguessr68k.make, num_frames=17), SMALL),
+        pytest.param(
+            "paper_gama",
+            functools.partial(bdd100k.make, seconds=17),
+            SMALL,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "paper_cityguessr68k",
+            functools.partial(cityguessr68k.make, num_frames=17),
+            SMALL,
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["msls", "bdd100k", "cityguessr68k"],
 )
