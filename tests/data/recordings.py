@@ -1,6 +1,7 @@
 """Own recordings: videos of a pattern with a track beside them, photos with EXIF."""
 
 import datetime as dt
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -56,5 +57,25 @@ def stamped(path, **tags):
             if packet.dts is not None:
                 packet.stream = stream
                 target.mux(packet)
+    bare.unlink()
+    return path
+
+
+def with_telemetry(path, payloads):
+    """The same video with a track of telemetry, a packet a second."""
+    bare = path.rename(path.with_name(f"bare {path.name}"))
+    with av.open(str(bare)) as source, av.open(str(path), "w") as target:
+        pictures = target.add_stream_from_template(source.streams.video[0])
+        data = target.add_data_stream("bin_data")
+        data.time_base = Fraction(1, 1000)
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = pictures
+                target.mux(packet)
+        for k, payload in enumerate(payloads):
+            packet = av.Packet(payload)
+            packet.stream, packet.time_base, packet.duration = data, data.time_base, 1000
+            packet.pts = packet.dts = 1000 * k
+            target.mux(packet)
     bare.unlink()
     return path

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vidtag_ml.ingest.own import clocks, plausibility, readings
+from vidtag_ml.ingest.own import clocks, plausibility, readings, time_lapse
 from vidtag_ml.ingest.telemetry import (
     camm,
     exiftool,
@@ -139,6 +139,11 @@ def place(
                     points, clock, duration_s, offset_s, max_gap_s
                 )
                 repairs += [*dated, *assumed]
+            else:
+                time_lapse.refuse_longer(points, duration_s)
+            judged, moved = time_lapse.judge(
+                points, mode or found.mode, max_speed_kmh, two_clocks=source.file is None
+            )
         except plausibility.ClockError as error:
             reason = "clock"
             missed.append(f"{source.name}: {error}")
@@ -146,7 +151,6 @@ def place(
         except ValueError as error:
             missed.append(f"{source.name}: {str(error).removeprefix(f'{source.file}: ')}")
             continue
-        judged, moved = plausibility.judge(points, mode or found.mode, max_speed_kmh)
         if judged.kept_N.any():
             outside = _outside(found.points, points)
             num_found = len(found.points) + sum(found.left_out.values())

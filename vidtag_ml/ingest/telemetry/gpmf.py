@@ -112,6 +112,8 @@ def _samples(key: bytes, stream: Stream, start_s: float, span_s: float) -> dict[
     first = _LAYOUTS[key].index("l")
     columns: dict[str, Any] = {"time_s": start_s + offset_s}
     columns["lat"], columns["lon"], columns["altitude_m"] = rows[:, first : first + 3].T
+    if key != b"GLPI":
+        columns["speed_mps"] = rows[:, first + 3]
     if key == b"GPS9":
         days, seconds, columns["dop"], fix = rows[:, 5:9].T
         columns["utc_s"] = _GPS9_START_S + days * _DAY_S + seconds

@@ -50,6 +50,7 @@ def read(path: Path) -> Reading:
         lon=places.lon,
         altitude_m=[text.number(point.findtext("{*}ele")) for point in found],
         dop=[text.number(point.findtext("{*}hdop")) for point in found],
+        speed_mps=[text.number(point.findtext(".//{*}speed")) for point in found],
         fix_type=[fix if fix in _FIX_TYPES else None for fix in fix_types],
     ).dropna(subset=["lat", "lon"], ignore_index=True)
     told = (*assumed, *told, *places.told)

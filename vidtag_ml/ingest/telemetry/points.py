@@ -18,10 +18,12 @@ COLUMNS = (
     "altitude_m",
     "accuracy_m",
     "dop",
+    "speed_mps",
     "fix_type",
 )
 """time_s: from the first frame of the video that the format belongs to. utc_s: seconds since 1970.
-Both are NaN where the format does not tell. fix_type: "none", "2d", "3d", or missing."""
+Both are NaN where the format does not tell. speed_mps: as the receiver itself measured it.
+fix_type: "none", "2d", "3d", or missing."""
 
 
 def table(**columns: Any) -> pd.DataFrame:

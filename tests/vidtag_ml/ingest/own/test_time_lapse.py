@@ -1,0 +1,128 @@
+"""Claims about time-lapses: how they are known, by how much, and how their positions are judged."""
+
+import contextlib
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from tests.data import telemetry
+from tests.data.recordings import film, with_telemetry
+from tests.vidtag_ml.ingest.own.conftest import tables
+from vidtag_ml.ingest.own import plausibility, time_lapse
+from vidtag_ml.ingest.telemetry import points
+
+LIMITS = {"walk": 10.0, "ride": 60.0, "car": 200.0, "drone": 120.0, "photos": 1000.0}
+METRE = 1 / 111_195
+
+
+def shown(factor, moves_mps=1.4, num=60, noise_s=0.0, **columns):
+    """Positions a second of a video that is so many times as fast as a walk to the north."""
+    time_s = np.arange(num, dtype=float)
+    rng = np.random.default_rng(0)
+    lat = 47.0 + time_s * factor * moves_mps * METRE
+    utc_s = 1.7e9 + time_s * factor + rng.uniform(-noise_s, noise_s, num)
+    given = {"time_s": time_s, "utc_s": utc_s, "lat": lat, "lon": np.full(num, 8.0), **columns}
+    return points.table(**given)
+
+
+def judge(table, mode=None, *, two_clocks=True):
+    judged, moved = time_lapse.judge(table, mode, LIMITS, two_clocks=two_clocks)
+    return judged.kept_N, moved, judged.repairs
+
+
+@pytest.mark.parametrize("factor", [2, 15, 30, 120])
+def test_a_time_lapse_is_known_by_its_two_clocks_and_told(factor):
+    kept_N, moved, (told,) = judge(shown(factor, noise_s=1.0))
+    assert kept_N.all()
+    assert told.startswith("a time-lapse, ")
+    assert float(told.split()[2]) == pytest.approx(factor, rel=0.02)
+    assert moved == "photos"
+
+
+def test_a_time_lapse_is_known_by_the_speed_its_receiver_measured():
+    table = shown(30, utc_s=np.full(60, np.nan), speed_mps=np.full(60, 1.4))
+    kept_N, moved, (told,) = judge(table, two_clocks=False)
+    assert kept_N.all()
+    assert moved == "photos"
+    assert "a time-lapse, 30 times as fast as it was: its track moves" in told
+
+
+@pytest.mark.parametrize("away", [0.01, 1.0])
+def test_of_a_time_lapse_strays_are_dropped_by_true_time_and_by_the_videos(away):
+    table = shown(30)
+    table.loc[20, "lat"] += away
+    kept_N, _, repairs = judge(table)
+    assert np.flatnonzero(~kept_N).tolist() == [20]
+    assert "1 of 60 fixes dropped" in repairs[1]
+
+
+@pytest.mark.parametrize("noise_s", [0.0, 0.2])
+def test_a_video_in_true_time_is_none(noise_s):
+    assert judge(shown(1.0, noise_s=noise_s))[1:] == ("walk", [])
+
+
+def test_two_clocks_that_agree_overrule_a_speed_that_does_not():
+    table = shown(1.0, speed_mps=np.full(60, 0.6))
+    assert judge(table)[1:] == ("walk", [])
+
+
+def test_a_clock_that_was_set_in_between_is_no_time_lapse():
+    table = shown(1.0)
+    table.loc[:9, "utc_s"] -= 1e8
+    assert judge(table)[1:] == ("walk", [])
+
+
+def test_a_receiver_at_rest_tells_nothing_by_speed():
+    rng = np.random.default_rng(0)
+    noise = 47.0 + rng.normal(0, 2, 60) * METRE
+    table = shown(1.0, lat=noise, utc_s=np.full(60, np.nan), speed_mps=np.full(60, 0.1))
+    assert judge(table, two_clocks=False)[2] == []
+
+
+def test_a_track_that_is_too_fast_throughout_is_refused_with_advice():
+    table = shown(30, moves_mps=14.0, utc_s=np.full(60, np.nan))
+    with pytest.raises(plausibility.ClockError, match=r"1512 km/h, 7\.6 times .* --mode photos"):
+        judge(table)
+
+
+def test_a_time_lapse_too_fast_even_for_photos_is_refused_with_its_factor():
+    with pytest.raises(
+        plausibility.ClockError, match=r"30 times as fast .* 1512 km/h in the video"
+    ):
+        judge(shown(30, moves_mps=14.0))
+
+
+def test_a_single_leap_is_no_haste():
+    table = shown(1.0)
+    table.loc[30:, "lat"] += 1.0
+    assert judge(table)[0].sum() == 30
+
+
+@pytest.mark.parametrize(("num", "refused"), [(60, True), (21, True), (20, False), (8, False)])
+def test_telemetry_much_longer_than_its_video_is_refused(num, refused):
+    expected = pytest.raises(plausibility.ClockError, match="times as long as the video")
+    with expected if refused else contextlib.nullcontext():
+        time_lapse.refuse_longer(shown(1.0, num=num), 9.9)
+
+
+@pytest.mark.parametrize("num", [0, 1, 2])
+def test_few_positions_tell_no_factor(num):
+    table = shown(30, num=num)
+    assert time_lapse.factor_of(table, two_clocks=True)[0] == 1.0
+    time_lapse.refuse_longer(table, 10.0)
+    assert judge(table)[2] == []
+
+
+def test_a_gopros_time_lapse_is_a_clip_of_photos_told_with_its_factor(tmp_path, take):
+    """A walk of a metre a second; of its five minutes the video shows ten seconds."""
+    moments = (telemetry.START + dt.timedelta(seconds=30 * k) for k in range(10))
+    payloads = [
+        telemetry.gpmf_payload([(47.0 + 30 * k * METRE, 8.0)], utc=moment)
+        for k, moment in enumerate(moments)
+    ]
+    (told,) = take(with_telemetry(film(tmp_path / "v" / "a.mp4", num=10), payloads)).accepted
+    assert (told.num_fixes, told.fix_source) == (10, "gpmf_gps5")
+    assert told.repairs[0].startswith("a time-lapse, 30 times as fast as it was")
+    assert tables(tmp_path).clips["mode"].tolist() == ["photos"]
+    assert tables(tmp_path).fixes["time_s"].tolist() == pytest.approx(range(10))
