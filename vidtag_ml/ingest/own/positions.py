@@ -144,6 +144,8 @@ def place(
             judged, moved = time_lapse.judge(
                 points, mode or found.mode, max_speed_kmh, two_clocks=source.file is None
             )
+            if mode is None:
+                time_lapse.refuse_even_haste(judged, found.mode, max_speed_kmh)
         except plausibility.ClockError as error:
             reason = "clock"
             missed.append(f"{source.name}: {error}")

@@ -56,13 +56,12 @@ def judge(
         two_clocks: whether the points' UTC is of another clock than their times in the video.
 
     Raises:
-        ClockError: the whole track is too fast, and nothing tells by how much, or by too much.
+        ClockError: in the video it is faster even than photos may be.
     """
     factor, because = factor_of(points, two_clocks=two_clocks)
     true = points.assign(time_s=points["time_s"] * factor)
     judged, moved = plausibility.judge(true, mode, max_speed_kmh)
     if factor == 1.0:
-        _refuse_even_haste(judged, mode, max_speed_kmh)
         return judged, moved
     told = f"a time-lapse, {factor:.3g} times as fast as it was: {because}"
     speeds_kmh = _speeds_kmh(points[judged.kept_N])
@@ -136,10 +135,12 @@ def _speeds_kmh(points: pd.DataFrame) -> Floats:
     return tracks.speeds_kmh(points["time_s"].to_numpy(float), latlon_N2, tracks.SPAN_S)
 
 
-def _refuse_even_haste(
-    judged: Judged, mode: str | None, max_speed_kmh: Mapping[str, float]
-) -> None:
-    """Refuses a track of which most is dropped as too fast, at one speed throughout."""
+def refuse_even_haste(judged: Judged, mode: str | None, max_speed_kmh: Mapping[str, float]) -> None:
+    """Refuses a track of which most is dropped as too fast, at one speed throughout.
+
+    Raises:
+        ClockError: nothing tells by how much it is too fast.
+    """
     limit_kmh = max_speed_kmh[mode or plausibility.GUESSED[-1]]
     timed = judged.points.dropna(subset=["time_s"])
     growing = bool((timed["time_s"].diff().dropna() > 0).all())

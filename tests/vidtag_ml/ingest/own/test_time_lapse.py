@@ -83,7 +83,7 @@ def test_a_receiver_at_rest_tells_nothing_by_speed():
 def test_a_track_that_is_too_fast_throughout_is_refused_with_advice():
     table = shown(30, moves_mps=14.0, utc_s=np.full(60, np.nan))
     with pytest.raises(plausibility.ClockError, match=r"1512 km/h, 7\.6 times .* --mode photos"):
-        judge(table)
+        time_lapse.refuse_even_haste(plausibility.judge(table, None, LIMITS)[0], None, LIMITS)
 
 
 def test_a_time_lapse_too_fast_even_for_photos_is_refused_with_its_factor():
@@ -96,7 +96,9 @@ def test_a_time_lapse_too_fast_even_for_photos_is_refused_with_its_factor():
 def test_a_single_leap_is_no_haste():
     table = shown(1.0)
     table.loc[30:, "lat"] += 1.0
-    assert judge(table)[0].sum() == 30
+    judged, _ = plausibility.judge(table, None, LIMITS)
+    time_lapse.refuse_even_haste(judged, None, LIMITS)
+    assert judged.kept_N.sum() == 30
 
 
 @pytest.mark.parametrize(("num", "refused"), [(60, True), (21, True), (20, False), (8, False)])
