@@ -22,7 +22,7 @@ from rich.console import Console
 from vidtag_ml import config
 from vidtag_ml.dataset import tables
 from vidtag_ml.ingest.own import inspection, journal
-from vidtag_ml.ingest.own import report as rejected_report
+from vidtag_ml.ingest.own import report as ingest_report
 from vidtag_ml.ingest.own import tables as own_tables
 from vidtag_ml.ingest.own.discovery import Candidate
 from vidtag_ml.ingest.own.records import Accepted, Clip, Columns, Rejected, Summary
@@ -109,7 +109,7 @@ def take_in(root: Path) -> None:
     """What `vidtag ingest` does, and the merge of datasets."""
     dataset = root / "data" / "trip"
     outcome, whole = own_tables.ingest([str(root / "videos")], dataset, HOW, SETTINGS)
-    rejected_report.write(root / "data" / "quarantine", "trip", whole.quarantined)
+    ingest_report.write(root / "data" / "quarantine", dataset, outcome, whole)
     with (root / "told.json").open("w") as told:
         told.writelines(f"{line}\n" for line in outcome.json_lines())
     own_tables.merge([dataset], SETTINGS, root / "data" / "recordings")

@@ -85,9 +85,10 @@ def own_recordings(
         metadata={
             "dagster/row_count": len(tables.clips),
             "map": picture(lambda path: maps.measured_map(tracks, path, dataset)),
-            "accepted": preview(accepted.drop(columns="repairs"), 10),
+            "accepted": preview(accepted.drop(columns=["repairs", "dropped"]), 10),
             "num_repaired": outcome.num_repaired,
             "num_quarantined": num_left_out,
+            "num_passed_over": len(outcome.passed_over),
             "quarantined": preview(left_out, 20),
             "report": dg.MetadataValue.path(workspace.path / "data/quarantine/report.html"),
         },

@@ -101,7 +101,7 @@ def print_outcome(outcome: "Outcome") -> None:
         f"  {_counted(files['found'], 'file', 'files')} found = {files['used']} used + "
         f"{files['quarantined']} quarantined + {files['passed_over']} passed over"
     )
-    print_line("  data/quarantine/report.html says why, report.csv for programs")
+    print_line("  data/quarantine/report.html shows all of it, with maps; report.csv for programs")
 
 
 def _print_by_reason(told: "Iterable[tuple[str, str]]") -> None:

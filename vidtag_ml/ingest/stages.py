@@ -85,7 +85,7 @@ def recordings(
             no name for a folder.
     """
     from vidtag_ml.ingest.own import inspection, journal
-    from vidtag_ml.ingest.own import report as rejected_report
+    from vidtag_ml.ingest.own import report as ingest_report
     from vidtag_ml.ingest.own import tables as own
 
     at, folder = layout.of(root, params), root / "data" / dataset
@@ -99,7 +99,7 @@ def recordings(
     how = inspection.settings(params, mode, time_offset_s, copies, time_zone)
     report = progress.reporter("looking at recordings")
     outcome, whole = own.ingest(asked, folder, how, params.clips, report)
-    rejected_report.write(at.quarantine, dataset, whole.quarantined)
+    ingest_report.write(at.quarantine, folder, outcome, whole)
     return outcome
 
 
