@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vidtag_ml.ingest.own import clocks, plausibility, readings, time_lapse
+from vidtag_ml.ingest.own import clocks, corroboration, plausibility, readings, time_lapse
 from vidtag_ml.ingest.telemetry import (
     camm,
     exiftool,
@@ -138,7 +138,8 @@ def place(
                 points, assumed = plausibility.on_video_clock(
                     points, clock, duration_s, offset_s, max_gap_s
                 )
-                repairs += [*dated, *assumed]
+                points, turned = corroboration.corroborated(points, held.tags)
+                repairs += [*dated, *assumed, *turned]
             else:
                 time_lapse.refuse_longer(points, duration_s)
             judged, moved = time_lapse.judge(
@@ -165,7 +166,7 @@ def place(
                 fixes, found.fix_source, moved, began_s, repairs, num_found, dropped, source.file
             )
         if judged.repairs:
-            missed.append(f"{source.name}: {'; '.join(judged.repairs)}")
+            missed.append(f"{source.name}: {'; '.join([*repairs, *judged.repairs])}")
     kinds = ", ".join(suffix[1:].upper() for suffix in SIDECARS)
     advice = (
         "correct the clock with --time-zone ZONE or --time-offset SECONDS, or the camera's"
