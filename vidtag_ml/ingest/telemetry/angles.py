@@ -48,6 +48,13 @@ _LEADING = re.compile(
     (?:\s*(?:{_LETTER})(?![a-z])(?!\s*[:=]))?""",
     _FLAGS,
 )
+_WORDS = {
+    **dict.fromkeys(("n", "north", "nord", "norte"), "N"),
+    **dict.fromkeys(("s", "south", "sud", "s\u00fcd", "sur", "sul"), "S"),
+    **dict.fromkeys(("e", "east", "est", "este", "ost", "leste"), "E"),
+    **dict.fromkeys(("w", "west", "ouest", "oeste"), "W"),
+}
+"""Hemispheres in words; O is east in German and west in French."""
 _MISSING = ("", "na", "n/a", "nan", "null", "none", "-", "--", "undefined")
 
 
@@ -60,7 +67,7 @@ class Angle:
     sign: str
     """+, - or nothing."""
     letter: str
-    """N, S, E, W or nothing; two if a column contradicts its own."""
+    """N, S, E, W or nothing; ? for another word, two if a column contradicts its own."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +87,12 @@ def angle(text: str) -> Angle | None:
     >>> angle(" 33,85 S"), angle("-33.85"), angle("47,5,8")
     (Angle(size=33.85, sign='', letter='S'), Angle(size=33.85, sign='-', letter=''), None)
     """
+    if plain := _plain(text):
+        return plain
     text = text.strip().translate(_MARKS)
     found = _ANGLE.fullmatch(text) if len(text) <= _LONGEST else None
     if not found:
-        return _plain(text)
+        return None
     before, sign, *numbers, after = found.groups()
     parts = [float(number.replace(",", ".")) for number in numbers if number]
     whole = all(part == int(part) for part in parts[:-1])
@@ -119,6 +128,8 @@ def _doubt(axis: str, said: Angle) -> str:
         return f"without {letters}" if said.sign != "-" and said.size else ""
     if len(said.letter) > 1:
         return "with a letter that its column contradicts"
+    if said.letter not in AXES:
+        return "with a word that names no hemisphere"
     if AXES[said.letter] != axis:
         return f"with the letter {said.letter}"
     if said.sign == "-" and said.letter in "NE":
@@ -137,13 +148,16 @@ def leading(text: str) -> str:
 
 
 def letter(text: str) -> str:
-    """The hemisphere that a cell of nothing else names: N, S, E, W or nothing.
+    """The hemisphere that a text of nothing else names: N, S, E, W, or ? if it is another word.
 
-    >>> letter(" south "), letter("n"), letter("1")
-    ('S', 'N', '')
+    Numbers and missing texts name none.
+
+    >>> letter(" south "), letter("W"), letter("O"), letter("1"), letter("NA")
+    ('S', 'W', '?', '', '')
     """
-    found = re.fullmatch(_LETTER, text.strip("\0 \t"), re.IGNORECASE)
-    return found[0][0].upper() if found else ""
+    text = text.strip("\0 \t").lower()
+    unnamed = text in _MISSING or _plain(text) is not None
+    return _WORDS.get(text, "" if unnamed else "?")
 
 
 def places(
@@ -160,8 +174,11 @@ def places(
         lat_refs: texts (N,) that name hemispheres, or none at all.
         lon_refs: those of the longitudes.
     """
-    told = [*_unread("latitudes", lat, lat_refs), *_unread("longitudes", lon, lon_refs)]
     first, second = _angles(lat, lat_refs), _angles(lon, lon_refs)
+    told = [
+        *_unread("latitudes", lat, first, lat_refs),
+        *_unread("longitudes", lon, second, lon_refs),
+    ]
     if _mostly("lon", first) and _mostly("lat", second):
         first, second = second, first
         told.append("latitude and longitude were exchanged: letters N, S, E and W say so")
@@ -170,9 +187,12 @@ def places(
     return Places(lat_N, lon_N, (*told, *of_lat, *of_lon))
 
 
-def _unread(name: str, texts: Sequence[str], refs: Sequence[str]) -> Iterator[str]:
+def _unread(
+    name: str, texts: Sequence[str], found: Sequence[Angle | None], refs: Sequence[str]
+) -> Iterator[str]:
     """What is told of texts that are neither an angle nor missing, and of hemispheres unnamed."""
-    wrong = [t for t in texts if t.strip().lower() not in _MISSING and angle(t) is None]
+    unread = (text for text, said in zip(texts, found, strict=True) if said is None)
+    wrong = [text for text in unread if text.strip().lower() not in _MISSING]
     if wrong:
         yield f"of {len(texts)} {name}, {len(wrong)} left out: no angle, as {wrong[0][:40]!r}"
     if refs and not any(map(letter, refs)):
@@ -180,12 +200,12 @@ def _unread(name: str, texts: Sequence[str], refs: Sequence[str]) -> Iterator[st
 
 
 def _plain(text: str) -> Angle | None:
-    """Numbers in the other forms that Python reads, as 4.75e1; no NaN and nothing infinite."""
+    """A number as Python reads it, as most are; no NaN and nothing infinite."""
     try:
         number = float(text)
     except ValueError:
         return None
-    sign = "-" if text[0] == "-" else ""
+    sign = "-" if math.copysign(1.0, number) < 0 else ""
     return Angle(abs(number), sign, "") if math.isfinite(number) else None
 
 

@@ -191,8 +191,7 @@ def _place(lat: angles.Angle | None, lon: angles.Angle | None, altitude_m: float
 
 def _angle(value: Any, ref: Any) -> angles.Angle | None:
     """An angle as EXIF writes it: texts, or degrees, minutes and seconds; None if it is none."""
-    letter = _text(ref)[:1].upper()
-    letter = letter if letter in angles.AXES else ""
+    letter = angles.letter(_text(ref))
     if isinstance(value, str):
         said = angles.angle(_text(value))
         return said and replace(said, letter=letter or said.letter)

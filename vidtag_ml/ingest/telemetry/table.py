@@ -32,7 +32,7 @@ _NAMES = {
 _FILES = ("file", "filename", "name", "img_file", "img_id", "id", "path", "sourcefile")
 KNOWN = {n for names in (*_NAMES.values(), times.NAMES, _FILES, ("ns", "ew")) for n in names}
 """All names of columns that are read."""
-_UNITS = ("", "deg", "degrees", "dd", "decimal", "decimaldegrees")
+_UNITS = ("", "deg", "degrees", "dd", "decimal", "decimaldegrees", "wgs84")
 _REFS = ("ref", "dir", "direction", "hemisphere", "hemi", "indicator", "ns", "ew")
 _BARE = {
     f"{gps}{name}{more}": axis if more in _UNITS else hemispheres
@@ -125,18 +125,29 @@ def _placed(path: Path, columns: Columns) -> angles.Places:
     Raises:
         ValueError: a column is lacking, or which is which cannot be told; names the file.
     """
-    cells = {}
-    for axis in ("lat", "lon"):
-        found = _find(columns, _NAMES[axis])
-        if found is None:
-            wanted = ", ".join(_NAMES[axis])
-            raise ValueError(f"{path}: has no column {axis}; looked for {wanted}")
-        cells[axis] = found
-    refs = (columns.get(name, ()) for name in ("ns", "ew"))
+    lat, lat_refs = _axis(path, columns, "lat", "ns")
+    lon, lon_refs = _axis(path, columns, "lon", "ew")
     try:
-        return order.put_right(angles.places(cells["lat"], cells["lon"], *refs))
+        return order.put_right(angles.places(lat, lon, lat_refs, lon_refs))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _axis(
+    path: Path, columns: Columns, axis: str, hemispheres: str
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Cells of an angle, and of its hemisphere; a column called latitude N/S may hold both.
+
+    Raises:
+        ValueError: there is no such column; names the file.
+    """
+    cells, refs = _find(columns, _NAMES[axis]), columns.get(hemispheres, ())
+    if cells is None and any(map(angles.angle, refs)):
+        return refs, ()
+    if cells is None:
+        wanted = ", ".join(_NAMES[axis])
+        raise ValueError(f"{path}: has no column {axis}; looked for {wanted}")
+    return cells, refs
 
 
 def _columns(path: Path) -> tuple[Columns, tuple[str, ...]]:

@@ -94,6 +94,16 @@ def test_an_own_letter_that_a_column_contradicts_is_no_angle():
     assert any("a letter that its column contradicts" in told for told in found.told)
 
 
+def test_hemispheres_are_named_in_words_and_an_unknown_word_is_left_out():
+    found = located(
+        ["33", "34", "35"], ["2", "3", "4"], ["Sud", "S\u00fcd", "Nord"], ["Ouest", "O", "Est"]
+    )
+    assert found.lat.tolist() == [-33, -34, 35]
+    assert [found.lon[0], found.lon[2]] == [-2, 4]
+    assert math.isnan(found.lon[1])
+    assert "1 of 3 longitudes with a word that names no hemisphere: left out" in found.told
+
+
 def test_a_column_of_hemispheres_without_any_is_told():
     found = located(["33.85"], ["-151"], [""], [""])
     assert (found.lat.item(), found.lon.item()) == (33.85, -151)

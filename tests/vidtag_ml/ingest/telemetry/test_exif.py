@@ -96,6 +96,7 @@ def test_odd_values_are_a_position_only_if_they_mean_one(tmp_path, changed, lat)
         ({GPS.GPSLatitudeRef: ""}, math.nan, "its latitude without N or S: left out"),
         ({GPS.GPSLatitudeRef: "", GPS.GPSLatitude: (-33.86,)}, -33.86, "negative by its sign"),
         ({GPS.GPSLatitudeRef: "E"}, math.nan, "its latitude with the letter E: left out"),
+        ({GPS.GPSLatitudeRef: "up"}, math.nan, "a word that names no hemisphere: left out"),
         ({GPS.GPSLatitude: "33,86"}, -33.86, ""),
         ({GPS.GPSLatitude: "33 51.52 S"}, -33.8586667, ""),
     ],

@@ -275,6 +275,8 @@ def test_memory_grows_with_the_bytes_of_a_payload(made, stream):
         ("srt", "GPS" + " " * 400_000),
         ("srt", "1" * 400_000),
         ("srt", "latitude" + ":" * 400_000),
+        ("srt", "GPS(1.5, 2.5, 16)\n\n" * 4_000),
+        ("srt", "HOME(1,2) D 5m N:1.5 " * 20_000),
         ("nmea", "$" * 400_000),
         ("nmea", "$GPGGA," + " " * 400_000),
         ("csv", "," * 400_000 + "\n" * 400_000),
@@ -282,6 +284,10 @@ def test_memory_grows_with_the_bytes_of_a_payload(made, stream):
         ("geojson", '{"features":' * 50_000),
         ("gpx", "<gpx>" * 80_000),
         ("gpx", "<gpx" + " xmlns:a" * 50_000),
+        ("gpx", "<?xml encoding='" * 50_000),
+        ("csv", "lat,lon\n" + "1 " * 100_000 + "," + "'" * 100_000),
+        ("csv", "lat,lon\n" + "1 1 1                              x,1\n" * 4_000),
+        ("geojson", '{"geometries":[' * 50_000),
     ],
 )
 def test_long_runs_end_soon(examples, kind, content):

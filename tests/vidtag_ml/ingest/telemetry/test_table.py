@@ -109,6 +109,12 @@ def test_a_table_is_in_any_encoding_that_tells_itself(csv_of, encoding):
     assert "Zürich" in csv_of(text, table.read_places, encoding=encoding)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_in_any_way(csv_of, end):
+    text = end.join(["time_s,lat,lon", "0,47.5,8.25", "1,47.75,8.25", ""])
+    assert csv_of(text, newline="")["lat"].tolist() == [47.5, 47.75]
+
+
 def test_a_table_in_another_encoding_is_read_and_told(csv_of):
     text = "file,lat,lon\nZürich.jpg,47.5,8.25\n"
     assert "Windows-1252" in csv_of(text, table.read, encoding="latin-1").repairs[0]
@@ -127,6 +133,8 @@ def test_a_table_in_another_encoding_is_read_and_told(csv_of):
         ("Latitude (deg);Longitude [deg]", "-33,85;-151,25"),
         ("Lat,Lon", '33°51\'0"S,"151 deg 15\' 0.00"" W"'),
         ("lat,lon,lat_ref,lon_ref", "151.25,33.85,W,S"),
+        ("LATITUDE N/S,LONGITUDE E/W", "033.850000S,151.250000W"),
+        ("Latitude (WGS84)\tLongitude (WGS84)", "-33.85\t-151.25"),
     ],
 )
 def test_letters_in_cells_and_columns_are_hemispheres(csv_of, header, row):
