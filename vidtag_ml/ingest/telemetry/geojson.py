@@ -89,8 +89,8 @@ def _parts(
     if geometry.get("type") == "GeometryCollection":
         for part in _typed(geometry.get("geometries"), list):
             yield from _parts(_typed(part, dict), properties)
-    elif geometry:
-        yield str(geometry.get("type")), geometry.get("coordinates"), properties
+    else:
+        yield str(geometry.get("type", "null")), geometry.get("coordinates"), properties
 
 
 def _rows(kind: str, where: Any, properties: Mapping[str, Any]) -> Iterator[Row]:

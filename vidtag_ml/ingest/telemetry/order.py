@@ -30,8 +30,12 @@ def put_right(places: Places) -> Places:
         ValueError: the rows contradict each other.
     """
     exchange, told = exchanged(places.lat, places.lon)
-    lat, lon = (places.lon, places.lat) if exchange else (places.lat, places.lon)
-    return Places(lat, lon, (*places.told, *told))
+    lat_N, lon_N = (places.lon, places.lat) if exchange else (places.lat, places.lon)
+    over_N = _fits(lat_N, lon_N - 360.0) & (lon_N > 180.0)
+    if over_N.sum() >= MOST * max(1, _num_known(lat_N, lon_N)):
+        lon_N = np.where(over_N, lon_N - 360.0, lon_N)
+        told = (*told, f"{over_N.sum()} longitudes from 180 to 360: taken as west, minus 360")
+    return Places(lat_N, lon_N, (*places.told, *told))
 
 
 def exchanged(lat_N: Floats, lon_N: Floats) -> tuple[bool, tuple[str, ...]]:
@@ -47,18 +51,24 @@ def exchanged(lat_N: Floats, lon_N: Floats) -> tuple[bool, tuple[str, ...]]:
     swapped_N, written_N = _fits(lon_N, lat_N), _fits(lat_N, lon_N)
     says_N = swapped_N & ~written_N
     denies_N = written_N & ~swapped_N
-    num, num_known = int(says_N.sum()), int((~np.isnan(lat_N) & ~np.isnan(lon_N)).sum())
+    num, num_known = int(says_N.sum()), _num_known(lat_N, lon_N)
     if not num:
         return False, ()
     said = f"{num} of {num_known} rows have a latitude beyond 90 that fits as a longitude"
     smooth = not denies_N.any() and _joins(lon_N, lat_N, says_N)
     if num >= MOST * num_known or smooth:
         return True, (f"{said}: latitude and longitude were exchanged",)
+    written_N &= (lat_N != 0.0) | (lon_N != 0.0)
     if num <= (1.0 - MOST) * num_known or _is_track(lat_N[written_N], lon_N[written_N]):
         return False, (f"{said}, the others do not: read as written",)
     if num > 1 and not denies_N.any():
         return True, (f"{said}, none denies it: latitude and longitude were exchanged",)
     raise ValueError(f"{said}, the others do not: put the names of its columns right")
+
+
+def _num_known(lat_N: Floats, lon_N: Floats) -> int:
+    """How many rows have a position; 0, 0 is what receivers write without one."""
+    return int((~np.isnan(lat_N + lon_N) & ((lat_N != 0.0) | (lon_N != 0.0))).sum())
 
 
 def _fits(lat_N: Floats, lon_N: Floats) -> Mask:

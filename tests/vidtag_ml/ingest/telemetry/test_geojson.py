@@ -93,9 +93,12 @@ def test_geometries_of_a_collection_are_read(geojson_of):
 def test_lines_with_marks_beside_them_are_the_track_and_the_marks_are_told(reading_of):
     line = feature("LineString", TWO_LINES[0], coordTimes=[0, 1])
     area = feature("Polygon", [[[8, 47], [9, 47], [9, 48], [8, 47]]])
-    found = reading_of(collection(feature("Point", [8, 47], name="start"), line, area, area))
+    nothing = {"type": "Feature", "properties": None, "geometry": None}
+    marks = (feature("Point", [8, 47], name="start"), nothing)
+    found = reading_of(collection(*marks, line, area, area))
     assert found.points["lat"].tolist() == [47.5, 47.6]
-    assert found.repairs[:2] == (
+    assert found.repairs[:3] == (
+        "1 of type null left out: no track",
         "2 of type Polygon left out: no track",
         "1 positions of points left out: the lines are the track",
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vidtag_ml.ingest.telemetry import order
+from vidtag_ml.ingest.telemetry import angles, order
 
 PARIS = np.array([(48.85 + 1e-4 * k, 2.35) for k in range(10)])
 SYDNEY = np.array([(-33.85 + 1e-4 * k, 151.2) for k in range(10)])
@@ -39,6 +39,28 @@ def test_bad_rows_in_a_track_exchange_nothing(num_bad):
 def test_a_swapped_track_over_90_degrees_east_is_exchanged():
     rows = [(89.9 + 0.02 * k, 23.8) for k in range(10)]
     assert exchanged(rows)[0]
+
+
+def test_rows_without_a_fix_say_nothing():
+    rows = np.concatenate([SYDNEY[:, ::-1], np.zeros((30, 2))])
+    swapped, (told,) = exchanged(rows)
+    assert swapped
+    assert "10 of 10 rows" in told
+
+
+def put_right(latlon_N2):
+    return order.put_right(angles.Places(*np.asarray(latlon_N2, float).T, ()))
+
+
+def test_longitudes_that_count_to_360_are_west_and_told():
+    found = put_right(PARIS + np.array([0.0, 350.0]))
+    np.testing.assert_allclose(found.lon, -7.65)
+    assert "10 longitudes from 180 to 360" in found.told[0]
+
+
+def test_a_single_longitude_above_180_is_a_bad_row():
+    found = put_right([*PARIS, (48.85, 200.0)])
+    assert found.lon[-1] == 200.0
 
 
 def test_scattered_places_are_exchanged_if_several_say_so_and_none_denies_it():
