@@ -21,6 +21,8 @@ MOST = 0.9
 """So large a share of all rows is nearly all of them."""
 STEP_KM = 20.0
 """Positions of a track that follow each other are nearer than this."""
+JOINT = 0.2
+"""Degrees, also at the poles, where all is near."""
 
 
 def put_right(places: Places) -> Places:
@@ -55,14 +57,15 @@ def exchanged(lat_N: Floats, lon_N: Floats) -> tuple[bool, tuple[str, ...]]:
     if not num:
         return False, ()
     said = f"{num} of {num_known} rows have a latitude beyond 90 that fits as a longitude"
-    smooth = not denies_N.any() and _joins(lon_N, lat_N, says_N)
+    smooth = not denies_N.any() and _joins(lat_N, lon_N, says_N)
     if num >= MOST * num_known or smooth:
         return True, (f"{said}: latitude and longitude were exchanged",)
     written_N &= (lat_N != 0.0) | (lon_N != 0.0)
     if num <= (1.0 - MOST) * num_known or _is_track(lat_N[written_N], lon_N[written_N]):
         return False, (f"{said}, the others do not: read as written",)
-    if num > 1 and not denies_N.any():
-        return True, (f"{said}, none denies it: latitude and longitude were exchanged",)
+    joined = 2 * num > num_known and _is_track(lon_N[says_N], lat_N[says_N])
+    if joined or (num > 1 and not denies_N.any()):
+        return True, (f"{said}: latitude and longitude were exchanged",)
     raise ValueError(f"{said}, the others do not: put the names of its columns right")
 
 
@@ -76,16 +79,17 @@ def _fits(lat_N: Floats, lon_N: Floats) -> Mask:
 
 
 def _joins(lat_N: Floats, lon_N: Floats, says_N: Mask) -> bool:
-    """Whether rows that say so go on where their neighbours stop, once exchanged."""
-    known = np.flatnonzero(_fits(lat_N, lon_N))
+    """Whether the numbers of rows that say so go on where those of their neighbours stop."""
+    known = np.flatnonzero(~np.isnan(lat_N + lon_N))
     meet = np.flatnonzero(says_N[known][1:] != says_N[known][:-1])
-    return bool(len(meet)) and bool((_steps_km(lat_N[known], lon_N[known])[meet] < STEP_KM).all())
+    step_N = np.abs(np.diff(np.stack([lat_N[known], lon_N[known]]))).max(0)
+    return bool(len(meet)) and bool((step_N[meet] < JOINT).all())
 
 
 def _is_track(lat_N: Floats, lon_N: Floats) -> bool:
-    """Whether nearly all rows are near the one before."""
+    """Whether most rows are near the one before: a bad row spoils two steps."""
     near = _steps_km(lat_N, lon_N) < STEP_KM
-    return bool(len(near)) and float(near.mean()) >= MOST
+    return bool(len(near)) and 2 * int(near.sum()) >= len(near)
 
 
 def _steps_km(lat_N: Floats, lon_N: Floats) -> Floats:

@@ -36,9 +36,24 @@ def test_bad_rows_in_a_track_exchange_nothing(num_bad):
     assert f"{num_bad} of 10 rows" in told
 
 
+def test_bad_rows_of_several_kinds_neither_hide_nor_make_a_swap():
+    rows = PARIS.copy()
+    rows[[2, 5, 7]] = [(91.0, 2.35), (2.35, 48.85), (-48.85, 2.35)]
+    assert not exchanged(rows)[0]
+    rows = SYDNEY[:9, ::-1].copy()
+    rows[[2, 5]] = [(-33.85, 151.2), (2.35, 48.85)]
+    assert exchanged(rows)[0]
+
+
 def test_a_swapped_track_over_90_degrees_east_is_exchanged():
     rows = [(89.9 + 0.02 * k, 23.8) for k in range(10)]
     assert exchanged(rows)[0]
+
+
+def test_a_bad_row_in_a_track_at_90_degrees_east_exchanges_nothing():
+    rows = PARIS + np.array([0.0, 87.6])
+    rows[3, 0] = 91.0
+    assert not exchanged(rows)[0]
 
 
 def test_rows_without_a_fix_say_nothing():
