@@ -241,7 +241,8 @@ def _single(tags: Tags, recording: Recording) -> Reading:
     table = _position(tags).drop(columns="zoned")
     if any(recording.inside.tags.get(name) for name in quicktime.LOCATIONS):
         table = table[:0]
-    return Reading(table.assign(time_s=0.0, utc_s=np.nan), "location_tag")
+    told = ("ExifTool reads one position, of the whole file",) if len(table) else ()
+    return Reading(table.assign(time_s=0.0, utc_s=np.nan), "location_tag", repairs=told)
 
 
 def _refuse_far(rows: pd.DataFrame, tag: pd.DataFrame) -> None:

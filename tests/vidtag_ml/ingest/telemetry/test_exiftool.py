@@ -185,6 +185,7 @@ def test_a_single_position_is_taken_where_the_video_s_tags_have_none(says):
     found = says(said)
     assert found.points[["time_s", "lat", "lon"]].to_numpy().tolist() == [[0.0, 47.5, -8.5]]
     assert found.fix_source == "location_tag"
+    assert found.repairs == ("ExifTool reads one position, of the whole file",)
     assert not len(says(said, location="+47.5-008.5/").points)
 
 
