@@ -178,6 +178,15 @@ def dji_text(video, path, latlon_rows, step_s=1.0):
     return add_track(video, path, "text", "text", samples, step_s)
 
 
+def dji_subtitles(video, path, latlon_rows, style, step_s=1.0):
+    """A track of subtitles with what a drone writes into a file of them."""
+    blocks = telemetry.dji_srt(latlon_rows, style, step_s).strip().split("\r\n\r\n")
+    texts = ["\n".join(block.split("\r\n")[2:]).encode() for block in blocks]
+    samples = [struct.pack(">H", len(text)) + text for text in texts]
+    looks = bytes(30) + box("ftab", struct.pack(">2HB", 1, 1, 0))
+    return add_track(video, path, "sbtl", "tx3g", samples, step_s, looks)
+
+
 def sentences(video, path, latlon_rows, start=START, step_s=1.0):
     """A track of text with sentences of NMEA, as Viofo's and Thinkware's dash cams write it."""
     lines = telemetry.nmea(latlon_rows, start, step_s, ("RMC",)).splitlines()

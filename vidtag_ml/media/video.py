@@ -87,7 +87,7 @@ class Container:
     tags: dict[str, str]
     """Metadata of the whole file, for example creation_time and location, as FFmpeg names it."""
     tracks: tuple[tuple[Packet, ...], ...]
-    """Tracks that are neither picture nor sound nor subtitles, in their order."""
+    """Tracks that are neither picture nor sound, subtitles among them, in their order."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def _first_s(opened: "InputContainer", index: _Index) -> float:
 
 
 def _read_container(opened: "InputContainer", start_s: float) -> Container:
-    chosen = [stream for stream in opened.streams if stream.type == "data"]
+    chosen = [stream for stream in opened.streams if stream.type in ("data", "subtitle")]
     packets: dict[int, list[Packet]] = {stream.index: [] for stream in chosen}
     for packet in opened.demux(chosen) if chosen else ():
         ticks = packet.dts if packet.pts is None else packet.pts

@@ -22,6 +22,7 @@ from vidtag_ml.ingest.telemetry import (
     nmea,
     quicktime,
     srt,
+    subtitles,
     table,
 )
 from vidtag_ml.ingest.telemetry.readers import Beside, InFile, Reader, Recording
@@ -35,6 +36,7 @@ READERS: tuple[Reader, ...] = (
     nmea.READER,
     table.READER,
     geojson.READER,
+    subtitles.READER,
     exiftool.READER,
     quicktime.READER,
 )

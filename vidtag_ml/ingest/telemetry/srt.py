@@ -19,7 +19,7 @@ Shape legend: N positions.
 import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +90,26 @@ def read(path: Path) -> Reading:
         ValueError: no block has a position, or their order is unknown; names the file.
     """
     content, told = text.decoded(path.read_bytes())
+    try:
+        found = reading(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return replace(found, repairs=(*told, *found.repairs))
+
+
+def tells(block: str) -> bool:
+    """Whether a block of text has a position."""
+    return _said(block) is not None
+
+
+def reading(content: str) -> Reading:
+    """Positions in a text of blocks.
+
+    Raises:
+        ValueError: no block has a position, or their order is unknown.
+    """
     rows, said, first_s = [], list[_Said](), np.nan
+    told: tuple[str, ...] = ()
     for block in _blocks(content):
         time_s, date_s = _arrow_s(block), _date_s(block)
         first_s = date_s if np.isnan(first_s) else first_s
@@ -101,7 +120,7 @@ def read(path: Path) -> Reading:
     try:
         places = _placed(said, radians="longtitude" in content)
     except ValueError as error:
-        raise ValueError(f"{path}: not the subtitles of a DJI drone: {error}") from error
+        raise ValueError(f"not the subtitles of a DJI drone: {error}") from error
     times, altitudes, untimed = zip(*rows, strict=True)
     if any(untimed) and not np.isnan(times).all():
         told = (*told, _NO_ARROWS)
