@@ -17,8 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vidtag_ml.dataset.tables import Tables
 from vidtag_ml.features import decoding
-from vidtag_ml.ingest.own import discovery, photos
-from vidtag_ml.ingest.telemetry import quicktime
+from vidtag_ml.ingest.own import clocks, discovery, photos
 from vidtag_ml.media import video
 
 Frames = NDArray[np.uint8]
@@ -67,7 +66,8 @@ class Video:
     @property
     def began(self) -> Began | None:
         """When its container says that it was made; None if it does not say."""
-        return began(quicktime.created_utc_s(video.container(self.path).tags), CONTAINER)
+        clock = clocks.of(self.path, video.container(self.path).tags)
+        return began(clock.utc_s, CONTAINER, is_utc=not clock.is_local)
 
     def times(self, frames_per_second: float) -> Floats:
         """Times (T,) at which it is looked at; see `video.sample_times`."""

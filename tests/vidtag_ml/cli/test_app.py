@@ -83,6 +83,8 @@ def test_nothing_accepted_fails_but_reports(vidtag, trip, tmp_path):
         (("my trip", "--dataset", "../up"), "choose another"),
         (("nowhere", "--dataset", "trip"), "no such file"),
         (("my trip", "--dataset", "trip", "--mode", "plane"), "mode is 'plane'"),
+        (("my trip", "--dataset", "trip", "--time-zone", "CEST/x"), "--time-zone 'CEST/x': there"),
+        (("--time-zone", "Europe/Berlin"), "own recordings"),
     ],
 )
 def test_wrong_requests_to_take_in_are_one_line_and_change_nothing(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.data.recordings import film, stamped
 from vidtag_ml.media import video
 from vidtag_ml.models import recording
 
@@ -85,3 +86,15 @@ def test_a_clip_of_a_dataset_is_a_recording(tables, tiny_world):
     clip = tables.clips.iloc[0]
     seen = recording.of_clip(tables, clip["clip_id"], tiny_world)
     assert seen == recording.Video(tiny_world / clip["video_path"])
+
+
+def test_a_second_chapter_begins_when_the_first_ends(tmp_path):
+    for seed, name in enumerate(("DJI_0001.MP4", "DJI_0002.MP4")):
+        stamped(film(tmp_path / name, seed, num=4), creation_time="2024-06-01T12:00:00Z")
+    found = recording.Video(tmp_path / "DJI_0002.MP4").began
+    assert (found.moment, found.is_utc) == (NOON + dt.timedelta(seconds=4), True)
+
+
+def test_a_clock_known_to_be_local_is_told(tmp_path):
+    path = stamped(film(tmp_path / "GX010001.MP4", num=2), creation_time="2024-06-01T12:00:00Z")
+    assert recording.Video(path).began.told == ("creation_time tells no time zone: taken as UTC",)

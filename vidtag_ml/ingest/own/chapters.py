@@ -21,7 +21,7 @@ from vidtag_ml.media import video
 _GOPRO = re.compile(r"(G[A-Z])(\d\d)(\d{4})(\D.*)?", re.ASCII | re.IGNORECASE)
 _GOPRO_FIRST = re.compile(r"GOPR(\d{4})(\D.*)?", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"\d{3,}", re.ASCII)
-_MOST = 999
+_MOST = 99
 """Chapters of one recording."""
 
 

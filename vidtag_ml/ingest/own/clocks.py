@@ -1,10 +1,10 @@
 """What a video's clock says, and in which time zone it may have been.
 
 Containers say that their times are in UTC. Phones keep to that; many cameras know no zone and write
-the time on their display as if it were UTC. Of GoPros this is known up to HERO10: their firmware is
-HD2 to HD9, or H21; a recording of 2019 that holds both clocks is off by the seven hours of its
-place. From HERO11 on (H22 ...) they know their zone. Android's own recorder writes UTC, and
-Apple's tag writes its zone.
+the time on their display as if it were UTC. Of GoPros this is known before HERO11, as of those with
+firmware HD2 to HD9 or H18 to H21: a recording of 2019 that holds both clocks is off by the seven
+hours of its place. From H22 on they know their zone. Android's own recorder writes UTC, and Apple's
+tag writes its zone.
 
 Belongs here: when a video says that it began, and who says so. Does not belong here: the tags
 (telemetry/quicktime.py), which reading positions agree with (plausibility.py), chapters
@@ -26,7 +26,7 @@ QUARTER_S = 900
 """Zones are ahead of UTC by multiples of this."""
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?([0-5]\d))?", re.ASCII | re.IGNORECASE)
 _FARTHEST_S = 14 * 3600
-_LOCAL_FIRMWARE = re.compile(r"HD[2-9]|H21")
+_LOCAL_FIRMWARE = re.compile(r"HD[2-9]|H18|H19|H2[01]")
 
 
 @dataclass(frozen=True)

@@ -53,15 +53,11 @@ def read(tags: Mapping[str, str]) -> Reading:
     return Reading(table, "location_tag")
 
 
-def created_utc_s(tags: Mapping[str, str]) -> float:
-    """When a video was begun, in seconds since 1970; NaN if its tags do not tell."""
-    return created(tags)[0]
-
-
 def created(tags: Mapping[str, str]) -> tuple[float, bool]:
     """When a video was begun, and whether the tag that tells it has a zone of its own.
 
-    That `creation_time` is in UTC is said of all files, whatever clock it was written by.
+    In seconds since 1970; NaN if no tag tells. That `creation_time` is in UTC is said of all files,
+    whatever clock it was written by.
     """
     for key in _CREATED:
         try:

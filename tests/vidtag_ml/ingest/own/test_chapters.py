@@ -69,6 +69,16 @@ def test_a_second_chapter_is_where_the_track_is_after_the_first(tmp_path, take, 
     assert any("chapter 2" in repair for repair in second.repairs)
 
 
+def test_a_first_chapter_that_comes_later_moves_the_second(tmp_path, take):
+    folder = tmp_path / "v"
+    walked(chapter(folder / "GH020123.MP4", num=12).with_suffix(".gpx"), num=24)
+    (told,) = take(folder).accepted
+    assert (told.lat_min, len(told.repairs)) == (pytest.approx(47.0), 1)
+    chapter(folder / "GH010123.MP4", num=12, seed=1)
+    (told,) = take(folder).accepted
+    assert told.lat_max == pytest.approx(47.0 + 23 / 111_195, abs=1e-7)
+
+
 def test_files_of_one_second_whose_tracks_fit_as_they_are_stay_so(tmp_path, take):
     for number in (1, 2):
         path = chapter(tmp_path / "v" / f"clip_000{number}.mp4", num=12 + number)

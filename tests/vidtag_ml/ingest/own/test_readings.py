@@ -57,7 +57,12 @@ def test_where_neither_fits_nothing_is_taken_and_the_fitting_ones_are_named():
 
 
 @pytest.mark.parametrize(
-    ("known", "offset_s"), [({"zone_is_known": True}, 0.0), ({"is_local": "GoPros"}, 7200.0)]
+    ("known", "offset_s"),
+    [
+        ({"zone_is_known": True}, 0.0),
+        ({"is_local": "GoPros"}, 7200.0),
+        ({"is_local": "GoPros"}, -7200.0),
+    ],
 )
 def test_a_clock_that_is_known_or_corrected_by_hand_leaves_no_doubt(known, offset_s):
     began_s, told = read(track(-5 * HOUR_S, 5 * HOUR_S), offset_s=offset_s, **known)
