@@ -3,8 +3,9 @@
 A clock that says UTC may show local time, and a long track covers a video under several readings.
 The most likely is taken, and the others are told, so that a person can decide:
 - UTC, where the track has a position in the video; from a camera that is known to write local time,
-  the local time of the track's own place, where that covers the video;
-- else that local time where it covers the video, or else the only reading that does;
+  the local time of the track's own place, where that fits as well as UTC;
+- else that local time where the track has a position in the video;
+- else the only reading under which it covers the video;
 - else, of a track shorter than the video, the only reading with most positions in it.
 
 Belongs here: which readings there are and which is taken. Does not belong here: what is known of
@@ -46,6 +47,12 @@ class Track:
     max_gap_s: float
     """Positions so long before and after a video still tell where it was."""
 
+    @property
+    def has_one_reading(self) -> bool:
+        """Whether the track lies in the video under UTC, and too short a time for another zone."""
+        lasts_s = float(np.nanmax(self.time_N) - np.nanmin(self.time_N))
+        return bool(self.num_inside(0.0)) and lasts_s + self.duration_s < clocks.QUARTER_S
+
     def num_inside(self, zone_s: float) -> int:
         """How many positions lie in the video under a reading."""
         moved_N = self.time_N + zone_s
@@ -59,6 +66,10 @@ class Track:
             return False
         moved_N = self.time_N + zone_s
         return bool(((moved_N >= -gap_s) & (moved_N <= self.duration_s + gap_s)).any())
+
+    def touches(self, zone_s: float) -> bool:
+        """Whether the track tells where the video was under a reading, if not for all of it."""
+        return self.num_inside(zone_s) > 0 or self.covers(zone_s)
 
 
 @dataclass(frozen=True)
@@ -113,16 +124,23 @@ def chosen(
         points: `points.COLUMNS` of the track.
         decided: whether the user said which reading is right.
     """
-    fits = [z for z in ZONES if track.covers(z) or (z == 0 and track.num_inside(0.0))]
-    if fits == [0] or (fits and (clock.zone_is_known or decided) and track.num_inside(0.0)):
+    known = clock.zone_is_known or decided
+    if track.has_one_reading or (known and track.num_inside(0.0)):
         return 0.0, []
-    local = _local(clock, points)
-    zone_s = _likely(track, clock, local, fits)
+    local = None if known else _local(clock, points)
+    candidates = [0.0] if local is None else [0.0, local.ahead_s]
+    if clock.is_local:
+        candidates.sort(key=lambda zone_s: (not track.covers(zone_s), zone_s == 0))
+    likely = [zone_s for zone_s in candidates if track.touches(zone_s)]
+    fits = [float(z) for z in ZONES if track.covers(z)]
+    zone_s = likely[0] if likely else _only(track, fits)
     if zone_s is None:
         return 0.0, []
-    others = [z for z in fits if z != zone_s]
+    others = sorted({*fits, *likely} - {zone_s})
     if others:
         return zone_s, [_several(zone_s, others, local, clock.is_local)]
+    if zone_s == 0:
+        return zone_s, []
     hours = f"{abs(zone_s) / _HOUR_S:g} h {'behind' if zone_s > 0 else 'ahead of'}"
     return zone_s, [f"the receiver's clock is {hours} the camera's: corrected"]
 
@@ -135,21 +153,18 @@ def several(track: Track) -> str:
     return f"; read as {' or '.join(_runs(fits))} the video's clock would fit: {DECIDES}"
 
 
-def _likely(
-    track: Track, clock: clocks.Clock, local: Local | None, fits: list[int]
-) -> float | None:
-    """The most likely reading; None if there is none."""
-    if local and clock.is_local and track.covers(local.ahead_s):
-        return local.ahead_s
-    if track.num_inside(0.0):
-        return 0.0
-    if local and not clock.zone_is_known and track.covers(local.ahead_s):
-        return local.ahead_s
+def _only(track: Track, fits: list[float]) -> float | None:
+    """The only reading that fits or, of those that do in part, that fits most; None if several do.
+
+    Args:
+        track: a track of which no reading is likely.
+        fits: readings under which it covers the video.
+    """
     if fits:
         return fits[0] if len(fits) == 1 else None
     num_inside = {zone_s: track.num_inside(zone_s) for zone_s in _ALL}
     most = max(num_inside.values())
-    best = [zone_s for zone_s, num in num_inside.items() if num == most > 0]
+    best = [float(zone_s) for zone_s, num in num_inside.items() if num == most > 0]
     return best[0] if len(best) == 1 else None
 
 
@@ -163,7 +178,7 @@ def _local(clock: clocks.Clock, points: pd.DataFrame) -> Local | None:
     return Local(name, clocks.ahead_s(name, clock.utc_s, of_wall=True))
 
 
-def _several(zone_s: float, others: list[int], local: Local | None, who: str) -> str:
+def _several(zone_s: float, others: list[float], local: Local | None, who: str) -> str:
     """What is told where several readings would do."""
     there = {local.ahead_s: f"local time there, {local.name}"} if local else {}
     why = [there[zone_s]] if zone_s in there else []
@@ -178,9 +193,9 @@ def _several(zone_s: float, others: list[int], local: Local | None, who: str) ->
     )
 
 
-def _runs(zones: list[int]) -> Iterator[str]:
+def _runs(zones: Sequence[float]) -> Iterator[str]:
     """Names of zones; of those that follow each other by the half hour, the first and the last."""
-    told: list[list[int]] = []
+    told: list[list[float]] = []
     for zone_s in zones:
         if told and zone_s - told[-1][-1] <= _HALF_S:
             told[-1].append(zone_s)

@@ -134,3 +134,16 @@ def test_a_date_in_doubt_is_decided_by_the_video_and_told(tmp_path, take, names,
     (found,) = take(path).accepted
     assert found.num_fixes == 6
     assert any(told in repair for repair in found.repairs)
+
+
+@pytest.mark.parametrize("is_local", ["", "GoPros"])
+def test_local_time_is_taken_where_the_track_ends_in_the_video(is_local):
+    began_s, (told,) = read(track(-2 * HOUR_S, 30), 2 * HOUR_S, is_local=is_local)
+    assert began_s == 0
+    assert "UTC+2 (taken: local time there" in told
+
+
+@pytest.mark.parametrize(("lat", "lon", "hours"), [(27.7, 85.3, 5.75), (19.1, 72.9, 5.5)])
+def test_quarters_of_hours_are_zones(lat, lon, hours):
+    table = track(-7 * HOUR_S, 7 * HOUR_S, lat=lat, lon=lon)
+    assert read(table, hours * HOUR_S, is_local="GoPros")[0] == 0
