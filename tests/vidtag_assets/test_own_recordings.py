@@ -6,19 +6,18 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from tests.data.recordings import recording
 from vidtag_assets import own_recordings
 from vidtag_assets.resources import ParamsFile, Workspace
 from vidtag_ml.dataset import tables
 
 
 @pytest.fixture
-def workspace(tmp_path, tiny_world):
+def workspace(tmp_path):
     """A workspace whose inbox holds a dataset of two recordings, one of which is bad."""
     folder = own_recordings.inbox(tmp_path) / "trip"
     folder.mkdir(parents=True)
-    good = next((tiny_world / "videos").glob("*.mp4"))
-    for path in (good, good.with_suffix(".gpx")):
-        shutil.copy(path, folder)
+    recording(folder)
     (folder / "bad.mp4").write_bytes(b"no video")
     shutil.copy(Path(__file__).parents[2] / "params.yaml", tmp_path)
     return tmp_path

@@ -21,8 +21,8 @@ from vidtag_ml.features import stages as features_stages
 from vidtag_ml.features import timing
 from vidtag_ml.ingest import stages as ingest_stages
 from vidtag_ml.models.classifier import stages as classifier_stages
+from vidtag_ml.models.geoclip import stages as geoclip_stages
 from vidtag_ml.models.gps_retrieval import stages as gps_stages
-from vidtag_ml.models.stages import STAGES
 from vidtag_ml.models.vidtag import stages
 from vidtag_ml.retrieval import stages as retrieval_stages
 from vidtag_ml.workflow import code_key, layout, measuring, stage
@@ -271,8 +271,10 @@ def train(root: Path, row: Row) -> None:
     elif row.made_by == "phase_two":
         stages.phase_one(root, row.params)
         stages.phase_two(root, row.params, variant=row.variant)
+    elif row.made_by == "phase_one":
+        stages.phase_one(root, row.params, variant=row.variant)
     else:
-        STAGES[row.made_by](root, row.params, variant=row.variant)
+        geoclip_stages.geoclip(root, row.params, variant=row.variant)
 
 
 def measure(root: Path, row: Row, split: str) -> Path:
