@@ -291,7 +291,7 @@ def _filled(time_N: Floats, utc_N: Floats) -> Floats:
 
 def _by_utc(utc_N: Floats, recording: Recording, *, made_up: bool) -> tuple[Floats, list[str]]:
     """Times of positions that tell nothing but the time of day."""
-    created_s = quicktime.created_utc_s(recording.inside.tags)
+    created_s, _ = quicktime.created(recording.inside.tags)
     if made_up and not np.isnan(created_s):
         return utc_N - created_s, []
     duration_s = video.length_s(recording.path)
