@@ -38,6 +38,8 @@ _DAMAGED = (
 _TURNED = (5, 6, 7, 8)
 _DATE_TIME = re.compile(r"(\d{4})\D(\d\d)\D(\d\d)(?:\D(\d\d)\D(\d\d)\D(\d\d))?", re.ASCII)
 _XMP = r"""exif:GPS{}(?:\s*=\s*["']|>)\s*([\d,.]+)([NSEW])\s*["'<]"""
+_WGS_84 = ("", "wgs84", "worldgeodeticsystem1984", "unknown")
+"""What cameras write for it, by letters and digits."""
 _BELOW_SEA = (1, 3, b"\1", b"\3")
 
 _SAME_KM = 1.0
@@ -152,11 +154,16 @@ def _chosen(places: Sequence[Place]) -> Place:
 def _exif_place(gps: Tags) -> Place:
     altitude_m = _number(gps.get(_GPS.GPSAltitude))
     below = gps.get(_GPS.GPSAltitudeRef) in _BELOW_SEA
-    return _place(
+    place = _place(
         _angle(gps.get(_GPS.GPSLatitude), gps.get(_GPS.GPSLatitudeRef)),
         _angle(gps.get(_GPS.GPSLongitude), gps.get(_GPS.GPSLongitudeRef)),
         -altitude_m if below else altitude_m,
     )
+    datum = _text(gps.get(_GPS.GPSMapDatum))
+    if math.isnan(place.lat) or re.sub(r"[^a-z0-9]", "", datum.lower()) in _WGS_84:
+        return place
+    said = f"its position is in the datum {datum[:40]}: taken for WGS 84"
+    return place._replace(told="; ".join(filter(None, (place.told, said))))
 
 
 def _xmp_place(image: Image.Image) -> Place:
@@ -184,6 +191,9 @@ def _place(lat: angles.Angle | None, lon: angles.Angle | None, altitude_m: float
         number, what = angles.signed(axis, said) if said else (math.nan, "")
         degrees.append(number)
         told += [f"its {name} {what}"] if what else []
+    if abs(degrees[0]) > 90.0 or abs(degrees[1]) > 180.0:
+        told.append(f"its position {degrees[0]:g}, {degrees[1]:g} is not on Earth: left out")
+        degrees = [math.nan, math.nan]
     if any(map(math.isnan, degrees)):
         degrees, altitude_m = [math.nan, math.nan], math.nan
     return Place(degrees[0], degrees[1], altitude_m, "; ".join(told))

@@ -13,6 +13,8 @@ from vidtag_ml.ingest.telemetry import angles, order, points, text
 from vidtag_ml.ingest.telemetry.readers import Beside, Reading
 
 _FIX_TYPES = ("none", "2d", "3d")
+_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*", re.ASCII)
+"""A number with a decimal comma."""
 _DECLARED = re.compile(rb"""<\?xml[^>]{0,80}?\bencoding\s*=\s*["']([\w.:-]{1,40})["']""")
 _ENCODINGS = re.compile(
     r"us-ascii|ascii|utf-?8|iso-?8859-\d+|latin-?\d|(windows-?|cp-?)\d+|koi8-[ru]|mac\w+|"
@@ -90,7 +92,17 @@ def _points(root: ET.Element) -> tuple[Sequence[ET.Element], tuple[str, ...]]:
         told.append(f"{len(route)} points of a route: {what}")
     if waypoints := root.findall("{*}wpt"):
         told.append(f"{len(waypoints)} waypoints left out: they are no track")
-    return track or route, tuple(told)
+    found = track or route
+    if any("," in (point.get("lat") or "") for point in found):
+        _put_points(found)
+    return found, tuple(told)
+
+
+def _put_points(found: Sequence[ET.Element]) -> None:
+    """Puts points for the decimal commas of numbers in elements of track points."""
+    for element in (e for point in found for e in point.iter()):
+        if _COMMA.fullmatch(element.text or ""):
+            element.text = (element.text or "").replace(",", ".")
 
 
 READER = Beside((".gpx",), read)

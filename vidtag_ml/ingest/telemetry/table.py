@@ -104,6 +104,7 @@ def positions(
     Raises:
         ValueError: a column is lacking, or no row has a position; names the file.
     """
+    columns = _with_points(columns)
     places = _placed(path, columns)
     known = ~(np.isnan(places.lat) | np.isnan(places.lon))
     if not known.any():
@@ -153,7 +154,7 @@ def _axis(
 def _columns(path: Path) -> tuple[Columns, tuple[str, ...]]:
     """Cells of a CSV file, separated by whatever its first line is, and what was assumed.
 
-    Short rows end empty; decimal commas become points.
+    Short rows end empty.
     """
     content, assumed = text.decoded(path.read_bytes())
     file = io.StringIO(content, newline="")
@@ -176,7 +177,7 @@ def _columns(path: Path) -> tuple[Columns, tuple[str, ...]]:
     except (csv.Error, ValueError) as error:
         raise ValueError(f"{path}: not a table: {error}") from error
     columns = {name: [row[k] for row in cells] for k, name in enumerate(at)}
-    return _with_points(columns), assumed
+    return columns, assumed
 
 
 def _name(written: str) -> str:
@@ -186,7 +187,7 @@ def _name(written: str) -> str:
     return name if name in KNOWN else _BARE.get(bare, bare if bare in ("ns", "ew") else name)
 
 
-def _refuse_cut(row: Sequence[str], coordinates: Iterable[int], num_names: int) -> None:
+def _refuse_cut(row: Sequence[str], coordinates: Sequence[int], num_names: int) -> None:
     """Refuses a row whose decimal commas were taken for the ends of cells.
 
     Raises:
@@ -194,12 +195,12 @@ def _refuse_cut(row: Sequence[str], coordinates: Iterable[int], num_names: int) 
     """
     if not any(cell.strip() for cell in row[num_names:]):
         return
-    if all(re.fullmatch(r"\s*[-+]?\d+\s*", row[k]) for k in coordinates):
+    if coordinates and all(re.fullmatch(r"\s*[-+]?\d+\s*", row[k]) for k in coordinates):
         said = f"a row has {len(row)} cells under {num_names} names"
         raise ValueError(f"{said}, as if commas were decimal: separate its cells by semicolons")
 
 
-def _with_points(columns: dict[str, list[str]]) -> Columns:
+def _with_points(columns: Columns) -> Columns:
     """Columns with points for decimal commas, which coordinates give away: none is above 1,000."""
     places = (cell for axis in ("lat", "lon") for cell in _find(columns, _NAMES[axis]) or ())
     if not any(map(_COMMA.fullmatch, places)):

@@ -98,6 +98,9 @@ def test_odd_values_are_a_position_only_if_they_mean_one(tmp_path, changed, lat)
         ({GPS.GPSLatitudeRef: "E"}, math.nan, "its latitude with the letter E: left out"),
         ({GPS.GPSLatitudeRef: "up"}, math.nan, "a word that names no hemisphere: left out"),
         ({GPS.GPSLatitude: "33,86"}, -33.86, ""),
+        ({GPS.GPSLatitude: (151.2,)}, math.nan, "its position -151.2, 151.215 is not on Earth"),
+        ({GPS.GPSMapDatum: "WGS-84"}, -33.8586667, ""),
+        ({GPS.GPSMapDatum: "TOKYO"}, -33.8586667, "in the datum TOKYO: taken for WGS 84"),
         ({GPS.GPSLatitude: "33 51.52 S"}, -33.8586667, ""),
     ],
 )

@@ -118,8 +118,10 @@ def test_exchanged_positions_are_put_right_and_told(reading_of):
 
 
 def test_numbers_in_texts_are_never_cut_off(geojson_of):
-    found = geojson_of(feature("LineString", [["8,5", "47,5"], ["8.6 E", "47.6 N"]]))
+    line = [["8,5", "47,5", "400,5"], ["8.6 E", "47.6 N"]]
+    found = geojson_of(feature("LineString", line, times=["0,5", "1,5"]))
     assert found[["lat", "lon"]].values.tolist() == [[47.5, 8.5], [47.6, 8.6]]
+    assert (found["altitude_m"][0], found["time_s"].tolist()) == (400.5, [0.5, 1.5])
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "latin-1"])

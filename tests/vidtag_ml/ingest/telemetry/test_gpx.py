@@ -156,6 +156,12 @@ def test_coordinates_with_commas_and_letters_are_never_cut_off(gpx_of, lat, lon)
     assert table[["lat", "lon"]].values.tolist() == [[47.5, -8.25]]
 
 
+def test_heights_have_the_commas_of_their_coordinates(gpx_of):
+    point = '<trkpt lat="47,5" lon="8,25"><ele>1,234</ele><hdop>1,5</hdop></trkpt>'
+    table = gpx_of(f"<trk><trkseg>{point}</trkseg></trk>")
+    assert table[["altitude_m", "dop"]].values.tolist() == [[1.234, 1.5]]
+
+
 def test_exchanged_attributes_are_put_right_and_told(reading_of):
     found = reading_of('<trk><trkseg><trkpt lat="151.2" lon="-33.8"/></trkseg></trk>')
     assert found.points[["lat", "lon"]].values.tolist() == [[-33.8, 151.2]]

@@ -183,7 +183,7 @@ def test_photos_are_named_with_and_without_suffix(csv_of):
     assert "d" not in places
 
 
-@pytest.mark.parametrize("text", ["", "file,lat\na,1\n", "lat,lon\n1,2\n", "a,b\n"])
+@pytest.mark.parametrize("text", ["", "a,b\n1,2,3\n", "file,lat\na,1\n", "lat,lon\n1,2\n", "a,b\n"])
 def test_a_table_that_places_no_photos_is_empty(csv_of, text):
     assert csv_of(text, table.read_places) == {}
 
