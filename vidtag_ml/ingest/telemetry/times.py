@@ -45,6 +45,10 @@ _MOMENTS = (
     "datetimeoriginal", "recordedat", "capturedat", "measuredat", "localtime", "timelocal",
     "datetimelocal", "localdatetime", "date",
 )  # fmt: skip
+_UNSURE = ("time", "localtime", "timelocal", "ts", "date")
+"""Of them, those beside which a column that says more may stand."""
+_WEEKS = ("gpsweek", "week", "weeknumber", "gpsweeknumber")
+_IN_WEEK = ("gpstow", "tow", "timeofweek", "gpssow", "sow", "secondsofweek", "itow", "gpsmillis")
 _DATES = ("date", "gpsdate", "utcdate", "dateutc", "gpsdatestamp", "localdate", "datelocal", "day")
 _CLOCKS = (
     "time", "gpstime", "utctime", "timeutc", "utc", "gpstimestamp", "timestamp", "localtime",
@@ -55,7 +59,7 @@ _ELAPSED = (
     "timesincestart", "frametime",
 )  # fmt: skip
 _SINCE = ("t", *_ELAPSED, *_UNIT_OF)
-_BASES = {*_OF_VIDEO, *_MOMENTS, *_DATES, *_CLOCKS, *_SINCE}
+_BASES = {*_OF_VIDEO, *_MOMENTS, *_DATES, *_CLOCKS, *_SINCE, *_WEEKS, *_IN_WEEK}
 NAMES = frozenset({*_BASES, *(f"{base}_{unit}" for base in _BASES for unit in _UNITS)})
 """All names of columns that are read, as `name` gives them."""
 
@@ -81,6 +85,8 @@ _LEAPS_S = [
 ]
 """When the clock of GPS showed their end, in seconds since 1970 by that clock."""
 _OLDEST_S = _EPOCHS["2000"]
+_DAYS, _AS_DAYS = 25569.0, "days since 1899, as spreadsheets count"
+"""The first of 1970 by that."""
 _LEAST_S = 1e8
 """Smaller numbers of seconds count from the start of a recording."""
 _SPARSE_S, _STILL_KMH = 20.0, 0.4
@@ -88,7 +94,7 @@ _SPARSE_S, _STILL_KMH = 20.0, 0.4
 _DATE = re.compile(r"(\d{1,4})[-/.:](\d{1,2})[-/.:](\d{1,4})", re.ASCII)
 _COMPACT = re.compile(
     r"((?:20)?[0-4]\d)(0[1-9]|1[0-2])([0-2]\d|3[01])"
-    r"[T_ -]?([01]\d|2[0-3])([0-5]\d)([0-5]\d(?:\.\d*)?|60)Z?",
+    r"[T_ -]?([01]\d|2[0-3])([0-5]\d)([0-5]\d(?:\.\d*)?|60)(Z|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
 _COMPACT_DATE = re.compile(r"(20\d\d)(\d\d)(\d\d)|(\d\d)(\d\d)(\d\d)", re.ASCII)
@@ -143,17 +149,25 @@ def name(written: str) -> str | None:
 def read(columns: Columns, latlon_N2: Floats) -> Times:
     """The times in columns: the first that is of the video, of the world, since some start."""
     size = len(latlon_N2)
-    written = [
-        [_column(n, columns[n], latlon_N2) for n in _with_units(bases) if n in columns]
+    written = {
+        bases: {n: _column(n, columns[n], latlon_N2) for n in _with_units(bases) if n in columns}
         for bases in (_OF_VIDEO, _MOMENTS, _SINCE)
-    ]
-    of_video, moments, since = ([t for t in found if t is not None] for found in written)
+    }
+    of_video, moments, since = (
+        {n: t for n, t in found.items() if t is not None} for found in written.values()
+    )
+    sure = [t for n, t in moments.items() if _is_sure(n, t)]
     # A number may be the time of day that belongs to a date.
-    of_world = [t for t in moments[:1] if not np.isnan(t.utc_s).all()]
-    both = _in_two(columns)
-    ordered = [*of_video, *of_world, *([both] if both else []), *moments, *since]
+    both = [t for t in (_in_two(columns), _in_weeks(columns)) if t is not None]
+    ordered = [*of_video.values(), *sure, *both, *moments.values(), *since.values()]
     nothing = Times(np.full(size, np.nan), np.full(size, np.nan))
     return next(iter(ordered), nothing)
+
+
+def _is_sure(column: str, found: Times) -> bool:
+    """Whether a column tells moments of the world, and no other is likelier to."""
+    base = column.rpartition("_")[0] or column
+    return base not in _UNSURE and not np.isnan(found.utc_s).all()
 
 
 def _with_units(bases: Iterable[str]) -> list[str]:
@@ -181,6 +195,8 @@ def _numbers(column: str, number_N: Floats, latlon_N2: Floats) -> Times:
     unknown = np.full(len(number_N), np.nan)
     given = number_N[np.isfinite(number_N)]
     units = [unit] if unit else list(_UNITS)
+    if not unit and base in _MOMENTS and _are_days(given):
+        return Times(unknown, (number_N - _DAYS) * 86400.0, (f"{column} is taken as {_AS_DAYS}",))
     known = [] if base in _ELAPSED or _from_a_start(given, units) else _epochs(base, given, units)
     if not known:
         return _since_start(column, base, unit, number_N, latlon_N2)
@@ -191,6 +207,16 @@ def _numbers(column: str, number_N: Floats, latlon_N2: Floats) -> Times:
     told = f"{column} is taken as {_IN_FULL[counted]} since {epoch}"
     plain = epoch == _UNIX and (unit or counted == "s")
     return Times(unknown, utc_s, () if plain else (told,), tuple(shifts))
+
+
+def _are_days(given: Floats) -> bool:
+    """Whether numbers are days as spreadsheets count them, and parts of days."""
+    return bool(
+        given.min() > _DAYS + _OLDEST_S / 86400.0
+        and given.max() < _DAYS + dt.datetime.now(dt.UTC).timestamp() / 86400.0 + 1
+        and np.ptp(given) < 2
+        and (given % 1 > 0).any()
+    )
 
 
 def _from_a_start(given: Floats, units: list[str]) -> bool:
@@ -269,6 +295,20 @@ def _in_two(columns: Columns) -> Times | None:
     return _joined(f"{date} and {clock}", columns[date], columns[clock])
 
 
+def _in_weeks(columns: Columns) -> Times | None:
+    """Moments of a column of GPS weeks and one of the time in the week."""
+    week = next((n for n in _WEEKS if n in columns), None)
+    within = next((n for n in _with_units(_IN_WEEK) if n in columns), None)
+    if week is None or within is None:
+        return None
+    in_millis = within.endswith("_ms") or within in ("itow", "gpsmillis")
+    numbers = (np.array([text.number(c) for c in columns[n]], float) for n in (week, within))
+    week_N, within_N = numbers
+    gps_N = week_N * 604800.0 + within_N / (1000.0 if in_millis else 1.0)
+    utc_s = _utc_s(gps_N, "s", _GPS)
+    return None if np.isnan(utc_s).all() else Times(np.full(len(utc_s), np.nan), utc_s)
+
+
 def _joined(column: str, dates: Sequence[str], clocks: Sequence[str]) -> Times | None:
     """Moments of dates and times of day."""
     day_first, told, doubt = _order([d.strip() for d in dates])
@@ -291,9 +331,9 @@ def _parted(cell: str) -> tuple[str, str]:
     """The date and the time of day of a text."""
     cell = _WEEKDAY.sub("", cell)
     if found := _COMPACT.fullmatch(cell):
-        year, month, day, hours, minutes, seconds = found.groups()
+        year, month, day, hours, minutes, seconds, zone = found.groups()
         year = year if len(year) == 4 else f"20{year}"
-        return f"{year}-{month}-{day}", f"{hours}:{minutes}:{seconds}"
+        return f"{year}-{month}-{day}", f"{hours}:{minutes}:{seconds}{zone or ''}"
     for pattern in (_DATE, _NAMED):
         if found := pattern.match(cell):
             return found[0], cell[found.end() :].lstrip("T,_ -" if pattern is _DATE else "T, ")
@@ -306,6 +346,7 @@ def _parted(cell: str) -> tuple[str, str]:
 def _order(dates: Sequence[str]) -> tuple[bool, str, bool]:
     """Whether days come before months, what of that is told, and whether a doubt is left."""
     both = [m for date in dates if (m := _DATE.fullmatch(date)) and len(m[1]) <= 2]
+    both = [m for m in both if "." not in m[0]]  # with points, days come first
     if not both:
         return True, "", False
     if any(int(m[1]) > 12 for m in both):

@@ -116,6 +116,7 @@ def test_columns_of_times_go_by_every_usual_name(written, name):
         "20240521100000",
         "20240521T100000Z",
         "240521100000.000",
+        "20240521T120000+0200",
         "May 21, 2024 10:00:00 AM",
         "21 May 2024 10:00:00 UTC",
         "Tue, 21 May 2024 10:00:00 GMT",
@@ -180,3 +181,28 @@ def test_one_cell_that_is_nothing_does_not_change_what_the_others_mean():
     cells = ["0", *(str(1716285600 + k) for k in range(5))]
     found = times.read({"timestamp": cells}, np.repeat(WALK, 2, axis=0))
     assert found.utc_s[1] == TRUE_S
+
+
+def test_a_moment_of_the_world_is_believed_before_a_time_since_some_start():
+    found = read(time_ms=["60000", "61000", "62000"], datetimeutc=["2024-05-21 10:00:00"] * 3)
+    assert found.utc_s.tolist() == [TRUE_S] * 3
+    assert np.isnan(found.time_s).all()
+
+
+def test_days_as_spreadsheets_count_them_are_moments():
+    found = read(time=[f"{TRUE_S / 86400 + 25569 + k / 86400:.9f}" for k in range(3)])
+    assert found.utc_s == pytest.approx(TRUE_S + np.arange(3), abs=0.01)
+    assert "spreadsheets" in found.told[0]
+
+
+@pytest.mark.parametrize(("name", "factor"), [("tow", 1), ("tow_ms", 1000), ("itow", 1000)])
+def test_weeks_of_gps_and_the_time_in_them_are_moments(name, factor):
+    week, in_week_s = divmod(TRUE_S - 315964800 + 18, 604800)
+    found = read(gpsweek=[str(int(week))] * 3, **{name: [str(in_week_s * factor)] * 3})
+    assert found.utc_s.tolist() == [TRUE_S] * 3
+
+
+def test_dates_with_points_have_their_day_first():
+    found = read(time=["04.06.2024 10:00:00"] * 3)
+    assert dt.datetime.fromtimestamp(found.utc_s[0], dt.UTC).month == 6
+    assert (found.told, found.shifts_s) == ((), ())
