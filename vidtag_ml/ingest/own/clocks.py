@@ -3,8 +3,9 @@
 Containers say that their times are in UTC. Phones keep to that; many cameras know no zone and write
 the time on their display as if it were UTC. Of GoPros this is known before HERO11, as of those with
 firmware HD2 to HD9 or H18 to H21: a recording of 2019 that holds both clocks is off by the seven
-hours of its place. From H22 on they know their zone. Android's own recorder writes UTC, and Apple's
-tag writes its zone.
+hours of its place. From H22 on they know their zone. Android's own recorder (MPEG4Writer, which
+also writes the tag com.android.version) writes UTC, but at the end of the recording; others do so
+too, as names with the time of the begin show. Apple's tag writes its zone.
 
 Belongs here: when a video says that it began, and who says so. Does not belong here: the tags
 (telemetry/quicktime.py), which reading positions agree with (plausibility.py), chapters
@@ -20,11 +21,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidtag_ml.ingest.own import chapters
-from vidtag_ml.ingest.telemetry import quicktime
+from vidtag_ml.ingest.telemetry import quicktime, text
+from vidtag_ml.media import video
 
 QUARTER_S = 900
 """Zones are ahead of UTC by multiples of this."""
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?([0-5]\d))?", re.ASCII | re.IGNORECASE)
+_ANDROID = "com.android.version"
+_STAMP = re.compile(
+    r"(?<!\d)(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[-_. T]?(\d\d)[-_.:]?(\d\d)[-_.:]?(\d\d)", re.ASCII
+)
+"""When a recording began, as phones and dash cams name it: VID_20240601_120000."""
+_SOON_S = 3.0
 _FARTHEST_S = 14 * 3600
 _LOCAL_FIRMWARE = re.compile(r"HD[2-9]|H18|H19|H2[01]")
 
@@ -34,13 +42,17 @@ class Clock:
     """When a video says that it began."""
 
     utc_s: float
-    """Seconds since 1970, of a chapter the end of the one before; NaN = it does not say."""
+    """Seconds since 1970; NaN = it does not say."""
     zone_is_known: bool = False
     """Whether that is UTC beyond doubt."""
     is_local: str = ""
     """Who is known to write local time as if it were UTC; empty = nobody."""
     after: chapters.Earlier = chapters.NONE
-    """The chapters that came before; their length is in `utc_s`."""
+    """The chapters that came before."""
+    moved_s: float = 0.0
+    """How much later that is than what is written, as of a later chapter."""
+    told: tuple[str, ...] = ()
+    """What was assumed, a sentence each."""
 
 
 def of(path: Path, tags: Mapping[str, str], time_zone: str | None = None) -> Clock:
@@ -56,11 +68,43 @@ def of(path: Path, tags: Mapping[str, str], time_zone: str | None = None) -> Clo
         ValueError: there is no such zone.
     """
     utc_s, has_zone = quicktime.created(tags)
-    after = chapters.earlier(path, utc_s)
+    has_own, after = has_zone, chapters.earlier(path, utc_s)
     if time_zone is not None and not has_zone and not math.isnan(utc_s):
         utc_s, has_zone = utc_s - ahead_s(time_zone, utc_s, of_wall=True), True
-    known = has_zone or "com.android.version" in tags
-    return Clock(utc_s + after.lasts_s, known, "" if known else _local(path, tags), after)
+    known = has_zone or _ANDROID in tags
+    is_local = "" if known else _local(path, tags)
+    moved_s, told = after.lasts_s, after.repairs
+    if not after.lasts_s and not has_own and (ended := _ended(path, tags, utc_s)):
+        moved_s, told = -video.length_s(path), (*told, ended)
+    return Clock(utc_s + moved_s, known, is_local, after, moved_s, told)
+
+
+def _ended(path: Path, tags: Mapping[str, str], utc_s: float) -> str:
+    """Why what is written is the end of a recording; empty if nothing says so.
+
+    Args:
+        path: its name may tell when it began, in any zone.
+        tags: what its container says.
+        utc_s: when it was written; NaN = unknown.
+    """
+    stamp = _STAMP.search(path.stem)
+    if math.isnan(utc_s) or not (stamp or _ANDROID in tags):
+        return ""
+    lasts_s = video.length_s(path)
+    begun_s = text.utc_s("{}-{}-{}T{}:{}:{}".format(*stamp.groups())) if stamp else math.nan
+    at_begin_s, at_end_s = _off_s(utc_s - begun_s), _off_s(utc_s - begun_s - lasts_s)
+    if min(at_begin_s, at_end_s) <= _SOON_S:
+        who = "its name tells" if at_end_s < at_begin_s else ""
+    else:
+        who = "Android's recorder writes it" if _ANDROID in tags else ""
+    return (
+        f"its creation_time is when it ended, as {who}: begun {lasts_s:.1f} s before" if who else ""
+    )
+
+
+def _off_s(apart_s: float) -> float:
+    """How far two times are apart by clocks of whatever zones."""
+    return abs((apart_s + QUARTER_S / 2) % QUARTER_S - QUARTER_S / 2)
 
 
 def _local(path: Path, tags: Mapping[str, str]) -> str:

@@ -155,10 +155,10 @@ def _from_utc(
         raise ClockError("its positions have no times")
     if np.isnan(clock.utc_s):
         return *_from_its_begin(utc_N, clock, duration_s), ""
-    time_N, repairs = utc_N - clock.utc_s, list(clock.after.repairs)
+    time_N, repairs = utc_N - clock.utc_s, list(clock.told)
     track = readings.Track(time_N + offset_s, duration_s, max_gap_s)
-    if clock.after.lasts_s and not track.num_inside(0.0) and track.num_inside(clock.after.lasts_s):
-        return time_N + clock.after.lasts_s, [], ""
+    if clock.moved_s and not track.num_inside(0.0) and track.num_inside(clock.moved_s):
+        return time_N + clock.moved_s, [], ""
     decided = abs(offset_s) >= clocks.QUARTER_S
     zone_s, assumed = readings.chosen(track, clock, points, decided=decided)
     return time_N + zone_s, [*repairs, *assumed], readings.several(track)

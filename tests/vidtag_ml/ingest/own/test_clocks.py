@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tests.data.recordings import NOON
+from tests.data.recordings import NOON, film
 from vidtag_ml.ingest.own import clocks
 
 WRITTEN = {"creation_time": "2024-06-01T12:00:00.000000Z"}
@@ -38,7 +38,6 @@ def test_a_tag_with_its_own_zone_keeps_it(tmp_path):
     ("name", "tags", "known", "is_local"),
     [
         ("a.mp4", {}, False, False),
-        ("a.mp4", {"com.android.version": "14"}, True, False),
         ("GX010001.MP4", {}, False, True),
         ("GOPR0001.MP4", {}, False, True),
         ("a.mp4", {"firmware": "HD7.01.01.70.00"}, False, True),
@@ -48,6 +47,28 @@ def test_a_tag_with_its_own_zone_keeps_it(tmp_path):
 def test_who_writes_local_time_is_known_by_the_maker(tmp_path, name, tags, known, is_local):
     found = clock(tmp_path, name, **tags)
     assert (found.zone_is_known, bool(found.is_local)) == (known, is_local)
+
+
+@pytest.mark.parametrize(
+    ("name", "android", "ended"),
+    [
+        ("VID_20240601_115940.mp4", {}, True),
+        ("20240601_135940.mp4", {}, True),
+        ("PXL_20240601_115940123.mp4", {"com.android.version": "14"}, True),
+        ("a.mp4", {"com.android.version": "14"}, True),
+        ("2024_0601_120000_0001.mp4", {}, False),
+        ("VID_20240601_140000.mp4", {"com.android.version": "14"}, False),
+        ("20240601_110745.mp4", {}, False),
+        ("20249999_999999.mp4", {}, False),
+        ("a.mp4", {}, False),
+    ],
+)
+def test_a_time_that_is_the_end_of_a_recording_is_known_and_told(tmp_path, name, android, ended):
+    film(tmp_path / name, num=20)
+    found = clock(tmp_path, name, **android)
+    assert found.utc_s == NOON.timestamp() - (20 if ended else 0)
+    assert found.zone_is_known == bool(android)
+    assert len(found.told) == ended
 
 
 def test_a_video_without_a_time_has_none_in_any_zone(tmp_path):
