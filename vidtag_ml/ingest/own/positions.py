@@ -159,11 +159,13 @@ def place(
         if judged.kept_N.any():
             outside = _outside(found.points, points)
             num_found = len(found.points) + sum(found.left_out.values())
-            left = [f"{n} of {num_found} fixes left out: {why}" for why, n in outside.items()]
+            left_out = {**found.left_out, **outside}
+            untold = {w: n for w, n in left_out.items() if f"{n} {w}" not in repairs}
+            left = [f"{n} of {num_found} fixes left out: {why}" for why, n in untold.items()]
             repairs = [*missed, *repairs, *left, *judged.repairs]
             fixes = points.assign(status=np.where(judged.kept_N, "measured", "dropped"))
             began_s = _began(judged.kept, clock.utc_s)
-            dropped = {**found.left_out, **outside, **judged.dropped}
+            dropped = {**left_out, **judged.dropped}
             return Placed(
                 fixes, found.fix_source, moved, began_s, repairs, num_found, dropped, source.file
             )

@@ -42,17 +42,20 @@ def read(path: Path) -> Reading:
             if found:
                 rows["line" if kind in _LINES else "point"] += found
             else:
-                left_out[kind] += 1
+                left_out[f"of type {kind[:40]} left out: no track"] += 1
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not GeoJSON of points or lines: {error}") from error
-    told = [f"{num} of type {kind[:40]} left out: no track" for kind, num in left_out.items()]
+    told = [f"{num} {what}" for what, num in left_out.items()]
     made = {kind: _made(path, found) for kind, found in rows.items() if found}
     if not made:
         raise ValueError(f"{path}: {'; '.join(('holds no point and no line', *told))}")
     track = max(made, key=lambda kind: _timed(made[kind]))
-    said = f"left out: the {track}s are the track"
-    told += [f"{len(rows[kind])} positions of {kind}s {said}" for kind in made if kind != track]
-    return replace(made[track], repairs=(*assumed, *told, *made[track].repairs))
+    for kind in made.keys() - {track}:
+        what = f"positions of {kind}s left out: the {track}s are the track"
+        left_out[what] = len(rows[kind])
+        told.append(f"{len(rows[kind])} {what}")
+    told = [*assumed, *told, *made[track].repairs]
+    return replace(made[track], repairs=tuple(told), left_out={**left_out, **made[track].left_out})
 
 
 def _made(path: Path, rows: Sequence[Row]) -> Reading:

@@ -39,7 +39,7 @@ def read(path: Path) -> Reading:
         raise ValueError(f"{path}: not a GPX file: {error}") from error
     if root.tag.rpartition("}")[2] != "gpx":
         raise ValueError(f"{path}: not a GPX file: its root is {root.tag[:80]!r}")
-    found, told = _points(root)
+    found, told, others = _points(root)
     lat, lon = ([point.get(name) or "" for point in found] for name in ("lat", "lon"))
     try:
         places = order.put_right(angles.places(lat, lon, (), ()))
@@ -54,11 +54,12 @@ def read(path: Path) -> Reading:
         dop=[text.number(point.findtext("{*}hdop")) for point in found],
         speed_mps=[text.number(point.findtext(".//{*}speed")) for point in found],
         fix_type=[fix if fix in _FIX_TYPES else None for fix in fix_types],
-    ).dropna(subset=["lat", "lon"], ignore_index=True)
+    )
+    table, nowhere = points.placed(table)
     told = (*assumed, *told, *places.told)
     if table.empty:
         raise ValueError(f"{path}: {'; '.join(('has no track point with a position', *told))}")
-    return Reading(table, "gpx", repairs=told)
+    return Reading(table, "gpx", repairs=told, left_out=others | nowhere)
 
 
 def _document(data: bytes) -> tuple[str, tuple[str, ...]]:
@@ -83,19 +84,23 @@ def _document(data: bytes) -> tuple[str, tuple[str, ...]]:
     return document, assumed
 
 
-def _points(root: ET.Element) -> tuple[Sequence[ET.Element], tuple[str, ...]]:
-    """Points of the track, else of the route, and what is told of the others."""
+def _points(
+    root: ET.Element,
+) -> tuple[Sequence[ET.Element], tuple[str, ...], dict[str, int]]:
+    """Points of the track, else of the route, what is told of the others, and how many they are."""
     track, route = root.findall("{*}trk/{*}trkseg/{*}trkpt"), root.findall("{*}rte/{*}rtept")
-    told = []
-    if route:
-        what = "left out, as there is a track" if track else "there is no track: taken for it"
-        told.append(f"{len(route)} points of a route: {what}")
+    told, left_out = [], {}
+    if route and track:
+        left_out["points of a route: left out, as there is a track"] = len(route)
+    elif route:
+        told.append(f"{len(route)} points of a route: there is no track: taken for it")
     if waypoints := root.findall("{*}wpt"):
-        told.append(f"{len(waypoints)} waypoints left out: they are no track")
+        left_out["waypoints left out: they are no track"] = len(waypoints)
+    told += [f"{num} {what}" for what, num in left_out.items()]
     found = track or route
     if any("," in (point.get("lat") or "") for point in found):
         _put_points(found)
-    return found, tuple(told)
+    return found, tuple(told), left_out
 
 
 def _put_points(found: Sequence[ET.Element]) -> None:

@@ -28,6 +28,8 @@ _LONGEST = 256
 """Characters of a line; the standard allows 82."""
 _DAY_S = 86400.0
 _PAIRS = re.compile(r"(\d\d)(\d\d)(\d\d(?:\.\d*)?)", re.ASCII)
+_WRONG = "wrong checksum: left out"
+_LEFT_OUT = f"sentences with a {_WRONG}"
 _ANGLE = re.compile(r"(-?)(\d{1,3})(\d\d(?:\.\d*)?)", re.ASCII)
 
 
@@ -55,7 +57,10 @@ def read(path: Path) -> Reading:
     columns |= {"time_s": time_s[chosen.index], "utc_s": utc_s[chosen.index]}
     if not np.isnan(time_s).all():
         told = (*told, _UNDATED)
-    return Reading(points.table(**columns), "nmea", repairs=told)
+    nowhere = int((rows["kind"] == best).sum()) - len(chosen)
+    left_out = {"without a position": nowhere, _LEFT_OUT: done[_WRONG]}
+    left_out = {what: num for what, num in left_out.items() if num}
+    return Reading(points.table(**columns), "nmea", repairs=told, left_out=left_out)
 
 
 def _rows(lines: Iterable[str], done: Counter[str]) -> Iterator[Row]:
@@ -70,7 +75,7 @@ def _rows(lines: Iterable[str], done: Counter[str]) -> Iterator[Row]:
         try:
             sentence = pynmea2.parse(line[start:])
         except pynmea2.ChecksumError:
-            done["wrong checksum: left out"] += 1
+            done[_WRONG] += 1
             continue
         except pynmea2.ParseError:
             continue

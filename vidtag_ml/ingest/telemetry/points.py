@@ -42,3 +42,10 @@ def table(**columns: Any) -> pd.DataFrame:
         else:
             made[name] = np.array(columns.get(name, np.full(size, np.nan)), np.float64)
     return pd.DataFrame(made)
+
+
+def placed(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows that have a position, and how many have none, as `Reading.left_out` tells it."""
+    known = table["lat"].notna() & table["lon"].notna()
+    num = int((~known).sum())
+    return table[known].reset_index(drop=True), {"without a position": num} if num else {}

@@ -127,8 +127,8 @@ def reading(content: str) -> Reading:
     if _METRES.search(content):
         told = (*told, "the longitude is taken to come first after GPS, before metres")
     table = points.table(time_s=times, lat=places.lat, lon=places.lon, altitude_m=altitudes)
-    table = table.dropna(subset=["lat", "lon"], ignore_index=True)
-    return Reading(table, "dji_srt", "drone", (*told, *places.told))
+    table, nowhere = points.placed(table)
+    return Reading(table, "dji_srt", "drone", (*told, *places.told), left_out=nowhere)
 
 
 def _blocks(content: str) -> Iterator[str]:

@@ -115,9 +115,9 @@ def positions(
     numbers |= {"lat": places.lat, "lon": places.lon}
     when = times.read(columns, np.stack([places.lat, places.lon], -1))
     table = points.table(time_s=when.time_s, utc_s=when.utc_s, **numbers)
+    table, nowhere = points.placed(table)
     told = (*assumed, *places.told, *when.told)
-    placed = table[known].reset_index(drop=True)
-    return Reading(placed, fix_source, repairs=told, shifts_s=when.shifts_s)
+    return Reading(table, fix_source, repairs=told, shifts_s=when.shifts_s, left_out=nowhere)
 
 
 def _placed(path: Path, columns: Columns) -> angles.Places:

@@ -95,6 +95,18 @@ def test_fixes_add_up_whatever_is_wrong_with_them(tmp_path, take, seed):
         assert any(r.startswith(f"{number} of ") and reason in r for r in told.repairs)
 
 
+def test_what_a_reader_leaves_out_is_part_of_the_sum_and_told_once(tmp_path, take):
+    path = recording(tmp_path / "v")
+    gpx = path.with_suffix(".gpx")
+    gpx.write_text(gpx.read_text().replace("<trk>", '<wpt lat="1" lon="2"/><trk>', 1))
+    (told,) = take(tmp_path / "v").accepted
+    assert (told.num_found, told.num_fixes) == (13, 12)
+    assert told.dropped == {"waypoints left out: they are no track": 1}
+    assert [r for r in told.repairs if "waypoints" in r] == [
+        "1 waypoints left out: they are no track"
+    ]
+
+
 def test_odd_files_are_told_of_and_stop_nothing(tmp_path, take):
     recording(tmp_path / "2024:06:01")
     (tmp_path / "2024:06:01" / "gone.mp4").symlink_to(tmp_path / "nowhere")

@@ -1,6 +1,8 @@
 """Claims about formats of positions: all of them are tried, and which is trusted most."""
 
+import functools
 import importlib
+import operator
 import pkgutil
 
 import pytest
@@ -77,3 +79,56 @@ def test_times_from_the_first_row_are_told(tmp_path, suffix, text, assumed):
     said = [told for told in found.repairs if "taken for the" in told]
     assert len(said) == (assumed is not None)
     assert all(assumed in told for told in said)
+
+
+def _sentence(fields):
+    body = f"GPGGA,12000{fields},1,08,1.0,500,M,,M,,"
+    return f"${body}*{functools.reduce(operator.xor, body.encode()):02X}"
+
+
+_GPX = (
+    '<gpx><wpt lat="1" lon="2"/><rte><rtept lat="1" lon="2"/></rte><trk><trkseg>'
+    '<trkpt lat="47" lon="8"/><trkpt lat="47" lon=""/></trkseg></trk></gpx>'
+)
+_FEATURE = '{"type":"Feature","properties":{},"geometry":{"type":"%s","coordinates":%s}}'
+_FEATURES = (
+    _FEATURE % ("LineString", "[[8,47],[8,47.00001]]"),
+    _FEATURE % ("Point", "[8,47]"),
+    _FEATURE % ("Polygon", "[[[8,47],[8,48],[9,48],[8,47]]]"),
+)
+_NMEA = (_sentence("0,4700.00,N,00800.00,E"), _sentence("1,,,,"), "$GPGGA,120002,4700,N,00800,E*00")
+NOWHERE = "without a position"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "left_out"),
+    [
+        ("a.csv", "lat,lon\n47,8\nNA,8\n47,8\n", {NOWHERE: 1}),
+        (
+            "a.gpx",
+            _GPX,
+            {
+                "waypoints left out: they are no track": 1,
+                "points of a route: left out, as there is a track": 1,
+                NOWHERE: 1,
+            },
+        ),
+        (
+            "a.geojson",
+            f'{{"features":[{",".join(_FEATURES)}]}}',
+            {
+                "of type Polygon left out: no track": 1,
+                "positions of points left out: the lines are the track": 1,
+            },
+        ),
+        (
+            "a.nmea",
+            "\n".join(_NMEA),
+            {NOWHERE: 1, "sentences with a wrong checksum: left out": 1},
+        ),
+    ],
+)
+def test_what_a_reader_leaves_out_is_counted(tmp_path, name, content, left_out):
+    (tmp_path / name).write_text(content)
+    reader = next(r for r in positions.READERS if getattr(r, "suffixes", ()) == (name[1:],))
+    assert reader.read(tmp_path / name).left_out == left_out
