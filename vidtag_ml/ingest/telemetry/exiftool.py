@@ -106,9 +106,9 @@ def read(recording: Recording) -> Reading:
     timed, assumed = _on_video_clock(rows, recording, made_up=made_up)
     if rows["time_s"].notna().any():
         assumed += _edits(tags)
-    told = [f"{num} positions in {group} are left unread" for group, num in others.items()]
+    left_out = {f"positions in {group} are left unread": n for group, n in others.items()}
+    told = [f"{num} {what}" for what, num in left_out.items()]
     told += [f"ExifTool warns: {w[:200]}" for w in warnings if not w.startswith("[minor]")]
-    left_out = {"in another track": sum(others.values())} if others else {}
     timed = timed.drop(columns="zoned")
     return Reading(timed, "exiftool", repairs=(*assumed, *told), left_out=left_out)
 

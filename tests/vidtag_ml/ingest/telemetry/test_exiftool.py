@@ -170,7 +170,7 @@ def test_the_longer_of_two_tracks_is_read_and_the_other_told(says):
     found = says({**track(SYDNEY[:4], group="Track2"), **track(group="Track3")})
     assert len(found.points) == 12
     assert found.repairs == ("4 positions in Track2 are left unread",)
-    assert found.left_out == {"in another track": 4}
+    assert found.left_out == {"positions in Track2 are left unread": 4}
 
 
 def test_an_edit_list_is_told(says):
