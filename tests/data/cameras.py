@@ -159,6 +159,17 @@ def insta360(video, path, latlon_rows, start=START, step_s=1.0):
     return add(video, path, at_end=trailer)
 
 
+def vsys(video, path, latlon_rows, start=START, step_s=1.0):
+    """A box `gps0` of records of 32 bytes, with signed angles and whole seconds."""
+    rows = []
+    for k, place in enumerate(latlon_rows):
+        moment = start + dt.timedelta(seconds=k * step_s)
+        angles = (_minutes(angle) * (1 if angle >= 0 else -1) for angle in place)
+        clock = moment.timetuple()[1:6]
+        rows.append(struct.pack("<2diH7B3x", *angles, 20, 30, moment.year - 2000, *clock, 45))
+    return add(video, path, at_end=box("gps0", *rows))
+
+
 def garmin(video, path, latlon_rows, step_s=1.0):
     """A track of text whose samples begin with PNDM, as Garmin's dash cams write it."""
     scale = 2**31 / 180

@@ -33,8 +33,8 @@ from vidtag_ml.media import video
 Floats = NDArray[np.float64]
 Values = Mapping[str, Sequence[Any]]
 """What stands under the name of a tag, in the order of the file."""
-Tags = Mapping[tuple[str, str], Values]
-"""By document, that is sample ("" = of the whole file), and group, that is track."""
+Tags = Mapping[tuple[int, str], Values]
+"""By document, that is sample (0 = of the whole file), and group, that is track."""
 
 INSTALL = "install exiftool (Debian: libimage-exiftool-perl), which reads more cameras' tracks"
 _PROGRAM = "exiftool"
@@ -54,7 +54,7 @@ _ASKED = (
 _LEAST_S, _BYTES_PER_S = 120.0, 10e6
 """It may take so long, and a second for so many bytes of the video."""
 _MOST_BYTES = 200_000_000
-_DOCUMENT, _COPY = re.compile(r"Doc[\d-]+"), re.compile(r"Copy\d+")
+_DOCUMENT, _COPY = re.compile(r"Doc(\d+)[\d-]*"), re.compile(r"Copy\d+")
 _DATE = re.compile(r"(\d{4}):(\d\d):(\d\d) ")
 _ZONE = re.compile(r"(Z|[+-]\d\d:\d\d)$")
 _DOUBTFUL = re.compile("wrong|crypt|cipher|quadrant", re.IGNORECASE)
@@ -152,11 +152,14 @@ def _parsed(answer: bytes) -> Mapping[str, Any]:
 
 
 def _grouped(answer: Mapping[str, Any]) -> Tags:
-    grouped: dict[tuple[str, str], dict[str, list[Any]]] = {}
+    """Tags by sample and track; what newer versions put into parts of a sample is of the sample."""
+    grouped: dict[tuple[int, str], dict[str, list[Any]]] = {}
     for key, value in answer.items():
         *groups, tag = key.split(":")
         groups = [group for group in groups if not _COPY.fullmatch(group)]
-        document = groups.pop(0) if groups and _DOCUMENT.fullmatch(groups[0]) else ""
+        found = _DOCUMENT.fullmatch(groups[0]) if groups else None
+        document = int(found[1]) if found else 0
+        groups = groups[1:] if found else groups
         place = grouped.setdefault((document, "".join(groups)), {})
         place.setdefault(tag, []).append(value)
     return grouped
@@ -170,8 +173,7 @@ def _longest(tags: Tags) -> tuple[pd.DataFrame, dict[str, int]]:
         if document and group != "Composite":
             num[group] += _num(values)
     (longest, _), *others = num.most_common() or [("", 0)]
-    documents = (document for document, group in tags if document and group == longest)
-    chosen = sorted(documents, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
+    chosen = sorted(document for document, group in tags if document and group == longest)
     table = _table([tags[document, longest] for document in chosen])
     return table, {group: count for group, count in others if count}
 
@@ -187,10 +189,11 @@ def _num(values: Values) -> int:
 def _table(samples: Sequence[Values]) -> pd.DataFrame:
     """Positions of samples, spread over each, with `zoned`: whether their times tell a zone."""
     cells: dict[str, list[Any]] = {name: [] for name in _CELLS}
-    within: list[float] = []
+    within, alone = list[float](), list[bool]()
     for values in samples:
         num = _num(values)
         within += [k / num for k in range(num)]
+        alone += [len(values.get("GPSDateTime", ())) == num] * num
         for name, column in cells.items():
             given = values.get(name, ())
             column += given if len(given) == num else [*given[:1], None][:1] * num
@@ -201,11 +204,13 @@ def _table(samples: Sequence[Values]) -> pd.DataFrame:
     clocks = zip(*(cells[name] for name in _CLOCKS), strict=True)
     moments = [str(whole or f"{day} {time}Z") for whole, day, time in clocks]
     fixes = zip(cells["GPSStatus"], cells["GPSMeasureMode"], strict=True)
+    later_N = within * np.nan_to_num(numbers("SampleDuration"))
     altitude_N = numbers("GPSAltitude")
     below_N = numbers("GPSAltitudeRef") == 1
     table = points.table(
-        time_s=numbers("SampleTime") + within * np.nan_to_num(numbers("SampleDuration")),
-        utc_s=[text.utc_s(_DATE.sub(r"\1-\2-\3T", moment)) for moment in moments],
+        time_s=numbers("SampleTime") + later_N,
+        utc_s=np.array([text.utc_s(_DATE.sub(r"\1-\2-\3T", moment)) for moment in moments], float)
+        + np.where(alone, 0.0, later_N),
         lat=_signed(numbers("GPSLatitude"), cells["GPSLatitudeRef"], "NS"),
         lon=_signed(numbers("GPSLongitude"), cells["GPSLongitudeRef"], "EW"),
         altitude_m=np.where(below_N, -np.abs(altitude_N), altitude_N),

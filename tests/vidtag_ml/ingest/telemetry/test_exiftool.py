@@ -50,7 +50,7 @@ def clocked(seconds, rows=SYDNEY):
     return said | {f"Doc{k + 1}:Track3:GPSDateTime": stamp for k, stamp in enumerate(stamps)}
 
 
-CAMERAS = ("novatek", "blackvue", "insta360", "garmin", "sentences", "sony")
+CAMERAS = ("novatek", "vsys", "blackvue", "insta360", "garmin", "sentences", "sony")
 
 
 @installed
@@ -157,13 +157,16 @@ def test_positions_without_any_time_are_refused(says):
         says({key: v for key, v in track().items() if "SampleTime" not in key})
 
 
-def test_the_positions_of_one_sample_are_spread_over_it(says):
+@pytest.mark.parametrize("place", ["Doc1:Track2:Copy{}", "Doc1-{}:Track2"])
+def test_the_positions_of_one_sample_are_spread_over_it(says, place):
     said = {"Doc1:Track2:SampleTime": 2.0, "Doc1:Track2:SampleDuration": 1.0}
+    said["Doc1:Track2:GPSDateTime"] = "2019:05:06 18:15:07Z"
     for k, (lat, lon) in enumerate(SYDNEY[:4]):
-        copy = f"Copy{k}:" if k else ""
-        said[f"Doc1:Track2:{copy}GPSLatitude"] = lat
-        said[f"Doc1:Track2:{copy}GPSLongitude"] = lon
-    assert says(said).points["time_s"].tolist() == [2.0, 2.25, 2.5, 2.75]
+        where = place.format(k) if k else "Doc1:Track2"
+        said |= {f"{where}:GPSLatitude": lat, f"{where}:GPSLongitude": lon}
+    found = says(said).points
+    assert found["time_s"].tolist() == [2.0, 2.25, 2.5, 2.75]
+    assert (found["utc_s"] - NOON_S).tolist() == [0.0, 0.25, 0.5, 0.75]
 
 
 def test_the_longer_of_two_tracks_is_read_and_the_other_told(says):
