@@ -84,7 +84,8 @@ def _version(program: str, changed_ns: int) -> str:  # noqa: ARG001 - a cache ke
         done = subprocess.run(asked, capture_output=True, check=True, timeout=_LEAST_S)
     except (OSError, subprocess.SubprocessError):
         return ""
-    return done.stdout.decode("ascii", "replace").strip()
+    found = re.match(rb"\d+(\.\d+)?", done.stdout.strip())
+    return found[0].decode() if found else ""
 
 
 def read(recording: Recording) -> Reading:

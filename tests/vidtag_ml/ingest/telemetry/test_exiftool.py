@@ -65,6 +65,17 @@ def test_tracks_of_other_cameras_come_back(tmp_path, filmed, camera, rows):
     assert found.fix_source == "exiftool"
 
 
+@pytest.mark.skipif(
+    float(exiftool.version() or 0) < 13, reason="exiftool 13 or later is not installed"
+)
+def test_djmd_of_dji_s_cameras_is_read_from_exiftool_13_on(tmp_path, filmed):
+    path = cameras.djmd(filmed, tmp_path / "a.mp4", SYDNEY)
+    found = exiftool.read(Recording(video.container(path), [], path)).points
+    np.testing.assert_allclose(
+        found[["time_s", "lat"]], [(k, a) for k, (a, _) in enumerate(SYDNEY)]
+    )
+
+
 @installed
 def test_a_drone_s_line_of_text_has_its_longitude_first(tmp_path, filmed):
     path = cameras.dji_text(filmed, tmp_path / "a.mp4", SYDNEY)
