@@ -170,10 +170,14 @@ def strip_metadata(source: Path, target: Path) -> None:
 
 
 def _is_picture(path: Path) -> bool:
-    if path.suffix.lower() in REWRITTEN:
-        return True
     with path.open("rb") as file:
-        return file.read(8).startswith((_JPEG, _PNG))
+        if file.read(8).startswith((_JPEG, _PNG)):
+            return True
+    try:
+        with pictures.opened(path):
+            return True
+    except OSError:
+        return False
 
 
 def _picture(path: Path) -> Frames:

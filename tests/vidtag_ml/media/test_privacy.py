@@ -54,6 +54,13 @@ def test_a_bare_picture_has_the_same_pixels_and_tells_nothing(tmp_path, name, op
         assert dict(after.getexif()) == ({0x0112: 6} if orientation == 6 else {})
 
 
+def test_a_heic_by_another_name_is_copied_as_what_it_is(tmp_path):
+    heic_with_position(tmp_path / "a.jpg", 47.5, 8.5, camera="Maker Secret")
+    privacy.strip_metadata(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    assert (tmp_path / "b.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+    assert b"Secret" not in (tmp_path / "b.jpg").read_bytes()
+
+
 @pytest.mark.parametrize("name", ["a.webp", "a.avif", "a.heic"])
 def test_the_copy_of_another_kind_of_picture_is_a_jpeg_that_tells_nothing(tmp_path, name):
     source, bare = tmp_path / name, tmp_path / f"{name}.jpg"
