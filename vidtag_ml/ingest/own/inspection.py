@@ -212,10 +212,9 @@ def _absolute(path: Path) -> str:
 def _photos(
     candidate: Candidate, how: Intake, known: Mapping[str, exif.Photo] | None
 ) -> list[Record]:
-    seen = [
-        replace(photo, exif=photo_clocks.in_zone(photo.exif, how.time_zone))
-        for photo in photos.read(candidate.files, known)
-    ]
+    read = photos.read(candidate.files, known)
+    zone = how.time_zone
+    seen = photos.believed([replace(p, exif=photo_clocks.in_zone(p.exif, zone)) for p in read])
     found: list[Record] = [left_out(p.path, "unreadable", p.error) for p in seen if not p.readable]
     chains = photos.sequences(seen)
     used = {photo.path for chain in chains for photo in chain}

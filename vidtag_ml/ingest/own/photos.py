@@ -30,6 +30,8 @@ STEP_KM = 0.1
 """Photos without times follow each other up to this distance; those with times at any speed below
 `MAX_SPEED_KMH`, or up to this."""
 MAX_SPEED_KMH = 200.0
+FLIGHT_KMH = 1000.0
+"""Photos from a flight follow nothing, but nobody is further away than this allows."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,24 @@ def sequences(photos: Sequence[Photo]) -> list[list[Photo]]:
     return found
 
 
+def believed(photos: Sequence[Photo]) -> list[Photo]:
+    """Photos, without the positions that contradict those of the same camera before and after.
+
+    Only times tell what is out of reach; a photo that any of its four neighbours reaches is
+    believed, as where two cameras of one model take turns.
+    """
+    strays: set[Path] = set()
+    placed = [p for p in photos if p.placed and not np.isnan(p.exif.captured_s)]
+    for _, group in groupby(sorted(placed, key=_camera), key=_camera):
+        line = in_order(list(group))
+        for limit_kmh in (MAX_SPEED_KMH, FLIGHT_KMH):
+            strays |= {p.path for k, p in enumerate(line) if _strays(line, k, limit_kmh)}
+    return [_unplaced(photo) if photo.path in strays else photo for photo in photos]
+
+
 def in_order(photos: Sequence[Photo]) -> list[Photo]:
     """Photos by time; by name if one has no time, or if they tell it by different clocks."""
-    told = _on_one_clock(_believed(photos))
+    told = _on_one_clock(_well_timed(photos))
     if np.isnan([photo.exif.captured_s for photo in told]).any():
         return sorted(told, key=lambda p: natural(p.path.name))
     return sorted(told, key=lambda p: (p.exif.captured_s, natural(p.path.name)))
@@ -198,7 +215,7 @@ def _camera(photo: Photo) -> tuple[str, int, int]:
     return photo.exif.camera, turned[0], turned[1]
 
 
-def _believed(photos: Sequence[Photo]) -> list[Photo]:
+def _well_timed(photos: Sequence[Photo]) -> list[Photo]:
     """Photos with times that can be believed; see `photo_clocks.believed`."""
     found: list[Photo] = []
     for _, group in groupby(sorted(photos, key=_camera), key=_camera):
@@ -208,6 +225,33 @@ def _believed(photos: Sequence[Photo]) -> list[Photo]:
             error = "; ".join(filter(None, (photo.error, assumed)))
             found.append(replace(photo, exif=seen, error=error))
     return found
+
+
+def _strays(line: Sequence[Photo], k: int, limit_kmh: float) -> bool:
+    """Whether a photo of a line is out of reach of all around it, which follow each other."""
+    before, after = line[max(0, k - 2) : k], line[k + 1 : k + 3]
+    around = [*before, *after]
+    if len(around) < 2 or any(_reaches(other, line[k], limit_kmh) for other in around):
+        return False
+    pair = (before[-1], after[0]) if before and after else around
+    soon = all(abs(p.exif.captured_s - line[k].exif.captured_s) <= MAX_GAP_S for p in pair)
+    return soon and _reaches(*pair, limit_kmh)
+
+
+def _reaches(one: Photo, other: Photo, limit_kmh: float) -> bool:
+    """Whether two photos with positions and times are near enough for one camera."""
+    moved_km = sphere.great_circle_km(
+        (one.exif.lat, one.exif.lon), (other.exif.lat, other.exif.lon)
+    )
+    hours = abs(other.exif.captured_s - one.exif.captured_s) / 3600.0
+    return bool(moved_km <= max(STEP_KM, limit_kmh * hours))
+
+
+def _unplaced(photo: Photo) -> Photo:
+    told = f"the position of {photo.path.name} is out of reach of those before and after: dropped"
+    gone = replace(photo.exif, lat=np.nan, lon=np.nan)
+    error = "; ".join(filter(None, (photo.error, told)))
+    return replace(photo, exif=gone, fix_source="", error=error)
 
 
 def _on_one_clock(photos: list[Photo]) -> list[Photo]:

@@ -92,6 +92,29 @@ def test_a_photo_between_two_others_is_interpolated_and_told(tmp_path, take):
     assert fixes["lat"][1] == pytest.approx(47.00001)
 
 
+@pytest.mark.parametrize("number", [0, 1, 3, 6, 7])
+@pytest.mark.parametrize("place", [(-47.0, 8.0), (8.0, 47.0), (47.3, 8.0)])
+def test_a_photo_out_of_reach_of_those_around_it_is_nowhere_and_told(tmp_path, take, number, place):
+    photos(tmp_path / "w", num=8)
+    when = NOON + dt.timedelta(seconds=5 * number)
+    telemetry.jpeg_with_position(tmp_path / "w" / f"{number + 8}.jpg", *place, when, seed=number)
+    outcome = take(tmp_path / "w")
+    (told,) = outcome.accepted
+    assert (told.lat_min, told.lat_max) == pytest.approx((47.0, 47.00007), abs=2e-5)
+    said = [*told.repairs, *(record.advice for record in outcome.quarantined)]
+    assert any(f"of {number + 8}.jpg is out of reach" in sentence for sentence in said)
+
+
+def test_two_cameras_of_one_model_in_turns_are_both_believed(tmp_path, take):
+    photos(tmp_path / "w", num=4, step_s=5.0)
+    for k in range(4):
+        when = NOON + dt.timedelta(seconds=5 * k + 2)
+        telemetry.jpeg_with_position(tmp_path / "w" / f"b{k}.jpg", 48.0, 8.0, when, seed=40 + k)
+    outcome = take(tmp_path / "w")
+    assert sum(told.num_frames for told in outcome.accepted) == 8
+    assert not any(told.repairs for told in outcome.accepted)
+
+
 def test_far_photos_are_clips_of_one_frame(tmp_path, take):
     photos(tmp_path / "w", step_s=3600.0)
     outcome = take(tmp_path / "w")
