@@ -233,9 +233,9 @@ def _strays(line: Sequence[Photo], k: int, limit_kmh: float) -> bool:
     around = [*before, *after]
     if len(around) < 2 or any(_reaches(other, line[k], limit_kmh) for other in around):
         return False
-    pair = (before[-1], after[0]) if before and after else around
-    soon = all(abs(p.exif.captured_s - line[k].exif.captured_s) <= MAX_GAP_S for p in pair)
-    return soon and _reaches(*pair, limit_kmh)
+    one, other = (before[-1], after[0]) if before and after else around
+    when_s = [photo.exif.captured_s - line[k].exif.captured_s for photo in (one, other)]
+    return max(map(abs, when_s)) <= MAX_GAP_S and _reaches(one, other, limit_kmh)
 
 
 def _reaches(one: Photo, other: Photo, limit_kmh: float) -> bool:
