@@ -2,7 +2,7 @@
 
 Belongs here: what must be there and up to date before a version is registered, where no asset graph
 sees to it. Does not belong here: registering and deciding themselves (registration.py), what
-differs from system to system (its system.py), the command (cli.py).
+differs from system to system (its module `system`), the command (cli.py).
 """
 
 import contextlib

@@ -2,7 +2,7 @@
 
 Belongs here: entering a version with its lineage and reports, carrying out the gate's decision, the
 champion's report on what the challenger saw. Does not belong here: what differs from system to
-system (its system.py and judging.py), comparing reports (vidtag_ml.models.gate), the registry
+system (its modules `system` and `judging`), comparing reports (vidtag_ml.models.gate), the registry
 itself (registry.py).
 """
 

@@ -1,7 +1,7 @@
 """The registry of models in MLflow: names, versions and aliases; promotion and rollback.
 
 Belongs here: plain functions that assets and the command line share, and the append-only log of
-decisions. Does not belong here: what decides (registration.py, models/gate.py), lineage.
+decisions. Does not belong here: what decides (registration.py, vidtag_ml.models.gate), lineage.
 """
 
 import dataclasses

@@ -25,7 +25,9 @@ CHANGES = {
         *TRACKS, "phase_two", "screening", "evaluate_gama", "evaluate_regions",
     },
     ("earth/slippy.py", "middle"): {"aerial_gallery", "ingest_flyover", "ingest_flyover_gama"},
-    ("earth/land.py", "CELLS_PER_DEGREE"): {"gallery", "benchmark_row", "benchmark_places"},
+    ("earth/land.py", "CELLS_PER_DEGREE"): {
+        "gallery", "benchmark_row", "benchmark_places", "own_recordings",
+    },
     ("models/gps_retrieval/losses.py", "contrastive"): {"phase_one", "phase_two", "geoclip"},
     ("models/fit.py", "_scheduled"): {
         "phase_one", "phase_two", "geoclip", "classifier", "cityguessr",
