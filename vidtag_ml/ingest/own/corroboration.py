@@ -2,14 +2,14 @@
 
 A track with exchanged columns or lost hemispheres is a smooth track in another country. Where the
 video's own location tag lies on it once it is turned in one way, and far from it as it is written,
-the tag is right.
+the tag is right. A sign may have been lost and is put back; none that is written is taken away.
 
 Belongs here: what the tag says of a track. Does not belong here: reading either (telemetry/), which
 of them is used (positions.py). Shape legend: N points, 2 = (lat, lon) in degrees.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -62,15 +62,12 @@ def _away_km(latlon_N2: Floats, tag_2: Floats) -> float:
     return float(np.min(sphere.great_circle_km(here_N2, tag_2), initial=np.inf))
 
 
-def _turned(latlon_N2: Floats) -> list[tuple[str, Floats]]:
-    """A track in other orders and with other signs, and what was done to it."""
-    ways = list(itertools.product((False, True), repeat=3))[1:]
-    return [(_named(*way), _turn(latlon_N2, *way)) for way in ways]
-
-
-def _turn(latlon_N2: Floats, exchange: bool, negate_lat: bool, negate_lon: bool) -> Floats:
-    found_N2 = latlon_N2[:, ::-1] if exchange else latlon_N2
-    return found_N2 * np.where([negate_lat, negate_lon], -1.0, 1.0)
+def _turned(latlon_N2: Floats) -> Iterator[tuple[str, Floats]]:
+    """A track in the other order and with signs that may be lost, and what was done to it."""
+    for exchange, *negate in list(itertools.product((False, True), repeat=3))[1:]:
+        found_N2 = latlon_N2[:, ::-1] if exchange else latlon_N2
+        if not (found_N2[:, negate] < 0.0).any():
+            yield _named(exchange, *negate), found_N2 * np.where(negate, -1.0, 1.0)
 
 
 def _named(exchange: bool, negate_lat: bool, negate_lon: bool) -> str:

@@ -7,6 +7,8 @@ from vidtag_ml.ingest.own import corroboration
 from vidtag_ml.ingest.telemetry import points
 
 ZURICH = np.array([(47.37 + 1e-4 * k, 8.54) for k in range(5)])
+PAMPA = -ZURICH
+"""South and west of 0, 0."""
 
 
 def corroborated(latlon_N2, tag="+47.3700+008.5400/"):
@@ -25,16 +27,22 @@ def test_a_track_near_the_tag_or_without_one_stays_and_nothing_is_told(tag):
 @pytest.mark.parametrize(
     ("turned", "what"),
     [
-        (ZURICH[:, ::-1], "latitude and longitude were exchanged"),
-        (ZURICH * (-1, 1), "the latitude was negated"),
-        (ZURICH * (1, -1), "the longitude was negated"),
-        (-ZURICH[:, ::-1], "exchanged and the latitude was negated and the longitude was negated"),
+        (PAMPA[:, ::-1], "latitude and longitude were exchanged"),
+        (PAMPA * (-1, 1), "the latitude was negated"),
+        (PAMPA * (1, -1), "the longitude was negated"),
+        (ZURICH[:, ::-1], "exchanged and the latitude was negated and the longitude was negated"),
     ],
 )
 def test_a_track_that_only_turned_lies_at_the_tag_is_turned_and_told(turned, what):
-    found, (told,) = corroborated(turned)
-    np.testing.assert_array_equal(found, ZURICH)
+    found, (told,) = corroborated(turned, "-47.3700-008.5400/")
+    np.testing.assert_array_equal(found, PAMPA)
     assert f"{what}, as it says" in told
+
+
+def test_no_sign_that_is_written_is_taken_away():
+    found, (told,) = corroborated(PAMPA)
+    np.testing.assert_array_equal(found, PAMPA)
+    assert "which is believed" in told
 
 
 def test_a_track_elsewhere_is_believed_and_told():
