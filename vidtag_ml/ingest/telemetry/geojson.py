@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vidtag_ml.ingest.telemetry import table, text
+from vidtag_ml.ingest.telemetry import table, text, times
 from vidtag_ml.ingest.telemetry.readers import Beside, Reading
 
 Row = dict[str, str]
@@ -99,16 +99,16 @@ def _parts(
 def _rows(kind: str, where: Any, properties: Mapping[str, Any]) -> Iterator[Row]:
     """Cells of a geometry's positions; none if it is no point and no line."""
     if kind == "Point":
-        said = {name.lower(): str(value) for name, value in properties.items()}
+        said = {times.name(n) or n.lower(): str(value) for n, value in properties.items()}
         yield {name: said[name] for name in _OF_POINTS & set(said)} | _place(where)
         return
     if kind not in (*_POINTS, *_LINES):
         return
     line = _flat(_typed(where, list)) if kind == "MultiLineString" else _typed(where, list)
-    times = _times(properties) or [""] * len(line)
-    if len(times) != len(line):
-        raise ValueError(f"a line of {len(line)} positions has {len(times)} times")
-    for place, time in zip(line, times, strict=True):
+    moments = _times(properties) or [""] * len(line)
+    if len(moments) != len(line):
+        raise ValueError(f"a line of {len(line)} positions has {len(moments)} times")
+    for place, time in zip(line, moments, strict=True):
         yield {"time": str(time), **_place(place)}
 
 

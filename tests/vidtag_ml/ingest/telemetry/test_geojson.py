@@ -52,6 +52,19 @@ def test_points_with_times_are_a_track(geojson_of):
     assert found[["altitude_m", "dop"]].values.tolist() == [[400, 2]] * 2
 
 
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"timestampMs": 1557166500000},
+        {"GPS time": "2019:05:06 18:15:00"},
+        {"Date": "06.05.2019", "Time": "18:15:00"},
+    ],
+)
+def test_times_of_points_go_by_the_names_of_columns(geojson_of, properties):
+    found = geojson_of(feature("Point", [8.5, 47.5], **properties))
+    assert found["utc_s"].tolist() == [1557166500]
+
+
 @pytest.mark.parametrize("key", ["time_s", "coordTimes", "times"])
 def test_a_line_with_times_is_a_track(geojson_of, key):
     line = {"type": "LineString", "coordinates": [[8.5, 47.5], [8.75, 47.25]]}
