@@ -49,6 +49,7 @@ DECIDING = {
     "torch": "torch",
     "torchvision": "torchvision",
     "transformers": "transformers",
+    "tzfpy": "tzfpy",
 }
 """Import name -> package, of those that make pixels, numbers, weights or places: their next version
 may make others. The rest carries values as they are, or shows them."""
