@@ -40,6 +40,7 @@ INSTALL = "install exiftool (Debian: libimage-exiftool-perl), which reads more c
 _PROGRAM = "exiftool"
 _QUIET = ("-config", "")
 """No settings of a person's own."""
+_PLACE = frozenset({"GPSLatitude", "GPSLongitude"})
 _CLOCKS = ("GPSDateTime", "GPSDateStamp", "GPSTimeStamp")
 _CELLS = (
     "GPSLatitude", "GPSLatitudeRef", "GPSLongitude", "GPSLongitudeRef", "GPSAltitude",
@@ -105,13 +106,13 @@ def read(recording: Recording) -> Reading:
     _refuse_far(rows, _position(tags))
     made_up = any(map(_MADE_UP.search, warnings))
     timed, assumed = _on_video_clock(rows, recording, made_up=made_up)
-    if rows["time_s"].notna().any():
-        assumed += _edits(tags)
-    left_out = {f"positions in {group} are left unread": n for group, n in others.items()}
+    cut = _edits(tags) if rows["time_s"].notna().any() else []
+    left_out = {f"positions in {group} are left unread": num for group, num in others.items()}
+    left_out |= {"samples have half a position: left out": odd} if (odd := _num_odd(tags)) else {}
     told = [f"{num} {what}" for what, num in left_out.items()]
     told += [f"ExifTool warns: {w[:200]}" for w in warnings if not w.startswith("[minor]")]
-    timed = timed.drop(columns="zoned")
-    return Reading(timed, "exiftool", repairs=(*assumed, *told), left_out=left_out)
+    repairs = (*assumed, *cut, *told)
+    return Reading(timed.drop(columns="zoned"), "exiftool", repairs=repairs, left_out=left_out)
 
 
 def _answer(path: Path) -> Mapping[str, Any]:
@@ -180,11 +181,15 @@ def _longest(tags: Tags) -> tuple[pd.DataFrame, dict[str, int]]:
 
 
 def _num(values: Values) -> int:
-    """How many positions a sample has."""
-    num, others = (len(values.get(name, ())) for name in ("GPSLatitude", "GPSLongitude"))
-    if num != others:
-        raise ValueError(f"a sample has {num} latitudes and {others} longitudes")
-    return num
+    """How many positions a sample has; none if it has not as many latitudes as longitudes."""
+    num, others = (len(values.get(name, ())) for name in _PLACE)
+    return num if num == others else 0
+
+
+def _num_odd(tags: Tags) -> int:
+    """How many samples have a latitude or a longitude, but no position."""
+    placed = (values for values in tags.values() if not _PLACE.isdisjoint(values))
+    return sum(not _num(values) for values in placed)
 
 
 def _table(samples: Sequence[Values]) -> pd.DataFrame:
@@ -253,15 +258,21 @@ def _single(tags: Tags, recording: Recording) -> Reading:
 
 def _refuse_far(rows: pd.DataFrame, tag: pd.DataFrame) -> None:
     """Raises ValueError if a track is nowhere near the location tag, as one read wrongly is."""
-    latlon_N2, at_2 = (table[["lat", "lon"]].to_numpy(float) for table in (rows, tag))
-    latlon_N2 = latlon_N2[latlon_N2.any(-1)]
-    if at_2.any() and len(latlon_N2):
-        away_km = float(np.nanmin(sphere.great_circle_km(latlon_N2, at_2[0])))
+    latlon_N2, at_12 = (table[["lat", "lon"]].to_numpy(float) for table in (rows, tag))
+    latlon_N2, at_12 = (found[_is_place(found)] for found in (latlon_N2, at_12))
+    if len(at_12) and len(latlon_N2):
+        away_km = float(np.min(sphere.great_circle_km(latlon_N2, at_12[0])))
         if away_km > _AWAY_KM:
             raise ValueError(
                 f"its track is {away_km:.0f} km from its location tag, and nothing tells which "
                 "of them is right"
             )
+
+
+def _is_place(latlon_N2: Floats) -> NDArray[np.bool_]:
+    """Which are on Earth, and not at 0, 0, where receivers are without a fix."""
+    on_earth_N = (np.abs(latlon_N2) <= (90.0, 180.0)).all(-1)
+    return np.asarray(on_earth_N & latlon_N2.any(-1))
 
 
 def _on_video_clock(

@@ -186,6 +186,15 @@ def test_the_longer_of_two_tracks_is_read_and_the_other_told(says):
     assert found.left_out == {"positions in Track2 are left unread": 4}
 
 
+def test_half_a_position_is_left_out_and_told(says):
+    said = track()
+    del said["Doc3:Track3:GPSLongitude"]
+    found = says(said)
+    assert found.points["time_s"].tolist() == [0.0, 1.0, *range(3, 12)]
+    assert found.left_out == {"samples have half a position: left out": 1}
+    assert found.repairs == ("1 samples have half a position: left out",)
+
+
 def test_an_edit_list_is_told(says):
     found = says({**track(), "Track1:TrackDuration": 10.0, "Track1:MediaDuration": 12.0})
     assert found.repairs == (
