@@ -31,8 +31,8 @@ def read(track: Sequence[Packet]) -> Reading:
     shown = [packet for packet in track if packet.time_s >= 0]
     content = "\n\n".join(f"{_arrow(packet.time_s)}\n{_text(packet.data)}" for packet in shown)
     early = sum(srt.tells(_text(packet.data)) for packet in track if packet.time_s < 0)
-    left_out = {"before or after the video": early} if early else {}
-    told = tuple(f"{num} positions left out: {why}" for why, num in left_out.items())
+    left_out = {"positions are before the first frame: left out": early} if early else {}
+    told = tuple(f"{num} {what}" for what, num in left_out.items())
     found = srt.reading(content)
     return replace(found, repairs=(*told, *found.repairs), left_out=left_out)
 

@@ -52,5 +52,5 @@ def test_times_are_those_of_packets_whatever_a_text_says():
 def test_positions_before_the_first_frame_are_left_out_and_told():
     found = subtitles.read(packets(*["[latitude: 47.5] [longitude: 8.5]"] * 3, start_s=-1.5))
     assert found.points["time_s"].tolist() == [0.5]
-    assert found.left_out == {"before or after the video": 2}
-    assert found.repairs == ("2 positions left out: before or after the video",)
+    assert found.left_out == {"positions are before the first frame: left out": 2}
+    assert found.repairs == ("2 positions are before the first frame: left out",)
