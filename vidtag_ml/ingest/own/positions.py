@@ -6,7 +6,7 @@ here: reading a format (telemetry/), which positions are believed (plausibility.
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from vidtag_ml.ingest.telemetry import (
     subtitles,
     table,
 )
-from vidtag_ml.ingest.telemetry.readers import Beside, InFile, Reader, Recording
+from vidtag_ml.ingest.telemetry.readers import Beside, InFile, Reader, Reading, Recording, Source
 from vidtag_ml.media import video
 
 READERS: tuple[Reader, ...] = (
@@ -41,6 +41,7 @@ READERS: tuple[Reader, ...] = (
     quicktime.READER,
 )
 """All formats of positions, the most trusted first."""
+UNKNOWN = "nothing tells where it was"
 SIDECARS = tuple(s for reader in READERS if isinstance(reader, Beside) for s in reader.suffixes)
 """Suffixes of files of a video's name that hold its track, in that order."""
 
@@ -129,56 +130,91 @@ def place(
     """
     held = video.container(path)
     clock = clocks.of(path, held.tags, time_zone)
+    asked = _Asked(held, clock, duration_s, mode, offset_s, max_gap_s, max_speed_kmh)
     missed, reason = [], "no_position"
     recording = Recording(held, sidecars(path), path)
     for source in (s for reader in READERS for s in reader.sources(recording)):
         try:
-            found = source.read()
-            points, repairs = found.points, list(found.repairs)
-            if source.file:
-                points, dated = readings.on_one_day(points, found.shifts_s, clock, duration_s)
-                points, assumed = plausibility.on_video_clock(
-                    points, clock, duration_s, offset_s, max_gap_s
-                )
-                points, turned = corroboration.corroborated(points, held.tags)
-                repairs += [*dated, *assumed, *turned]
-            else:
-                time_lapse.refuse_longer(points, duration_s)
-            judged, moved = time_lapse.judge(
-                points, mode or found.mode, max_speed_kmh, two_clocks=source.file is None
-            )
-            if mode is None:
-                time_lapse.refuse_even_haste(judged, found.mode, max_speed_kmh)
+            placed = _placed(source, asked)
         except plausibility.ClockError as error:
             reason = "clock"
             missed.append(f"{source.name}: {error}")
-            continue
         except ValueError as error:
             missed.append(f"{source.name}: {str(error).removeprefix(f'{source.file}: ')}")
-            continue
-        if judged.kept_N.any():
-            outside = _outside(found.points, points)
-            num_found = len(found.points) + sum(found.left_out.values())
-            left_out = {**found.left_out, **outside}
-            untold = {w: n for w, n in left_out.items() if f"{n} {w}" not in repairs}
-            left = [f"{n} of {num_found} fixes left out: {why}" for why, n in untold.items()]
-            repairs = [*missed, *repairs, *left, *judged.repairs]
-            fixes = points.assign(status=np.where(judged.kept_N, "measured", "dropped"))
-            began_s = _began(judged.kept, clock.utc_s)
-            dropped = {**left_out, **judged.dropped}
-            return Placed(
-                fixes, found.fix_source, moved, began_s, repairs, num_found, dropped, source.file
-            )
-        if judged.repairs:
-            missed.append(f"{source.name}: {'; '.join([*repairs, *judged.repairs])}")
-    kinds = ", ".join(suffix[1:].upper() for suffix in SIDECARS)
-    advice = (
-        "correct the clock with --time-zone ZONE or --time-offset SECONDS, or the camera's"
-        if reason == "clock"
-        else f"put its track beside it, with the same name ({kinds}){_more()}"
+        else:
+            if placed is not None:
+                return replace(placed, repairs=[*missed, *placed.repairs])
+    raise NoPositionError(reason, f"{'; '.join(missed) or UNKNOWN}; {_advice(reason)}", missed)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A video whose positions are asked for; see `place`."""
+
+    held: video.Container
+    clock: clocks.Clock
+    duration_s: float
+    mode: str | None
+    offset_s: float
+    max_gap_s: float
+    max_speed_kmh: Mapping[str, float]
+
+
+def _placed(source: Source, asked: _Asked) -> Placed | None:
+    """The positions of one source; None if it has none.
+
+    Raises:
+        ValueError: it cannot be read, or none can be believed.
+    """
+    found = source.read()
+    points, repairs = _on_video_clock(found, source, asked)
+    two_clocks, limits = source.file is None, asked.max_speed_kmh
+    judged, moved = time_lapse.judge(
+        points, asked.mode or found.mode, limits, two_clocks=two_clocks
     )
-    lacking = "; ".join(missed) or "nothing tells where it was"
-    raise NoPositionError(reason, f"{lacking}; {advice}", missed)
+    if asked.mode is None:
+        time_lapse.refuse_even_haste(judged, found.mode, limits)
+    if not judged.kept_N.any():
+        if judged.repairs:
+            raise ValueError("; ".join([*repairs, *judged.repairs]))
+        return None
+    num_found = len(found.points) + sum(found.left_out.values())
+    left_out = {**found.left_out, **_outside(found.points, points)}
+    untold = {w: n for w, n in left_out.items() if f"{n} {w}" not in repairs}
+    left = [f"{n} of {num_found} fixes left out: {why}" for why, n in untold.items()]
+    return Placed(
+        points.assign(status=np.where(judged.kept_N, "measured", "dropped")),
+        found.fix_source,
+        moved,
+        _began(judged.kept, asked.clock.utc_s),
+        [*repairs, *left, *judged.repairs],
+        num_found,
+        {**left_out, **judged.dropped},
+        source.file,
+    )
+
+
+def _on_video_clock(
+    found: Reading, source: Source, asked: _Asked
+) -> tuple[pd.DataFrame, list[str]]:
+    """Positions of a source with times from the first frame, and what was assumed of them."""
+    if source.file is None:
+        time_lapse.refuse_longer(found.points, asked.duration_s)
+        return found.points, list(found.repairs)
+    points, dated = readings.on_one_day(found.points, found.shifts_s, asked.clock, asked.duration_s)
+    points, assumed = plausibility.on_video_clock(
+        points, asked.clock, asked.duration_s, asked.offset_s, asked.max_gap_s
+    )
+    points, turned = corroboration.corroborated(points, asked.held.tags)
+    return points, [*found.repairs, *dated, *assumed, *turned]
+
+
+def _advice(reason: str) -> str:
+    """What to do about a recording without a position."""
+    if reason == "clock":
+        return "correct the clock with --time-zone ZONE or --time-offset SECONDS, or the camera's"
+    kinds = ", ".join(suffix[1:].upper() for suffix in SIDECARS)
+    return f"put its track beside it, with the same name ({kinds}){_more()}"
 
 
 def _outside(found: pd.DataFrame, inside: pd.DataFrame) -> dict[str, int]:
