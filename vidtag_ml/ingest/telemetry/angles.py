@@ -82,7 +82,7 @@ class Places:
 def angle(text: str) -> Angle | None:
     """What a text says of an angle; None if it is none, or more than one.
 
-    A comma is a decimal point.
+    A comma is a decimal point. Minutes or seconds that a writer rounded up to 60 are read.
 
     >>> angle(" 33,85 S"), angle("-33.85"), angle("47,5,8")
     (Angle(size=33.85, sign='', letter='S'), Angle(size=33.85, sign='-', letter=''), None)
@@ -96,7 +96,7 @@ def angle(text: str) -> Angle | None:
     before, sign, *numbers, after = found.groups()
     parts = [float(number.replace(",", ".")) for number in numbers if number]
     whole = all(part == int(part) for part in parts[:-1])
-    if (before and after) or not whole or max(parts[1:], default=0.0) >= 60.0:
+    if (before and after) or not whole or max(parts[1:], default=0.0) > 60.0:
         return None
     size = sum(part / 60.0**k for k, part in enumerate(parts))
     return Angle(size, sign or "", (before or after or "")[:1].upper())
