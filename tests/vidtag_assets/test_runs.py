@@ -80,10 +80,13 @@ JOB = ("-m", "dagster", "job", "execute", "-f", "tiny.py", "-j", "everything")
 @contextlib.contextmanager
 def started(home, *arguments):
     """Python in a group of processes of its own, as a terminal's; what it says is in `said`."""
+    # A suite begun with nohup ignores SIGHUP, and so would what it starts.
+    heard = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with (home / "said").open("w") as said:
         process = subprocess.Popen(
             [sys.executable, *arguments], cwd=home, stdout=said, stderr=said, start_new_session=True
         )
+    signal.signal(signal.SIGHUP, heard)
     try:
         yield process
     finally:
