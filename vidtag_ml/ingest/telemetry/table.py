@@ -1,12 +1,13 @@
 """Tables of positions: CSV tracks, and lists of photos with their places.
 
 Belongs here: the names that columns go by, and what their numbers mean. Does not belong here:
-angles, which is the latitude, times (angles.py, order.py, times.py), the tables of the published
-datasets (vidtag_ml.ingest), other files of tracks (gpx.py, geojson.py).
+coordinates, angles, which is the latitude, times (coordinates.py, angles.py, order.py, times.py),
+the tables of the published datasets (vidtag_ml.ingest), other files of tracks (gpx.py, geojson.py).
 """
 
 import csv
 import io
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vidtag_ml.ingest.telemetry import angles, order, points, text, times
+from vidtag_ml.ingest.telemetry import angles, coordinates, order, points, text, times
 from vidtag_ml.ingest.telemetry.readers import Beside, Reading
 
 Floats = NDArray[np.float64]
@@ -32,16 +33,9 @@ _NAMES = {
 _FILES = ("file", "filename", "name", "img_file", "img_id", "id", "path", "sourcefile")
 KNOWN = {n for names in (*_NAMES.values(), times.NAMES, _FILES, ("ns", "ew")) for n in names}
 """All names of columns that are read."""
-_UNITS = ("", "deg", "degrees", "dd", "decimal", "decimaldegrees", "wgs84")
-_REFS = ("ref", "dir", "direction", "hemisphere", "hemi", "indicator", "ns", "ew")
-_BARE = {
-    f"{gps}{name}{more}": axis if more in _UNITS else hemispheres
-    for axis, hemispheres in (("lat", "ns"), ("lon", "ew"))
-    for gps in ("", "gps")
-    for name in (*_NAMES[axis], *(("longtitude",) if axis == "lon" else ()))
-    for more in (*_UNITS, *_REFS)
-}
-"""What names of coordinates and of their hemispheres mean, by their letters and digits alone."""
+_HEMISPHERES = {"lat": "ns", "lon": "ew"}
+_OTHERS = KNOWN - {*_NAMES["lat"], *_NAMES["lon"], "ew"}
+"""Those that are no coordinates; ns are nanoseconds too."""
 _COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*", re.ASCII)
 """A number with a decimal comma."""
 
@@ -166,25 +160,55 @@ def _columns(path: Path) -> tuple[Columns, tuple[str, ...]]:
     file.seek(start)
     try:
         rows = csv.reader(file, delimiter=delimiter)
-        header = [_name(name) for name in next(rows, [])]
-        # Only the cells that are read are kept: a file may claim any number of others.
-        at = {name: header.index(name) for name in header if name in KNOWN}
-        coordinates = [k for name, k in at.items() if name in (*_NAMES["lat"], *_NAMES["lon"])]
+        header = next(rows, [])
+        chosen = coordinates.of(header)
+        kept = _kept(header, chosen)
+        degrees = [parts[0] for parts in chosen.parts.values()]
         cells = []
         for row in filter(None, rows):
-            _refuse_cut(row, coordinates, len(header))
-            cells.append([row[k] if k < len(row) else "" for k in at.values()])
+            _refuse_cut(row, degrees, len(header))
+            cells.append([row[k] if k < len(row) else "" for k in kept])
     except (csv.Error, ValueError) as error:
         raise ValueError(f"{path}: not a table: {error}") from error
-    columns = {name: [row[k] for row in cells] for k, name in enumerate(at)}
-    return columns, assumed
+    at = {k: [row[i] for row in cells] for i, k in enumerate(kept)}
+    columns = {name: at[k] for k, name in kept.items() if name}
+    angled, told = _coordinates(header, chosen, at)
+    return {**columns, **angled}, (*assumed, *told)
+
+
+def _kept(header: Sequence[str], chosen: coordinates.Chosen) -> dict[int, str]:
+    """Where the cells stand that are read, as a file may claim any number of others, and what of.
+
+    Coordinates have no name here.
+    """
+    named = {_name(name): k for k, name in reversed(list(enumerate(header)))}
+    kept = {k: name for name, k in named.items() if name in _OTHERS}
+    parts = itertools.chain(*chosen.parts.values())
+    angled = (*chosen.refs.values(), *(chosen.others or ()), *parts)
+    return kept | {k: kept.get(k, "") for k in angled}
+
+
+def _coordinates(
+    header: Sequence[str], chosen: coordinates.Chosen, at: Mapping[int, Sequence[str]]
+) -> tuple[Columns, tuple[str, ...]]:
+    """Angles and hemispheres by their usual names, and what is told of them."""
+    columns = {_HEMISPHERES[axis]: at[k] for axis, k in chosen.refs.items()}
+    told = []
+    for axis, parts in chosen.parts.items():
+        names = [header[k].strip() for k in parts]
+        columns[axis], said = coordinates.together(names, [at[k] for k in parts])
+        told.append(said)
+    first = [parts[0] for parts in chosen.parts.values()]
+    others = chosen.others or ()
+    if others and coordinates.differ([at[k] for k in first], [at[k] for k in others]):
+        read, unread = (" and ".join(header[k].strip() for k in pair) for pair in (first, others))
+        told.append(f"{unread} differ from {read}, which are read")
+    return columns, tuple(filter(None, told))
 
 
 def _name(written: str) -> str:
-    """The name of a column in lower case; that of a coordinate as it is usual."""
-    name = times.name(written) or written.strip().lower()
-    bare = re.sub(r"[^a-z0-9]", "", name)
-    return name if name in KNOWN else _BARE.get(bare, bare if bare in ("ns", "ew") else name)
+    """The name of a column in lower case; that of times as it is usual."""
+    return times.name(written) or written.strip().lower()
 
 
 def _refuse_cut(row: Sequence[str], coordinates: Sequence[int], num_names: int) -> None:

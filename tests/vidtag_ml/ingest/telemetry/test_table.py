@@ -142,6 +142,60 @@ def test_letters_in_cells_and_columns_are_hemispheres(csv_of, header, row):
     np.testing.assert_allclose(found[["lat", "lon"]], [[-33.85, -151.25]] * 2)
 
 
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("lat_deg,lat_min,lon_deg,lon_min", "-33,51,-151,15.0"),
+        ("Latitude (deg),Latitude (min),Longitude (deg),Longitude (min)", "-33,51,-151,15"),
+        (
+            "lat_deg,lat_min,lat_sec,lat_ref,lon_deg,lon_min,lon_sec,lon_ref",
+            "33,50,60,S,151,15,0,W",
+        ),
+        ("lat,lat_minutes,lon,lon_minutes", "-33.0,51.0,-151.0,15.0"),
+        ("LatD,LatM,LatS,NS,LonD,LonM,LonS,EW", "33,51,0,S,151,15,0,W"),
+        ("GPS Latitude,min latitude,GPS lat min,lon,lon deg min", "-33.85,-34,,-151.25,"),
+    ],
+)
+def test_minutes_beside_degrees_belong_to_them(csv_of, header, row):
+    found = csv_of(f"{header}\n{row}\n{row}\n", table.read)
+    np.testing.assert_allclose(found.points[["lat", "lon"]], [[-33.85, -151.25]] * 2)
+    if "." not in row.split(",")[0]:
+        assert "of its degrees" in found.repairs[0]
+
+
+def test_degrees_with_fractions_take_no_minutes(csv_of):
+    found = csv_of("lat,lat_min,lon\n47.5,30.0,8.25\n", table.read)
+    assert found.points[["lat", "lon"]].values.tolist() == [[47.5, 8.25]]
+    assert found.repairs == ("lat_min beside lat: not read, its degrees have fractions",)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("Latitude,Longitude,GPS Lat", "47.5,8.25,12"),
+        ("GPS Lat,latitude,longitude,Long", "12,47.5,8.25,0.1"),
+        ("gps latitude,long,latitude", "12,8.25,47.5"),
+        ("lat,lon,lat_min,lat_max", "47.0,8.0,46,48"),
+    ],
+)
+def test_latitude_and_longitude_are_of_one_pair(csv_of, header, row):
+    found = csv_of(f"{header}\n{row}\n")
+    assert found[["lat", "lon"]].values.tolist() in [[[47.5, 8.25]], [[47.0, 8.0]]]
+
+
+@pytest.mark.parametrize("header", ["lat,lon,lat,lon", "Lat,Lon,GPS Latitude,GPS Longitude"])
+def test_a_second_pair_is_told_where_it_differs(csv_of, header):
+    found = csv_of(f"{header}\n47.5,8.25,1,2\n", table.read)
+    assert found.points[["lat", "lon"]].values.tolist() == [[47.5, 8.25]]
+    assert "which are read" in found.repairs[0]
+    assert csv_of(f"{header}\n47.5,8.25,47.5,8.25\n", table.read).repairs == ()
+
+
+def test_columns_of_no_pair_are_refused(csv_of):
+    with pytest.raises(ValueError, match="which of lat, latitude, gps lon belong together"):
+        csv_of("lat,latitude,gps lon\n1,2,3\n")
+
+
 def test_a_negation_by_a_letter_is_told_and_a_contradiction_left_out(csv_of):
     rows = "33.85,S,151.25,E\n-33.86,S,151.25,E\n-33.87,N,151.25,E\n33.88,,151.25,E"
     found = csv_of(f"lat,n/s,lon,e/w\n{rows}\n", table.read)
