@@ -160,6 +160,15 @@ def letter(text: str) -> str:
     return _WORDS.get(text, "" if unnamed else "?")
 
 
+def is_missing(text: str) -> bool:
+    """Whether a text says that there is nothing.
+
+    >>> is_missing(" N/A "), is_missing("0")
+    (True, False)
+    """
+    return text.strip("\0 \t").lower() in _MISSING
+
+
 def places(
     lat: Sequence[str], lon: Sequence[str], lat_refs: Sequence[str], lon_refs: Sequence[str]
 ) -> Places:

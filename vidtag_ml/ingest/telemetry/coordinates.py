@@ -1,13 +1,14 @@
 """Columns of coordinates: which of a table's hold a latitude and a longitude that belong together.
 
-Belongs here: what names say, of degrees, minutes, seconds and hemispheres, and which columns
-are one angle. Does not belong here: what a cell says (angles.py), which file
-has columns (table.py).
+Belongs here: what names say, of degrees, minutes, seconds and hemispheres, which columns are one
+angle, and what columns of letters say whose names say nothing. Does not belong here: what a cell
+says (angles.py), which file has columns (table.py).
 """
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vidtag_ml.ingest.telemetry import angles
@@ -25,6 +26,10 @@ _PART = "|".join(sorted(filter(None, _PART_OF), key=len, reverse=True))
 _IN_FULL = ("latitude", "longitude", "longtitude")
 _BEFORE = "|".join(word for word in _PART.split("|") if len(word) > 2)
 _NAME = re.compile(rf"(gps)?({_BEFORE})?({'|'.join(_IN_FULL)}|lat|long|lng|lon)({_PART})?")
+
+_HEADINGS = re.compile("heading|course|bearing|cog|wind|track|facing|compass")
+"""Names of what has letters of the compass and is no hemisphere."""
+_MOST_LETTERED = 8
 
 
 @dataclass(frozen=True)
@@ -150,3 +155,80 @@ def differ(first: Sequence[Sequence[str]], other: Sequence[Sequence[str]]) -> bo
         for cells, beside in zip(first, other, strict=True)
         for one, two in zip(map(angles.angle, cells), map(angles.angle, beside), strict=True)
     )
+
+
+def lettered(
+    rows: Iterable[Sequence[str]], header: Sequence[str], named: Collection[int]
+) -> list[int]:
+    """Where columns stand whose names say nothing, and whose first words are hemispheres."""
+    left = {k for k, name in enumerate(header) if not _HEADINGS.search(name.lower())} - set(named)
+    found = []
+    for row in rows:
+        for k in [k for k, cell in enumerate(row) if k in left and not angles.is_missing(cell)]:
+            left.remove(k)
+            if angles.letter(row[k]) in angles.AXES:
+                found.append(k)
+        if not left:
+            break
+    return sorted(found)[:_MOST_LETTERED]
+
+
+def hemispheres(
+    header: Sequence[str],
+    chosen: Chosen,
+    angled: Mapping[str, Sequence[str]],
+    cells: Mapping[int, Sequence[str]],
+    letters: Mapping[int, Sequence[str]],
+) -> tuple[dict[str, Sequence[str]], tuple[str, ...]]:
+    """Hemispheres by axis, also of columns of letters whose names do not say so, and what is told.
+
+    Those tell the signs of numbers without any if they stand after them, or are called alike.
+
+    Args:
+        header: names of all columns.
+        chosen: where the coordinates stand.
+        angled: texts of angles by axis.
+        cells: those of `chosen.refs`, by where they stand.
+        letters: columns of letters, by where they stand.
+
+    Raises:
+        ValueError: columns contradict each other, or perhaps they are no hemispheres.
+    """
+    used, told = {}, []
+    for axis in chosen.parts:
+        of_axis = _of_axis(axis, letters)
+        listed = {k: cells[k] for of, k in chosen.refs.items() if of == axis}
+        by_name = {k: refs for k, refs in listed.items() if any(map(angles.letter, refs))}
+        _refuse_contradiction(header, by_name | of_axis)
+        south = [k for k, refs in of_axis.items() if {*map(angles.letter, refs)} & {*"SW"}]
+        if south and not by_name and not _have_signs(angled[axis]):
+            said = f"{header[south[0]].strip()!r} has only letters of hemispheres"
+            if not any(_belongs(header, k, axis, chosen.parts[axis]) for k in of_axis):
+                raise ValueError(f"{said}: call it {axis}_ref if they are, or else heading")
+            used[axis] = of_axis[south[0]]
+            told.append(f"{said}: taken for those of {axis}")
+    return used, tuple(told)
+
+
+def _belongs(header: Sequence[str], at: int, axis: str, parts: Sequence[int]) -> bool:
+    """Whether a column stands after the angle of an axis, or has a name like it."""
+    words = {"lat": "lat|n.?s|north|hemi", "lon": "lon|lng|e.?w|east|hemi"}[axis]
+    return at - 1 in parts or bool(re.search(words, header[at].lower()))
+
+
+def _of_axis(axis: str, columns: Mapping[int, Sequence[str]]) -> dict[int, Sequence[str]]:
+    """Columns with letters of one axis and nothing else."""
+    own = {"", *(letter for letter, of in angles.AXES.items() if of == axis)}
+    return {k: cells for k, cells in columns.items() if {*map(angles.letter, cells)} <= own}
+
+
+def _refuse_contradiction(header: Sequence[str], columns: Mapping[int, Sequence[str]]) -> None:
+    for (one, cells), (other, beside) in itertools.combinations(columns.items(), 2):
+        pairs = zip(map(angles.letter, cells), map(angles.letter, beside), strict=True)
+        if any(first and second and first != second for first, second in pairs):
+            said = f"{header[one].strip()!r} and {header[other].strip()!r}"
+            raise ValueError(f"{said} contradict each other on hemispheres: take one out")
+
+
+def _have_signs(cells: Iterable[str]) -> bool:
+    return any(angle.sign == "-" or angle.letter for angle in map(angles.angle, cells) if angle)

@@ -163,16 +163,23 @@ def _columns(path: Path) -> tuple[Columns, tuple[str, ...]]:
         header = next(rows, [])
         chosen = coordinates.of(header)
         kept = _kept(header, chosen)
+        letters = coordinates.lettered(filter(None, rows), header, kept)
+        file.seek(start)
+        rows = csv.reader(file, delimiter=delimiter)
+        next(rows, [])
         degrees = [parts[0] for parts in chosen.parts.values()]
         cells = []
         for row in filter(None, rows):
             _refuse_cut(row, degrees, len(header))
-            cells.append([row[k] if k < len(row) else "" for k in kept])
+            cells.append([row[k] if k < len(row) else "" for k in (*kept, *letters)])
     except (csv.Error, ValueError) as error:
         raise ValueError(f"{path}: not a table: {error}") from error
-    at = {k: [row[i] for row in cells] for i, k in enumerate(kept)}
+    at = {k: [row[i] for row in cells] for i, k in enumerate((*kept, *letters))}
     columns = {name: at[k] for k, name in kept.items() if name}
-    angled, told = _coordinates(header, chosen, at)
+    try:
+        angled, told = _coordinates(header, chosen, at, letters)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return {**columns, **angled}, (*assumed, *told)
 
 
@@ -183,27 +190,38 @@ def _kept(header: Sequence[str], chosen: coordinates.Chosen) -> dict[int, str]:
     """
     named = {_name(name): k for k, name in reversed(list(enumerate(header)))}
     kept = {k: name for name, k in named.items() if name in _OTHERS}
-    parts = itertools.chain(*chosen.parts.values())
+    parts = itertools.chain.from_iterable(chosen.parts.values())
     angled = (*chosen.refs.values(), *(chosen.others or ()), *parts)
     return kept | {k: kept.get(k, "") for k in angled}
 
 
 def _coordinates(
-    header: Sequence[str], chosen: coordinates.Chosen, at: Mapping[int, Sequence[str]]
+    header: Sequence[str],
+    chosen: coordinates.Chosen,
+    at: Mapping[int, Sequence[str]],
+    letters: Sequence[int],
 ) -> tuple[Columns, tuple[str, ...]]:
-    """Angles and hemispheres by their usual names, and what is told of them."""
-    columns = {_HEMISPHERES[axis]: at[k] for axis, k in chosen.refs.items()}
+    """Angles and hemispheres by their usual names, and what is told of them.
+
+    Raises:
+        ValueError: hemispheres are contradictory, or perhaps are none.
+    """
+    columns = {}
     told = []
     for axis, parts in chosen.parts.items():
         names = [header[k].strip() for k in parts]
-        columns[axis], said = coordinates.together(names, [at[k] for k in parts])
-        told.append(said)
+        columns[axis], joined = coordinates.together(names, [at[k] for k in parts])
+        told.append(joined)
     first = [parts[0] for parts in chosen.parts.values()]
     others = chosen.others or ()
     if others and coordinates.differ([at[k] for k in first], [at[k] for k in others]):
         read, unread = (" and ".join(header[k].strip() for k in pair) for pair in (first, others))
         told.append(f"{unread} differ from {read}, which are read")
-    return columns, tuple(filter(None, told))
+    lettered = {k: at[k] for k in letters}
+    found, said = coordinates.hemispheres(header, chosen, columns, at, lettered)
+    refs = {axis: at[k] for axis, k in chosen.refs.items()} | found
+    columns |= {_HEMISPHERES[axis]: cells for axis, cells in refs.items()}
+    return columns, tuple(filter(None, (*told, *said)))
 
 
 def _name(written: str) -> str:

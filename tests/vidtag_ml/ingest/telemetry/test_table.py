@@ -196,6 +196,59 @@ def test_columns_of_no_pair_are_refused(csv_of):
         csv_of("lat,latitude,gps lon\n1,2,3\n")
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "lat,N/S Indicator,lon,E/W Indicator",
+        "lat,NorthSouth,lon,EastWest",
+        "lat,lat_hem,lon,lon_hem",
+        "lat,hemisphere_lat,lon,hemisphere_lon",
+        "lat,Lat_Cardinal,lon,Lon_Cardinal",
+        "lat,latitude_sign,lon,longitude_sign",
+        "lat,lat.1,lon,lon.1",
+        "lat,,lon,",
+        "lat,X,lon,Y",
+    ],
+)
+@pytest.mark.parametrize("row", ["33.85,S,151.25,W", "33.85,South,151.25,west"])
+def test_columns_of_letters_are_hemispheres_by_any_name(csv_of, header, row):
+    found = csv_of(f"{header}\n33.85,,151.25,NA\n{row}\n{row}\n", table.read)
+    assert found.points[["lat", "lon"]].values.tolist()[-1] == [-33.85, -151.25]
+    assert "S" in "".join(found.repairs)
+
+
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        ("lat,lon,heading", ["33.85,151.25,S"] * 2),
+        ("lat,lon,goes", ["33.85,151.25,S", "33.86,151.25,E"]),
+        ("lat,lon,X", ["33.85,151.25,N"] * 2),
+        ("lat,lon,X,Y", ["33.85,151.25,x,W"] * 2),
+        ("lat,lat_ref,lon,X", ["33.85,N,151.25,E"] * 2),
+    ],
+)
+def test_other_letters_are_no_hemispheres(csv_of, header, rows):
+    if "X,Y" in header:
+        with pytest.raises(
+            ValueError, match="'Y' has only letters of hemispheres: call it lon_ref"
+        ):
+            csv_of("\n".join([header, *rows]))
+        return
+    assert (csv_of("\n".join([header, *rows]))[["lat", "lon"]] > 0).all(axis=None)
+
+
+@pytest.mark.parametrize("header", ["lat,lat_ref,lon,lon_ref,X", "lat,A,lon,lon_ref,X"])
+def test_columns_of_hemispheres_that_contradict_each_other_are_refused(csv_of, header):
+    with pytest.raises(ValueError, match="'X' contradict each other on hem"):
+        csv_of(f"{header}\n33.85,S,151.25,E,N\n")
+
+
+def test_numbers_with_signs_need_no_letters(csv_of):
+    found = csv_of("lat,X,lon,Y\n-33.85,S,-151.25,W\n33.85,N,151.25,E\n", table.read)
+    assert found.points[["lat", "lon"]].values.tolist() == [[-33.85, -151.25], [33.85, 151.25]]
+    assert found.repairs == ()
+
+
 def test_a_negation_by_a_letter_is_told_and_a_contradiction_left_out(csv_of):
     rows = "33.85,S,151.25,E\n-33.86,S,151.25,E\n-33.87,N,151.25,E\n33.88,,151.25,E"
     found = csv_of(f"lat,n/s,lon,e/w\n{rows}\n", table.read)
