@@ -58,6 +58,12 @@ _WORDS = {
 _MISSING = ("", "na", "n/a", "nan", "null", "none", "-", "--", "undefined")
 
 
+_AS_NMEA = re.compile(
+    r"[^\d+-]*(?:(\d{1,3})(?=\d\d(?!\d)))?([0-5]?\d(?:[.,]\d*)?)[^\d+-]*", re.ASCII
+)
+"""Degrees and minutes in one number."""
+
+
 @dataclass(frozen=True)
 class Angle:
     """What a text says of an angle."""
@@ -188,6 +194,9 @@ def places(
         *_unread("latitudes", lat, first, lat_refs),
         *_unread("longitudes", lon, second, lon_refs),
     ]
+    if _are_nmea((*lat, *lon), (*first, *second)):
+        first, second = _from_nmea(lat, first), _from_nmea(lon, second)
+        told.append("numbers as 4730.5 N are read as NMEA writes them: 47 degrees, 30.5 minutes")
     if _mostly("lon", first) and _mostly("lat", second):
         first, second = second, first
         told.append("latitude and longitude were exchanged: letters N, S, E and W say so")
@@ -230,6 +239,32 @@ def _angles(texts: Sequence[str], refs: Sequence[str]) -> list[Angle | None]:
 def _named(said: Angle, named: str) -> Angle:
     both = said.letter if named in ("", said.letter) else said.letter + named
     return Angle(said.size, said.sign, both)
+
+
+def _are_nmea(texts: Sequence[str], found: Sequence[Angle | None]) -> bool:
+    """Whether angles, all with letters, are degrees and minutes in one number.
+
+    On one axis at least most have four digits before the point, or are no angles in degrees.
+    """
+    known = [(text, said) for text, said in zip(texts, found, strict=True) if said]
+    if not all(said.letter in AXES and _AS_NMEA.fullmatch(text) for text, said in known):
+        return False
+    shows: dict[str, list[bool]] = {axis: [] for axis in NAMES}
+    for text, said in known:
+        beyond = said.size > (180.0 if AXES[said.letter] == "lat" else 360.0)
+        shows[AXES[said.letter]].append(beyond or bool(re.search(r"(?<![.,\d])\d{4}", text)))
+    return any(sum(of_axis) >= max(1, _MOST * len(of_axis)) for of_axis in shows.values())
+
+
+def _from_nmea(texts: Sequence[str], found: Sequence[Angle | None]) -> list[Angle | None]:
+    read = map(_AS_NMEA.fullmatch, texts)
+    return [said and made and _of_nmea(made, said) for made, said in zip(read, found, strict=True)]
+
+
+def _of_nmea(made: re.Match[str], said: Angle) -> Angle:
+    degrees, minutes = made.groups()
+    size = float(degrees or 0) + float(minutes.replace(",", ".")) / 60.0
+    return Angle(size, said.sign, said.letter)
 
 
 def _mostly(axis: str, found: Sequence[Angle | None]) -> bool:

@@ -243,6 +243,29 @@ def test_columns_of_hemispheres_that_contradict_each_other_are_refused(csv_of, h
         csv_of(f"{header}\n33.85,S,151.25,E,N\n")
 
 
+@pytest.mark.parametrize(
+    ("row", "wanted"),
+    [
+        ("4730.0006,N,00815.0,E", (47.50001, 8.25)),
+        ("0030,S,00100,E", (-0.5, 1.0)),
+        ("30.0,S,00030.0,E", (-0.5, 0.5)),
+        ("117.0,S,3649.2,E", (-1.28333333, 36.82)),
+        ("00815.0,E,4730.0,N", (47.5, 8.25)),
+    ],
+)
+def test_degrees_and_minutes_in_one_number_are_read_and_told(csv_of, row, wanted):
+    found = csv_of(f"lat,ns,lon,ew\n{row}\n{row}\n,,,\n", table.read)
+    np.testing.assert_allclose(found.points[["lat", "lon"]], [wanted] * 2)
+    assert "as NMEA writes them" in found.repairs[0]
+
+
+@pytest.mark.parametrize("row", ["33.85,S,151.25,E", "17.5,S,210.5,E", "033.85,N,151.25,W"])
+def test_degrees_with_letters_stay_degrees(csv_of, row):
+    found = csv_of(f"lat,ns,lon,ew\n{row}\n", table.read)
+    assert abs(found.points["lat"].item()) in (33.85, 17.5)
+    assert "NMEA" not in "".join(found.repairs)
+
+
 def test_numbers_with_signs_need_no_letters(csv_of):
     found = csv_of("lat,X,lon,Y\n-33.85,S,-151.25,W\n33.85,N,151.25,E\n", table.read)
     assert found.points[["lat", "lon"]].values.tolist() == [[-33.85, -151.25], [33.85, 151.25]]
