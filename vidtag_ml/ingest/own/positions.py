@@ -168,10 +168,8 @@ def _placed(source: Source, asked: _Asked) -> Placed | None:
     """
     found = source.read()
     points, repairs = _on_video_clock(found, source, asked)
-    two_clocks, limits = source.file is None, asked.max_speed_kmh
-    judged, moved = time_lapse.judge(
-        points, asked.mode or found.mode, limits, two_clocks=two_clocks
-    )
+    limits = asked.max_speed_kmh
+    judged, moved = time_lapse.judge(points, asked.mode or found.mode, limits)
     if asked.mode is None:
         time_lapse.refuse_even_haste(judged, found.mode, limits)
     if not judged.kept_N.any():

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vidtag_ml.earth import tracks
+from vidtag_ml.earth import sphere, tracks
 from vidtag_ml.ingest.own import plausibility
 from vidtag_ml.ingest.own.plausibility import ClockError, Judged
 
@@ -32,6 +32,10 @@ _SPREAD = 1.6
 """Half of the factors of single points differ from the median by no more than this."""
 _SLOW_MPS = 0.5
 """Slower speeds are noise."""
+_FAR_M = 100.0
+"""Over shorter ways a receiver's error is too large a part of them."""
+_TICK_S = 2.0
+"""Clocks that tell whole seconds are apart by so much though they go alike."""
 _EVEN = 3.0
 """Of speeds of one journey, the ninth tenth is at most so many times the first."""
 LONGER, LONGER_S = 2.0, 10.0
@@ -44,8 +48,6 @@ def judge(
     points: pd.DataFrame,
     mode: str | None,
     max_speed_kmh: Mapping[str, float],
-    *,
-    two_clocks: bool,
 ) -> tuple[Judged, str]:
     """As `plausibility.judge`, by true time where a video is a time-lapse.
 
@@ -53,12 +55,11 @@ def judge(
         points: `points.COLUMNS`; times, where there are any, from the first frame.
         mode: how the recording moved; None = as its speeds say.
         max_speed_kmh: limit by mode.
-        two_clocks: whether the points' UTC is of another clock than their times in the video.
 
     Raises:
         ClockError: in the video it is faster even than photos may be.
     """
-    factor, because = factor_of(points, two_clocks=two_clocks)
+    factor, because = factor_of(points)
     true = points.assign(time_s=points["time_s"] * factor)
     judged, moved = plausibility.judge(true, mode, max_speed_kmh)
     if factor == 1.0:
@@ -91,17 +92,17 @@ def refuse_longer(points: pd.DataFrame, duration_s: float) -> None:
         )
 
 
-def factor_of(points: pd.DataFrame, *, two_clocks: bool) -> tuple[float, str]:
+def factor_of(points: pd.DataFrame) -> tuple[float, str]:
     """How many times as fast as it was a video shows its track, and what tells so; 1 = not at all.
 
     Args:
-        points: `points.COLUMNS`, with times from the first frame.
-        two_clocks: see `judge`; if they can be compared, they decide alone.
+        points: `points.COLUMNS`, with times from the first frame. Where they have UTC, it alone
+            decides: times in the video that were taken from it go as fast.
     """
     sure = points[points["fix_type"] != "none"].dropna(subset=["time_s"])
     sure = sure.sort_values("time_s").drop_duplicates("time_s")
-    if two_clocks and len(factors := _by_clock(sure)) >= LEAST_POINTS:
-        return _even(factors), "its receiver's clock goes so much faster than the video's"
+    if sure["utc_s"].notna().any():
+        return _even(_by_clock(sure)), "its receiver's clock goes so much faster than the video's"
     return _even(_by_speed(sure)), "its track moves so much faster than its receiver measured"
 
 
@@ -119,14 +120,23 @@ def _by_clock(points: pd.DataFrame) -> Floats:
     timed = points[["time_s", "utc_s"]].dropna().to_numpy(float)
     half = len(timed) // 2
     video_s, utc_s = (timed[half:] - timed[: len(timed) - half]).T
-    return np.asarray(utc_s[video_s > 0] / video_s[video_s > 0])
+    video_s, utc_s = video_s[video_s > 0], utc_s[video_s > 0]
+    return np.where(np.abs(utc_s - video_s) > _TICK_S, utc_s / video_s, 1.0)
 
 
 def _by_speed(points: pd.DataFrame) -> Floats:
-    """Speeds of the track in those that the receiver measured, where it moved (K,)."""
-    measured_K = points["speed_mps"].to_numpy(float)[:-1]
-    moves_K = measured_K > _SLOW_MPS
-    return np.asarray(_speeds_kmh(points)[moves_K] / 3.6 / measured_K[moves_K])
+    """Ways in those that the receiver measured, over times in which most are long (K,)."""
+    points = points.dropna(subset=["speed_mps"])
+    time_N, measured_N = points[["time_s", "speed_mps"]].to_numpy(float).T
+    latlon_N2 = points[["lat", "lon"]].to_numpy(float)
+    measured_m_N = np.cumsum(np.r_[0.0, np.diff(time_N) * measured_N[:-1]])
+    for step in (2**power for power in range(len(points).bit_length() - 1)):
+        measured_m = measured_m_N[step:] - measured_m_N[:-step]
+        moves = measured_m > _SLOW_MPS * (time_N[step:] - time_N[:-step])
+        way_m = 1000.0 * sphere.great_circle_km(latlon_N2[:-step], latlon_N2[step:])
+        if moves.any() and np.median(way_m[moves]) >= _FAR_M:
+            return np.asarray(way_m[moves] / measured_m[moves])
+    return np.empty(0)
 
 
 def _speeds_kmh(points: pd.DataFrame) -> Floats:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tests.data import telemetry
-from tests.data.recordings import film, with_telemetry
+from tests.data.recordings import NOON, film, stamped, with_telemetry
 from tests.vidtag_ml.ingest.own.conftest import tables
-from vidtag_ml.ingest.own import plausibility, time_lapse
+from vidtag_ml.ingest.own import plausibility, positions, time_lapse
 from vidtag_ml.ingest.telemetry import points
 
 LIMITS = {"walk": 10.0, "ride": 60.0, "car": 200.0, "drone": 120.0, "photos": 1000.0}
@@ -26,8 +26,8 @@ def shown(factor, moves_mps=1.4, num=60, noise_s=0.0, **columns):
     return points.table(**given)
 
 
-def judge(table, mode=None, *, two_clocks=True):
-    judged, moved = time_lapse.judge(table, mode, LIMITS, two_clocks=two_clocks)
+def judge(table, mode=None):
+    judged, moved = time_lapse.judge(table, mode, LIMITS)
     return judged.kept_N, moved, judged.repairs
 
 
@@ -42,7 +42,7 @@ def test_a_time_lapse_is_known_by_its_two_clocks_and_told(factor):
 
 def test_a_time_lapse_is_known_by_the_speed_its_receiver_measured():
     table = shown(30, utc_s=np.full(60, np.nan), speed_mps=np.full(60, 1.4))
-    kept_N, moved, (told,) = judge(table, two_clocks=False)
+    kept_N, moved, (told,) = judge(table)
     assert kept_N.all()
     assert moved == "photos"
     assert "a time-lapse, 30 times as fast as it was: its track moves" in told
@@ -77,7 +77,59 @@ def test_a_receiver_at_rest_tells_nothing_by_speed():
     rng = np.random.default_rng(0)
     noise = 47.0 + rng.normal(0, 2, 60) * METRE
     table = shown(1.0, lat=noise, utc_s=np.full(60, np.nan), speed_mps=np.full(60, 0.1))
-    assert judge(table, two_clocks=False)[2] == []
+    assert judge(table)[2] == []
+
+
+def strolled(seed, noise_m, smooth, num=120):
+    """A noisy walk whose receiver measured its speed well."""
+    rng = np.random.default_rng(seed)
+    wrong_m = rng.normal(0, noise_m, (2, num))
+    for k in range(1, num):
+        wrong_m[:, k] = smooth * wrong_m[:, k - 1] + np.sqrt(1 - smooth**2) * wrong_m[:, k]
+    mps = rng.uniform(0.7, 1.3)
+    lat = 47.0 + (np.arange(num) * mps + wrong_m[0]) * METRE
+    lon = 8.0 + wrong_m[1] * METRE
+    return shown(1.0, num=num, lat=lat, lon=lon, speed_mps=np.full(num, mps))
+
+
+@pytest.mark.parametrize("has_utc", [True, False])
+@pytest.mark.parametrize(("noise_m", "smooth"), [(2, 0.8), (5, 0.8), (5, 0.95), (1, 0), (3, 0)])
+def test_a_walk_is_no_time_lapse_for_its_receivers_noise(noise_m, smooth, has_utc):
+    for seed in range(20):
+        table = strolled(seed, noise_m, smooth)
+        if not has_utc:
+            table["utc_s"] = np.nan
+        assert time_lapse.factor_of(table)[0] == 1.0
+
+
+def test_a_curved_time_lapse_is_known_by_its_speed_through_noise():
+    rng = np.random.default_rng(0)
+    turn = np.arange(90) / 12
+    lat = 47.0 + (500 * np.sin(turn) + rng.normal(0, 3, 90)) * METRE
+    lon = 8.0 + 500 * np.cos(turn) * METRE / np.cos(np.radians(47))
+    table = shown(1.0, num=90, lat=lat, lon=lon, speed_mps=np.full(90, 500 / 12 / 30))
+    table["utc_s"] = np.nan
+    assert time_lapse.factor_of(table)[0] == pytest.approx(30, rel=0.05)
+
+
+def test_a_clock_of_whole_seconds_makes_no_time_lapse_of_a_short_video():
+    table = shown(1.0, num=30, time_s=np.arange(30) / 30, utc_s=1.7e9 + np.arange(30) // 15)
+    assert time_lapse.factor_of(table)[0] == 1.0
+
+
+def test_a_noisy_walk_beside_its_video_begins_when_it_began(tmp_path):
+    path = film(tmp_path / "a.mp4", num=60)
+    stamped(path, creation_time="2024-06-01T12:00:00Z")
+    rows = strolled(0, 3, 0.0)[["lat", "lon", "speed_mps"]].to_numpy()
+    told = "".join(
+        f'<trkpt lat="{lat}" lon="{lon}"><time>{NOON + dt.timedelta(seconds=k):%FT%TZ}</time>'
+        f"<speed>{mps}</speed></trkpt>"
+        for k, (lat, lon, mps) in enumerate(rows)
+    )
+    path.with_suffix(".gpx").write_text(f"<gpx><trk><trkseg>{told}</trkseg></trk></gpx>")
+    placed = positions.place(path, 60.0, None, 0.0, 2.0, LIMITS)
+    assert placed.began_utc_s == NOON.timestamp()
+    assert placed.mode != "photos"
 
 
 def test_a_track_that_is_too_fast_throughout_is_refused_with_advice():
@@ -111,7 +163,7 @@ def test_telemetry_much_longer_than_its_video_is_refused(num, refused):
 @pytest.mark.parametrize("num", [0, 1, 2])
 def test_few_positions_tell_no_factor(num):
     table = shown(30, num=num)
-    assert time_lapse.factor_of(table, two_clocks=True)[0] == 1.0
+    assert time_lapse.factor_of(table)[0] == 1.0
     time_lapse.refuse_longer(table, 10.0)
     assert judge(table)[2] == []
 
