@@ -26,6 +26,9 @@ from vidtag_ml.media import video
 
 QUARTER_S = 900
 """Zones are ahead of UTC by multiples of this."""
+_BROKEN = (-9.5, -3.5, -2.5, 3.5, 4.5, 5.5, 5.75, 6.5, 8.75, 9.5, 10.5, 12.75, 13.75)
+_IN_USE = tuple(3600.0 * hours for hours in (*range(-12, 15), *_BROKEN))
+"""How far zones in use are ahead of UTC."""
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?([0-5]\d))?", re.ASCII | re.IGNORECASE)
 _ANDROID = "com.android.version"
 _STAMP = re.compile(
@@ -74,37 +77,43 @@ def of(path: Path, tags: Mapping[str, str], time_zone: str | None = None) -> Clo
     known = has_zone or _ANDROID in tags
     is_local = "" if known else _local(path, tags)
     moved_s, told = after.lasts_s, after.repairs
-    if not after.lasts_s and not has_own and (ended := _ended(path, tags, utc_s)):
-        moved_s, told = -video.length_s(path), (*told, ended)
+    if not after.lasts_s and not has_own:
+        moved_s, ended = _ended(path, tags, utc_s)
+        told = (*told, *ended)
     return Clock(utc_s + moved_s, known, is_local, after, moved_s, told)
 
 
-def _ended(path: Path, tags: Mapping[str, str], utc_s: float) -> str:
-    """Why what is written is the end of a recording; empty if nothing says so.
+def _ended(path: Path, tags: Mapping[str, str], utc_s: float) -> tuple[float, tuple[str, ...]]:
+    """How much later a recording began than is written, where that is its end, and what is told.
 
     Args:
         path: its name may tell when it began, in any zone.
         tags: what its container says.
         utc_s: when it was written; NaN = unknown.
     """
-    stamp = _STAMP.search(path.stem)
-    if math.isnan(utc_s) or not (stamp or _ANDROID in tags):
-        return ""
+    stamp, android = _STAMP.search(path.stem), _ANDROID in tags
+    if math.isnan(utc_s) or not (stamp or android):
+        return 0.0, ()
     lasts_s = video.length_s(path)
     begun_s = text.utc_s("{}-{}-{}T{}:{}:{}".format(*stamp.groups())) if stamp else math.nan
     at_begin_s, at_end_s = _off_s(utc_s - begun_s), _off_s(utc_s - begun_s - lasts_s)
-    if min(at_begin_s, at_end_s) <= _SOON_S:
+    is_either = max(at_begin_s, at_end_s) <= _SOON_S < lasts_s / 2
+    begun = f"begun {lasts_s:.1f} s before"
+    if is_either and not android:
+        may_be = f"by its name it may be when it ended: {begun}; --time-offset {lasts_s:g} decides"
+        return 0.0, (f"its creation_time is taken as when it began; {may_be}",)
+    if min(at_begin_s, at_end_s) <= _SOON_S and not is_either:
         who = "its name tells" if at_end_s < at_begin_s else ""
     else:
-        who = "Android's recorder writes it" if _ANDROID in tags else ""
-    return (
-        f"its creation_time is when it ended, as {who}: begun {lasts_s:.1f} s before" if who else ""
-    )
+        who = "Android's recorder writes it" if android else ""
+    if not who:
+        return 0.0, ()
+    return -lasts_s, (f"its creation_time is when it ended, as {who}: {begun}",)
 
 
 def _off_s(apart_s: float) -> float:
     """How far two times are apart by clocks of whatever zones."""
-    return abs((apart_s + QUARTER_S / 2) % QUARTER_S - QUARTER_S / 2)
+    return min(abs(apart_s + zone_s) for zone_s in _IN_USE)
 
 
 def _local(path: Path, tags: Mapping[str, str]) -> str:

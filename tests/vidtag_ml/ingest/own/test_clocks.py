@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from tests.data.recordings import NOON, film
 from vidtag_ml.ingest.own import clocks
+from vidtag_ml.media import encoding
 
 WRITTEN = {"creation_time": "2024-06-01T12:00:00.000000Z"}
 
@@ -69,6 +71,31 @@ def test_a_time_that_is_the_end_of_a_recording_is_known_and_told(tmp_path, name,
     assert found.utc_s == NOON.timestamp() - (20 if ended else 0)
     assert found.zone_is_known == bool(android)
     assert len(found.told) == ended
+
+
+def long_film(folder, name, lasts_s):
+    """A video at a picture in ten seconds."""
+    frames = np.zeros((lasts_s // 10, 32, 32, 3), np.uint8)
+    encoding.write(folder / name, frames, 0.1, 30)
+
+
+@pytest.mark.parametrize(
+    ("name", "lasts_s", "android", "moved_s", "told"),
+    [
+        ("VID_20240601_134500.mp4", 900, True, -900, "ended, as its name"),
+        ("VID_20240601_134459.mp4", 900, True, -900, "ended, as its name"),
+        ("20240601_134500.mp4", 900, False, -900, "ended, as its name"),
+        ("20240601_133000.mp4", 1800, False, -1800, "ended, as its name"),
+        ("VID_20240601_130000.mp4", 3600, True, -3600, "ended, as Android's"),
+        ("20240601_130000.mp4", 3600, False, 0, "may be when it ended: begun 3600.0 s before"),
+        ("20240601_174500.mp4", 900, False, 0, "may be when it ended: begun 900.0 s before"),
+    ],
+)
+def test_a_length_of_quarters_of_hours_is_no_zone(tmp_path, name, lasts_s, android, moved_s, told):
+    long_film(tmp_path, name, lasts_s)
+    found = clock(tmp_path, name, **({"com.android.version": "14"} if android else {}))
+    assert found.utc_s == NOON.timestamp() + moved_s
+    assert told in found.told[0]
 
 
 def test_a_video_without_a_time_has_none_in_any_zone(tmp_path):
