@@ -167,11 +167,14 @@ def _from_utc(
 def _from_its_begin(
     utc_N: Floats, clock: clocks.Clock, duration_s: float
 ) -> tuple[Floats, list[str]]:
-    """Times of a track that began with its video, or with the first chapter of it."""
+    """Times of a track that began with its video, or with the first chapter of it.
+
+    With which, the time that it lasts tells, as it ends with its video.
+    """
     first_s = np.nanmin(utc_N)
     lasts_s, told = float(np.nanmax(utc_N) - first_s), "the video has no recording time"
     before_s = clock.after.lasts_s
-    if before_s and lasts_s > before_s:
+    if before_s and abs(lasts_s - before_s - duration_s) < abs(lasts_s - duration_s):
         begun = f"{told}: its track begins with the first of its chapters"
         return utc_N - first_s - before_s, [*clock.after.repairs, begun]
     if lasts_s > 1.1 * duration_s + 10.0:
@@ -179,7 +182,8 @@ def _from_its_begin(
             f"the video does not say when it began, and its track of {lasts_s:.0f} s "
             f"is longer than its {duration_s:.0f} s"
         )
-    return utc_N - first_s, [f"{told}: its track begins with it"]
+    alone = ", and not with the first of its chapters: it lasts no longer" if before_s else ""
+    return utc_N - first_s, [f"{told}: its track begins with it{alone}"]
 
 
 def _times(judged: Judged) -> Floats:

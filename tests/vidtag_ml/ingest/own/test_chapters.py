@@ -69,6 +69,20 @@ def test_a_second_chapter_is_where_the_track_is_after_the_first(tmp_path, take, 
     assert any("chapter 2" in repair for repair in second.repairs)
 
 
+@pytest.mark.parametrize(("num", "first_s", "with_first"), [(14, 0, False), (23, 12, True)])
+def test_without_a_time_a_track_begins_with_what_lasts_as_long(
+    tmp_path, take, num, first_s, with_first
+):
+    for number in (1, 2):
+        path = chapter(tmp_path / "v" / f"GH0{number}0123.MP4", None, 12, number)
+    walked(path.with_suffix(".gpx"), num=num)
+    (told,) = take(path).accepted
+    assert told.lat_max == pytest.approx(47.0 + min(num - 1, first_s + 14) / 111_195, abs=1e-7)
+    said = " ".join(told.repairs)
+    assert ("its track begins with the first of its chapters" in said) == with_first
+    assert ("its track begins with it, and not with the first" in said) != with_first
+
+
 def test_a_first_chapter_that_comes_later_moves_the_second(tmp_path, take):
     folder = tmp_path / "v"
     walked(chapter(folder / "GH020123.MP4", num=12).with_suffix(".gpx"), num=24)
