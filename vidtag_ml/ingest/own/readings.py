@@ -2,9 +2,9 @@
 
 A clock that says UTC may show local time, and a long track covers a video under several readings.
 The most likely is taken, and the others are told, so that a person can decide:
-- UTC, where the track has a position in the video; from a camera that is known to write local time,
-  the local time of the track's own place, where that fits as well as UTC;
-- else that local time where the track has a position in the video;
+- UTC or the local time of the track's own place, under which the track covers the video; if both,
+  UTC, but local time of a camera that is known to write it;
+- else, in that order, the one under which the track has a position in the video;
 - else the only reading under which it covers the video;
 - else, of a track shorter than the video, the only reading with most positions in it.
 
@@ -130,7 +130,8 @@ def chosen(
     local = None if known else _local(clock, points)
     candidates = [0.0] if local is None else [0.0, local.ahead_s]
     if clock.is_local:
-        candidates.sort(key=lambda zone_s: (not track.covers(zone_s), zone_s == 0))
+        candidates.reverse()
+    candidates.sort(key=lambda zone_s: not track.covers(zone_s))
     likely = [zone_s for zone_s in candidates if track.touches(zone_s)]
     fits = [float(z) for z in ZONES if track.covers(z)]
     zone_s = likely[0] if likely else _only(track, fits)

@@ -137,6 +137,14 @@ def test_a_date_in_doubt_is_decided_by_the_video_and_told(tmp_path, take, names,
 
 
 @pytest.mark.parametrize("is_local", ["", "GoPros"])
+def test_a_reading_that_covers_the_video_comes_before_one_that_touches_it(is_local):
+    began_s, (told,) = read(track(-HOUR_S, 2 * HOUR_S + 30), 2 * HOUR_S, is_local=is_local)
+    assert began_s == 0
+    assert "UTC+2 (taken: local time there" in told
+    assert ", UTC, " in told
+
+
+@pytest.mark.parametrize("is_local", ["", "GoPros"])
 def test_local_time_is_taken_where_the_track_ends_in_the_video(is_local):
     began_s, (told,) = read(track(-2 * HOUR_S, 30), 2 * HOUR_S, is_local=is_local)
     assert began_s == 0
