@@ -28,8 +28,9 @@ def in_zone(photo: exif.Photo, time_zone: str | None) -> exif.Photo:
     """
     if time_zone is None:
         return photo
-    clock_s, captured_s = (_utc_s(s, time_zone) for s in (photo.clock_s, photo.captured_s))
-    photo = replace(photo, clock_s=clock_s, clock_is_utc=True)
+    if not photo.clock_is_utc:
+        photo = replace(photo, clock_s=_utc_s(photo.clock_s, time_zone), clock_is_utc=True)
+    captured_s = _utc_s(photo.captured_s, time_zone)
     if photo.captured_is_utc or math.isnan(captured_s):
         return photo
     return replace(photo, captured_s=captured_s, captured_is_utc=True)

@@ -40,6 +40,18 @@ _DATE_TIME = re.compile(r"(\d{4})\D(\d\d)\D(\d\d)(?:\D(\d\d)\D(\d\d)\D(\d\d))?",
 _XMP = r"""exif:GPS{}(?:\s*=\s*["']|>)\s*([\d,.]+)([NSEW])\s*["'<]"""
 _WGS_84 = ("", "wgs84", "worldgeodeticsystem1984", "unknown")
 """What cameras write for it, by letters and digits."""
+_ZONE = re.compile(r"([+-])(\d\d)(?::?([0-5]\d))?", re.ASCII)
+_ZONES = {
+    "OffsetTimeOriginal": _BASE.OffsetTimeOriginal,
+    "OffsetTimeDigitized": _BASE.OffsetTimeDigitized,
+    "OffsetTime": _BASE.OffsetTime,
+}
+"""Tags of zones, that of DateTimeOriginal first."""
+_ZONES_S, _WRONG_S, _DAY_S = (-12 * 3600.0, 14 * 3600.0), 900.0, 86400.0
+"""Zones of the Earth, and by how much cameras' clocks go wrong."""
+_GPS_BEGAN_S = dt.datetime(1980, 1, 6, tzinfo=dt.UTC).timestamp()
+_WRONG_DAYS = (1, -1, *(1024 * 7 * k + day for k in (1, 2) for day in (0, 1, -1)))
+"""Days by which receivers' dates are early: dates of local time, and weeks counted up to 1024."""
 _BELOW_SEA = (1, 3, b"\1", b"\3")
 
 _SAME_KM = 1.0
@@ -56,6 +68,17 @@ class Place(NamedTuple):
     altitude_m: float
     told: str
     """What was assumed, or why it is unknown; empty = nothing to tell."""
+
+
+class Moment(NamedTuple):
+    """When a photo was taken; see `Photo`."""
+
+    time_s: float
+    is_utc: bool
+    clock_s: float = math.nan
+    clock_is_utc: bool = False
+    told: str = ""
+    """What was assumed; empty = nothing to tell."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +141,7 @@ def _photo(image: Image.Image, size: tuple[int, int]) -> Photo:
     main = image.getexif()
     detail, gps = main.get_ifd(ExifTags.IFD.Exif), main.get_ifd(ExifTags.IFD.GPSInfo)
     place = _chosen([_exif_place(gps), _xmp_place(image), _flir_place(image)])
-    captured_s, captured_is_utc, clock_s = _captured(detail, gps)
+    when = _captured(detail, gps)
     width, height = size
     if main.get(_BASE.Orientation) in _TURNED:
         width, height = height, width
@@ -127,13 +150,14 @@ def _photo(image: Image.Image, size: tuple[int, int]) -> Photo:
         lon=place.lon,
         altitude_m=place.altitude_m,
         dop=_number(gps.get(_GPS.GPSDOP)),
-        captured_s=captured_s,
-        captured_is_utc=captured_is_utc,
+        captured_s=when.time_s,
+        captured_is_utc=when.is_utc,
         camera=_text(f"{_text(main.get(_BASE.Make))} {_text(main.get(_BASE.Model))}"),
         width=width,
         height=height,
-        told=place.told,
-        clock_s=clock_s,
+        clock_s=when.clock_s,
+        clock_is_utc=when.clock_is_utc,
+        told="; ".join(filter(None, (place.told, when.told))),
     )
 
 
@@ -211,24 +235,67 @@ def _angle(value: Any, ref: Any) -> angles.Angle | None:
     return angles.Angle(size, "-" if negative else "", letter) if math.isfinite(size) else None
 
 
-def _captured(detail: Tags, gps: Tags) -> tuple[float, bool, float]:
-    """When a photo was taken, whether that is UTC, and the camera's clock if it is another.
+def _captured(detail: Tags, gps: Tags) -> Moment:
+    """When a photo was taken.
 
-    A clock with its zone comes before the receiver's: phones stamp the time of an earlier fix.
+    A clock with its zone comes before the receiver's: phones stamp the time of an earlier fix. A
+    zone that is written for another time of the photo comes after it.
     """
-    local_s = _clock_s(_text(detail.get(_BASE.DateTimeOriginal)))
+    local_s = _local_s(detail)
+    zones_s = {name: _zone_s(_text(detail.get(tag))) for name, tag in _ZONES.items()}
+    of, zone_s = next(((n, s) for n, s in zones_s.items() if not math.isnan(s)), ("", math.nan))
+    if of == "OffsetTimeOriginal" and not math.isnan(local_s):
+        return Moment(local_s - zone_s, is_utc=True)
+    clock_s = local_s - zone_s if of else local_s
+    utc_s, told = _stamped(gps, local_s)
+    if not math.isnan(utc_s):
+        return Moment(utc_s, True, clock_s, bool(of), told)
+    zoned = f"DateTimeOriginal is taken to be in the zone of {of}" if of else ""
+    return Moment(clock_s, bool(of), told="; ".join(filter(None, (told, zoned))))
+
+
+def _local_s(detail: Tags) -> float:
     fraction = _text(detail.get(_BASE.SubsecTimeOriginal))
-    if fraction.isdecimal() and fraction.isascii():
-        local_s += float(f"0.{fraction}")
-    zone = re.fullmatch(
-        r"([+-])(\d\d):(\d\d)", _text(detail.get(_BASE.OffsetTimeOriginal)), re.ASCII
-    )
-    if zone and not math.isnan(local_s):
-        ahead_s = 3600 * int(zone[2]) + 60 * int(zone[3])
-        return local_s - (ahead_s if zone[1] == "+" else -ahead_s), True, math.nan
-    day_s = _clock_s(_text(gps.get(_GPS.GPSDateStamp)))
-    utc_s = day_s + 3600 * _sexagesimal(gps.get(_GPS.GPSTimeStamp))
-    return (local_s, False, math.nan) if math.isnan(utc_s) else (utc_s, True, local_s)
+    part_s = float(f"0.{fraction}") if fraction.isdecimal() and fraction.isascii() else 0.0
+    return _clock_s(_text(detail.get(_BASE.DateTimeOriginal))) + part_s
+
+
+def _zone_s(text: str) -> float:
+    """How far ahead of UTC a zone is, of +05:30, +0530, +05 or Z; NaN if it is none."""
+    if text.upper() in ("Z", "UTC"):
+        return 0.0
+    found = _ZONE.fullmatch(text)
+    ahead_s = 3600 * int(found[2]) + 60 * int(found[3] or 0) if found else math.nan
+    ahead_s = -ahead_s if found and found[1] == "-" else ahead_s
+    return ahead_s if _ZONES_S[0] <= ahead_s <= _ZONES_S[1] else math.nan
+
+
+def _stamped(gps: Tags, local_s: float) -> tuple[float, str]:
+    """UTC by the receiver, which must be possible beside a local time, and what was assumed.
+
+    NaN if it tells none that can be believed.
+    """
+    date = _text(gps.get(_GPS.GPSDateStamp))
+    utc_s = _clock_s(date) + 3600 * _sexagesimal(gps.get(_GPS.GPSTimeStamp))
+    if utc_s < _GPS_BEGAN_S:
+        return math.nan, f"GPSDateStamp {date[:10]} is before there was any GPS: not believed"
+    ahead_s, said = local_s - utc_s, f"GPSDateStamp {date[:10]}"
+    if math.isnan(ahead_s) or _is_zone(ahead_s):
+        return utc_s, ""
+    for days in _WRONG_DAYS:
+        if _is_zone(ahead_s - days * _DAY_S):
+            told = f"{said} put right by {days:+d} days: else DateTimeOriginal is in no zone"
+            return utc_s + days * _DAY_S, told
+    # Clocks that were never set are early, and receivers that have no fix as well.
+    told = f"{said} and DateTimeOriginal are {abs(ahead_s) / _DAY_S:.0f} days apart"
+    if ahead_s < 0:
+        return utc_s, f"{told}: the former is believed"
+    return math.nan, f"{told}: the latter is believed"
+
+
+def _is_zone(ahead_s: float) -> bool:
+    """Whether a clock may be so far ahead of UTC, if it goes wrong by less than a quarter hour."""
+    return _ZONES_S[0] - _WRONG_S < ahead_s < _ZONES_S[1] + _WRONG_S
 
 
 def _clock_s(text: str) -> float:

@@ -68,3 +68,8 @@ def test_in_a_known_zone_a_standing_receiver_leaves_no_doubt():
 
 def test_a_photo_without_times_has_none_in_any_zone():
     assert math.isnan(photo_clocks.in_zone(exif.NOTHING, "Europe/Paris").captured_s)
+
+
+def test_a_zone_that_is_told_does_not_move_a_clock_that_has_its_own():
+    seen = photo_clocks.in_zone(photo(0, 0, zoned=True), "+05:30")
+    assert seen.clock_s == NOON_S + 2 * HOUR_S

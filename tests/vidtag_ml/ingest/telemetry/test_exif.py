@@ -167,6 +167,43 @@ def test_the_time_of_capture_is_utc_where_a_zone_is_known(tmp_path, gps, detail,
     assert (photo.captured_s, photo.captured_is_utc) == (wanted_s, is_utc)
 
 
+@pytest.mark.parametrize("zone", ["+05:30", "+0530"])
+@pytest.mark.parametrize("tag", ["OffsetTimeOriginal", "OffsetTimeDigitized", "OffsetTime"])
+def test_a_zone_in_any_form_and_tag_is_read_and_told_unless_it_is_its_own(tmp_path, tag, zone):
+    detail = {**LOCAL, getattr(ExifTags.Base, tag): zone}
+    photo = exif.read(picture(tmp_path / "a.jpg", {}, detail))
+    wanted_s = dt.datetime.fromisoformat("2019-05-06T14:45:07+00:00").timestamp()
+    assert (photo.captured_s, photo.captured_is_utc) == (wanted_s, True)
+    assert photo.told.endswith("" if tag == "OffsetTimeOriginal" else f"in the zone of {tag}")
+
+
+def test_a_zone_that_is_z_is_utc(tmp_path):
+    detail = {**LOCAL, ExifTags.Base.OffsetTimeOriginal: "Z"}
+    assert exif.read(picture(tmp_path / "a.jpg", {}, detail)).captured_is_utc
+
+
+@pytest.mark.parametrize(
+    ("date", "clock", "local", "wanted", "told"),
+    [
+        ("2024:06:01", (0.0, 0.0, 40.0), "2024:06:01 17:00:40", "2024-06-02T00:00:40", "+1 days"),
+        ("2024:06:02", (22.0, 0.0, 0.0), "2024:06:02 08:00:00", "2024-06-01T22:00:00", "-1 days"),
+        ("2004:10:16", (12.0, 0.0, 0.0), "2024:06:01 14:00:00", "2024-06-01T12:00:00", "+7168"),
+        ("1970:01:01", (0.0, 0.0, 0.0), "2024:06:01 14:00:00", "2024-06-01T14:00:00", "before"),
+        ("2022:02:02", (0.0, 0.0, 0.0), "2024:06:01 14:00:00", "2024-06-01T14:00:00", "latter"),
+        ("2024:06:01", (12.0, 0.0, 0.0), "2000:01:01 00:10:00", "2024-06-01T12:00:00", "former"),
+        ("2024:06:01", (0.0, 0.0, 0.0), "2024:06:01 13:45:00", "2024-06-01T00:00:00", ""),
+    ],
+)
+def test_a_receivers_date_must_be_possible(tmp_path, date, clock, local, wanted, told):
+    gps = {GPS.GPSDateStamp: date, GPS.GPSTimeStamp: clock}
+    detail = {ExifTags.Base.DateTimeOriginal: local}
+    photo = exif.read(picture(tmp_path / "a.jpg", gps, detail))
+    assert photo.captured_s == dt.datetime.fromisoformat(f"{wanted}+00:00").timestamp()
+    assert photo.captured_is_utc == (told not in ("before", "latter"))
+    assert told in photo.told
+    assert bool(told) == bool(photo.told)
+
+
 @pytest.mark.parametrize("text", ["0000:00:00 00:00:00", "    :  :     :  :  ", "2019", "soon"])
 def test_an_unset_clock_tells_no_time(tmp_path, text):
     photo = exif.read(picture(tmp_path / "a.jpg", {}, {ExifTags.Base.DateTimeOriginal: text}))
