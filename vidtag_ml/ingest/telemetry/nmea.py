@@ -34,7 +34,7 @@ _ANGLE = re.compile(r"(-?)(\d{1,3})(\d\d(?:\.\d*)?)", re.ASCII)
 
 
 def read(path: Path) -> Reading:
-    """Positions of the GGA sentences or, without any, of GNS or RMC; wrong checksums are skipped.
+    """Positions at each time by GGA or, without any, GNS or RMC; wrong checksums are skipped.
 
     RMC has the date, which all other times take from the nearest one before or else after them.
     Without any date there is no UTC, but the time since the first sentence, and that is told.
@@ -46,21 +46,26 @@ def read(path: Path) -> Reading:
     done: Counter[str] = Counter()
     rows = pd.DataFrame(_rows(content.splitlines(), done), columns=list(_COLUMNS))
     told = tuple(f"{num} sentences with a {what}" for what, num in done.items())
-    placed = rows.dropna(subset=["lat", "lon"])
-    best = min(placed["kind"], key=_KINDS.index, default=None)
-    if best is None:
+    is_placed = rows["lat"].notna() & rows["lon"].notna()
+    if not is_placed.any():
         why = "; ".join(("no GGA, GNS or RMC sentence has a position", *told))
         raise ValueError(f"{path}: not NMEA: {why}")
     time_s, utc_s = _times(rows["clock_s"].to_numpy(float), rows["day_s"].to_numpy(float))
-    chosen = placed[placed["kind"] == best]
-    columns = {name: chosen[name] for name in ("lat", "lon", "dop", "altitude_m", "fix_type")}
-    columns |= {"time_s": time_s[chosen.index], "utc_s": utc_s[chosen.index]}
+    rows = rows.assign(time_s=time_s, utc_s=utc_s)
+    best = _best(rows["kind"], is_placed, np.fmax(time_s, utc_s))
+    chosen = rows[best & is_placed]
+    columns = {name: chosen[name] for name in points.COLUMNS if name in chosen}
     if not np.isnan(time_s).all():
         told = (*told, _UNDATED)
-    nowhere = int((rows["kind"] == best).sum()) - len(chosen)
-    left_out = {"without a position": nowhere, _LEFT_OUT: done[_WRONG]}
+    left_out = {"without a position": int((best & ~is_placed).sum()), _LEFT_OUT: done[_WRONG]}
     left_out = {what: num for what, num in left_out.items() if num}
     return Reading(points.table(**columns), "nmea", repairs=told, left_out=left_out)
+
+
+def _best(kind: "pd.Series[str]", is_placed: "pd.Series[bool]", at_s: Floats) -> "pd.Series[bool]":
+    """Which sentences tell most at their time: those with a position first, then by kind."""
+    rank = kind.map(_KINDS.index) + len(_KINDS) * ~is_placed
+    return rank == rank.groupby(np.round(at_s, 3), dropna=False).transform("min")
 
 
 def _rows(lines: Iterable[str], done: Counter[str]) -> Iterator[Row]:

@@ -42,6 +42,29 @@ def test_an_epoch_is_one_row_of_its_best_sentence(made, nmea_of):
     assert (len(table), table["altitude_m"].isna().any()) == (len(PLACES), False)
 
 
+@pytest.mark.parametrize("blank", [False, True])
+def test_an_epoch_without_its_best_sentence_is_that_of_another(made, reading_of, blank):
+    lines = made.nmea(PLACES).splitlines()
+    other = [_emptied(made, lines[2])] * blank
+    found = reading_of("\n".join([*lines[:2], *other, lines[3], lines[5]]))
+    np.testing.assert_allclose(found.points[["lat", "lon"]], PLACES, atol=1e-7)
+    assert found.points["altitude_m"].notna().tolist() == [True, False, False]
+    assert found.left_out == {}
+
+
+def test_an_epoch_without_any_position_is_counted_once(made, reading_of):
+    lines = made.nmea(PLACES).splitlines()
+    found = reading_of("\n".join([*lines[:4], *(_emptied(made, line) for line in lines[4:])]))
+    assert (len(found.points), found.left_out) == (2, {"without a position": 1})
+
+
+def _emptied(made, line):
+    """A sentence without its position."""
+    fields = line[1:-3].split(",")
+    first = 3 if fields[0].endswith("RMC") else 2
+    return made.sentence(",".join([*fields[:first], *[""] * 4, *fields[first + 4 :]]))
+
+
 @pytest.mark.parametrize("sentences", [("GGA", "RMC"), ("RMC", "GGA"), ("RMC",)])
 def test_dates_of_rmc_carry_all_times_over_midnight(made, nmea_of, sentences):
     start = dt.datetime(2019, 12, 31, 23, 59, 58, 500_000, tzinfo=dt.UTC)
