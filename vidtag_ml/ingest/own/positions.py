@@ -45,7 +45,8 @@ UNKNOWN = "nothing tells where it was"
 SIDECARS = tuple(s for reader in READERS if isinstance(reader, Beside) for s in reader.suffixes)
 """Suffixes of files of a video's name that hold its track, in that order."""
 
-
+_AFTER, _CUT_S = "after the last picture", 5.0
+"""Telemetry that goes on for longer may be that of a video whose front was cut off."""
 BY_PROGRAMS = ("exiftool", "location_tag")
 """Sources of fixes that were read by a program, or could not be read better by one."""
 
@@ -177,7 +178,7 @@ def _placed(source: Source, asked: _Asked) -> Placed | None:
             raise ValueError("; ".join([*repairs, *judged.repairs]))
         return None
     num_found = len(found.points) + sum(found.left_out.values())
-    left_out = {**found.left_out, **_outside(found.points, points)}
+    left_out = {**found.left_out, **_outside(found.points, points, source)}
     untold = {w: n for w, n in left_out.items() if f"{n} {w}" not in repairs}
     left = [f"{n} of {num_found} fixes left out: {why}" for why, n in untold.items()]
     return Placed(
@@ -198,13 +199,30 @@ def _on_video_clock(
     """Positions of a source with times from the first frame, and what was assumed of them."""
     if source.file is None:
         time_lapse.refuse_longer(found.points, asked.duration_s)
-        return found.points, list(found.repairs)
+        shown, cut = _shown(found.points, asked.duration_s, asked.max_gap_s)
+        return shown, [*found.repairs, *cut]
     points, dated = readings.on_one_day(found.points, found.shifts_s, asked.clock, asked.duration_s)
     points, assumed = plausibility.on_video_clock(
         points, asked.clock, asked.duration_s, asked.offset_s, asked.max_gap_s
     )
     points, turned = corroboration.corroborated(points, asked.held.tags)
     return points, [*found.repairs, *dated, *assumed, *turned]
+
+
+def _shown(
+    points: pd.DataFrame, duration_s: float, max_gap_s: float
+) -> tuple[pd.DataFrame, list[str]]:
+    """Positions inside a video without those after its last picture, and what these may mean.
+
+    Raises:
+        ClockError: all are after it.
+    """
+    late = points["time_s"] > duration_s + max_gap_s
+    if late.any() and late.all():
+        raise plausibility.ClockError(f"all its positions are {_AFTER}")
+    more_s = float(points["time_s"].max()) - duration_s
+    cut = f"its telemetry goes on {more_s:.0f} s {_AFTER}: all is early if the front was cut off"
+    return points[~late].reset_index(drop=True), [cut] if more_s > _CUT_S else []
 
 
 def _advice(reason: str) -> str:
@@ -215,11 +233,12 @@ def _advice(reason: str) -> str:
     return f"put its track beside it, with the same name ({kinds}){_more()}"
 
 
-def _outside(found: pd.DataFrame, inside: pd.DataFrame) -> dict[str, int]:
-    """How many positions of a file are not on its video's clock, by reason."""
+def _outside(found: pd.DataFrame, inside: pd.DataFrame, source: Source) -> dict[str, int]:
+    """How many positions of a source are not on its video's clock, by reason."""
     num = len(found) - len(inside)
     timeless = min(num, int(found[["time_s", "utc_s"]].isna().all(axis=1).sum()))
-    left = {"without a time": timeless, "before or after the video": num - timeless}
+    outside = _AFTER if source.file is None else "before or after the video"
+    left = {"without a time": timeless, outside: num - timeless}
     return {reason: number for reason, number in left.items() if number}
 
 

@@ -8,7 +8,7 @@ import pkgutil
 import pytest
 
 from tests.data import telemetry as written
-from tests.data.recordings import film, recording
+from tests.data.recordings import film, recording, with_telemetry
 from vidtag_ml.ingest import telemetry
 from vidtag_ml.ingest.own import positions
 from vidtag_ml.ingest.telemetry.readers import Recording
@@ -132,3 +132,20 @@ def test_what_a_reader_leaves_out_is_counted(tmp_path, name, content, left_out):
     (tmp_path / name).write_text(content)
     reader = next(r for r in positions.READERS if getattr(r, "suffixes", ()) == (name[1:],))
     assert reader.read(tmp_path / name).left_out == left_out
+
+
+@pytest.mark.parametrize(("num", "left_out"), [(12, 0), (15, 0), (20, 5)])
+def test_telemetry_after_the_last_picture_is_left_out_and_told(tmp_path, num, left_out):
+    payloads = [written.gpmf_payload([(47.0 + 1e-5 * k, 8.0)]) for k in range(num)]
+    path = with_telemetry(film(tmp_path / "a.mp4"), payloads)
+    placed = positions.place(path, 12.0, None, 0.0, 2.0, LIMITS)
+    assert (len(placed.fixes), placed.num_found) == (num - left_out, num)
+    assert placed.dropped == ({"after the last picture": left_out} if left_out else {})
+    assert any("goes on 7 s after" in told for told in placed.repairs) == bool(left_out)
+
+
+def test_telemetry_that_is_all_after_the_last_picture_is_no_position(tmp_path):
+    payloads = [written.nested("DEVC")] * 5 + [written.gpmf_payload([(47.0, 8.0)])]
+    path = with_telemetry(film(tmp_path / "a.mp4"), payloads)
+    with pytest.raises(positions.NoPositionError, match="all its positions are after the last"):
+        positions.place(path, 2.0, None, 0.0, 2.0, LIMITS)
