@@ -113,7 +113,7 @@ def _ended(path: Path, tags: Mapping[str, str], utc_s: float) -> tuple[float, tu
 
 def _off_s(apart_s: float) -> float:
     """How far two times are apart by clocks of whatever zones."""
-    return min(abs(apart_s + zone_s) for zone_s in _IN_USE)
+    return float(min(abs(apart_s + zone_s) for zone_s in _IN_USE))
 
 
 def _local(path: Path, tags: Mapping[str, str]) -> str:
