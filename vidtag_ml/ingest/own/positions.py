@@ -168,6 +168,8 @@ def _placed(source: Source, asked: _Asked) -> Placed | None:
         ValueError: it cannot be read, or none can be believed.
     """
     found = source.read()
+    if found.since_start and np.isnan(asked.clock.utc_s):
+        found = found.since_start
     points, repairs = _on_video_clock(found, source, asked)
     limits = asked.max_speed_kmh
     judged, moved = time_lapse.judge(points, asked.mode or found.mode, limits)

@@ -41,6 +41,8 @@ class Reading:
     """By how much all of its UTC may be later, where the file leaves a doubt; likeliest first."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """How many of the positions that are written are not among the points, by reason."""
+    since_start: "Reading | None" = None
+    """The same by times since some start, for a video that does not say when it began."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ the tables of the published datasets (vidtag_ml.ingest), other files of tracks (
 """
 
 import csv
+import dataclasses
 import io
 import itertools
 import re
@@ -34,7 +35,7 @@ _FILES = ("file", "filename", "name", "img_file", "img_id", "id", "path", "sourc
 KNOWN = {n for names in (*_NAMES.values(), times.NAMES, _FILES, ("ns", "ew")) for n in names}
 """All names of columns that are read."""
 _HEMISPHERES = {"lat": "ns", "lon": "ew"}
-_OTHERS = KNOWN - {*_NAMES["lat"], *_NAMES["lon"], "ew"}
+_OTHERS = KNOWN - {*_NAMES["lat"], *_NAMES["lon"], "ew"} | {"clip"}
 """Those that are no coordinates; ns are nanoseconds too."""
 _COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*", re.ASCII)
 """A number with a decimal comma."""
@@ -52,13 +53,25 @@ class Place(NamedTuple):
 def read(path: Path) -> Reading:
     """Positions of a CSV file with a column of latitudes, one of longitudes, and perhaps of times.
 
-    Times without a zone are UTC. A cell that is no number, as NA, is missing.
+    Times without a zone are UTC. Moments decide before times from some start, but in the tables
+    that vidtag itself writes, which have a column of clips. A cell that is no number, as NA, is
+    missing.
 
     Raises:
         ValueError: the file is no table, or lacks a column, or has no position; names the file.
     """
     columns, assumed = _columns(path)
-    return positions(path, columns, "csv", assumed)
+    found = positions(path, columns, "csv", assumed)
+    moments, starts = times.without_starts(columns)
+    if "clip" in columns or not starts or found.points["time_s"].isna().all():
+        return found
+    told = f"{' and '.join(starts)} may have another start: the moments beside it decide"
+    decided = positions(path, moments, "csv", (*assumed, told))
+    if decided.points["utc_s"].isna().all():
+        return found
+    told = f"{starts[0]} is taken from the first frame: no recording time to compare moments with"
+    found = dataclasses.replace(found, repairs=(*found.repairs, told))
+    return dataclasses.replace(decided, since_start=found)
 
 
 def read_places(path: Path) -> dict[str, Place]:

@@ -38,6 +38,8 @@ _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _IN_FULL = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _OF_VIDEO = ("time_s", "t_s", "cts", "videotime", "timeinvideo")
 """Names of times from the first frame, in whatever unit the first of them says."""
+_OF_ANY_START = ("time_s", "t_s")
+"""Of them, those that loggers count from their own start."""
 _MOMENTS = (
     "timestamp", "utc", "datetime", "time", "ts", "utctime", "timeutc", "datetimeutc",
     "utcdatetime", "gpstime", "gpsdatetime", "gpstimestamp", "gpsutc", "gpsutctime", "unix",
@@ -162,6 +164,12 @@ def read(columns: Columns, latlon_N2: Floats) -> Times:
     ordered = [*of_video.values(), *sure, *both, *moments.values(), *since.values()]
     nothing = Times(np.full(size, np.nan), np.full(size, np.nan))
     return next(iter(ordered), nothing)
+
+
+def without_starts(columns: Columns) -> tuple[Columns, tuple[str, ...]]:
+    """Columns but those that may count from the start of a logger, and the names of those."""
+    starts = tuple(n for n in columns if n in _with_units(_OF_ANY_START))
+    return {n: cells for n, cells in columns.items() if n not in starts}, starts
 
 
 def _is_sure(column: str, found: Times) -> bool:

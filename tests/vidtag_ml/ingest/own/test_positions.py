@@ -1,5 +1,6 @@
 """Claims about formats of positions: all of them are tried, and which is trusted most."""
 
+import datetime as dt
 import functools
 import importlib
 import operator
@@ -8,7 +9,7 @@ import pkgutil
 import pytest
 
 from tests.data import telemetry as written
-from tests.data.recordings import film, recording, with_telemetry
+from tests.data.recordings import film, recording, stamped, with_telemetry
 from vidtag_ml.ingest import telemetry
 from vidtag_ml.ingest.own import positions
 from vidtag_ml.ingest.telemetry.readers import Recording
@@ -61,6 +62,29 @@ def test_a_video_is_placed_by_exiftool_if_nothing_else_has_its_track(tmp_path, e
     path.with_suffix(".gpx").unlink()
     placed = positions.place(path, 12.0, None, 0.0, 2.0, LIMITS)
     assert (placed.fix_source, placed.fixes["lat"].tolist()) == ("exiftool", [47.0])
+
+
+LOGGED = ["Time (s),Timestamp", "Time (s),UTC Time (s)", "time_s,datetime", "t_s,time"]
+
+
+@pytest.mark.parametrize("header", [*LOGGED, "clip,time_s,time"])
+@pytest.mark.parametrize("tags", [{}, {"creation_time": "2024-06-01T12:00:00Z"}])
+def test_moments_decide_before_the_seconds_of_a_logger(tmp_path, header, tags):
+    path = stamped(film(tmp_path / "a.mp4"), **tags) if tags else film(tmp_path / "a.mp4")
+    rows = [f"{'trip,' * ('clip' in header)}{k},{moment(k - 20, header)}" for k in range(40)]
+    placed = [f"{row},{47 + k * 1e-5:.5f},8" for k, row in enumerate(rows)]
+    path.with_suffix(".csv").write_text("\n".join([f"{header},lat,lon", *placed]))
+    found = positions.place(path, 12.0, None, 0.0, 2.0, LIMITS)
+    first = found.fixes.set_index("time_s").loc[0.0]
+    late = bool(tags) and "clip" not in header
+    assert first["lat"] == pytest.approx(47.0002 if late else 47.0, abs=1e-7)
+    assert any("moments" in told for told in found.repairs) == ("clip" not in header)
+
+
+def moment(since_s, header):
+    """A moment so long after noon, as a column is called."""
+    when = dt.datetime(2024, 6, 1, 12, tzinfo=dt.UTC) + dt.timedelta(seconds=since_s)
+    return f"{when.timestamp():.1f}" if "UTC" in header else when.isoformat()
 
 
 @pytest.mark.parametrize(
