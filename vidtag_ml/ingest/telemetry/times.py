@@ -92,6 +92,8 @@ _DAYS, _AS_DAYS = 25569.0, "days since 1899, as spreadsheets count"
 _LEAST_S = 1e8
 """Smaller numbers of seconds count from the start of a recording."""
 _SPARSE_S, _STILL_KMH = 20.0, 0.4
+_SLOW_KMH = 3.0
+"""A drive at 180 km/h whose seconds are taken for minutes."""
 
 _DATE = re.compile(r"(\d{1,4})[-/.:](\d{1,2})[-/.:](\d{1,4})", re.ASCII)
 _COMPACT = re.compile(
@@ -103,6 +105,8 @@ _COMPACT_DATE = re.compile(r"(20\d\d)(\d\d)(\d\d)|(\d\d)(\d\d)(\d\d)", re.ASCII)
 _CLOCK = re.compile(
     r"(\d{1,2}):(\d\d)(?::(\d\d(?:[.,:]\d*)?))?\s*([ap]\.?m\.?)?\s*(.*)", re.ASCII | re.IGNORECASE
 )
+_SHORT = re.compile(r"(\d{1,3}):([0-5]\d(?:[.,]\d*)?)", re.ASCII)
+"""Minutes and seconds, or hours and minutes."""
 _COMPACT_CLOCK = re.compile(r"(\d{1,2})(\d\d)(\d\d(?:\.\d*)?)", re.ASCII)
 _ZONE = re.compile(r"(?:UTC|GMT|Z)?\s*(?:([+-])(\d{1,2}):?(\d\d)?)?", re.ASCII | re.IGNORECASE)
 _WEEKDAY = re.compile(r"\A(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+", re.IGNORECASE)
@@ -189,6 +193,8 @@ def _column(column: str, cells: Sequence[str], latlon_N2: Floats) -> Times | Non
         number_N[np.isinf(number_N)] = np.nan
     if not np.isnan(number_N).all() and not all(map(_COMPACT.fullmatch, _given(cells))):
         return _numbers(column, number_N, latlon_N2)
+    if (given := _given(cells)) and all(map(_SHORT.fullmatch, given)):
+        return _short(column, cells, latlon_N2)
     return _moments(column, cells)
 
 
@@ -278,6 +284,33 @@ def _unit(number_N: Floats, latlon_N2: Floats) -> str:
     if way_km / (float(np.ptp(number_K)) / 3600) > _STILL_KMH:
         return "s"
     return next((u for u in _UNITS if np.median(steps) * _SECONDS[u] <= _SPARSE_S), "ns")
+
+
+def _short(column: str, cells: Sequence[str], latlon_N2: Floats) -> Times | None:
+    """Times since a start as 05:30: minutes and seconds, unless it moves in hours and minutes."""
+    read = [_SHORT.fullmatch(cell.strip()) for cell in cells]
+    time_N = np.array([60 * int(m[1]) + _decimal(m[2]) if m else np.nan for m in read])
+    in_hours = all(_decimal(m[2]).is_integer() and int(m[1]) < 24 for m in read if m) and (
+        len(np.unique(time_N[np.isfinite(time_N)])) < 2
+        or _kmh(60.0 * time_N, latlon_N2) > _SLOW_KMH
+    )
+    time_s = 60.0 * time_N if in_hours else time_N
+    if np.nanmin(time_s) >= 60:  # a time of day
+        return None
+    told = f"{column} is taken as {'hours and minutes' if in_hours else 'minutes and seconds'}"
+    return Times(time_s, np.full(len(cells), np.nan), (f"{told} from the first frame",))
+
+
+def _kmh(time_N: Floats, latlon_N2: Floats) -> float:
+    """Mean speed over ground, where there are two times at least."""
+    known_N = np.isfinite(time_N) & np.isfinite(latlon_N2).all(-1)
+    latlon_K2 = latlon_N2[known_N]
+    way_km = float(np.sum(sphere.great_circle_km(latlon_K2[:-1], latlon_K2[1:])))
+    return way_km / max(float(np.ptp(time_N[np.isfinite(time_N)])) / 3600.0, 1e-9)
+
+
+def _decimal(number: str) -> float:
+    return float(number.replace(",", "."))
 
 
 def _moments(column: str, cells: Sequence[str]) -> Times | None:

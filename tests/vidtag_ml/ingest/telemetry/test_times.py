@@ -172,6 +172,29 @@ def test_what_tells_no_moment_is_no_time(cells):
     assert np.isnan(found.utc_s).all()
 
 
+@pytest.mark.parametrize(
+    ("cells", "wanted", "said"),
+    [
+        (("00:00", "00:01", "00:02"), [0, 1, 2], "minutes and seconds"),
+        (("00:59", "01:00", "61:01"), [59, 60, 3661], "minutes and seconds"),
+        (("0:00.5", "0:01,5", ""), [0.5, 1.5, np.nan], "minutes and seconds"),
+    ],
+)
+@pytest.mark.parametrize("speed", [0.0, 1.0, 30.0])
+def test_two_numbers_are_minutes_and_seconds_of_a_track_that_goes_on(cells, wanted, said, speed):
+    found = times.read({"time": cells}, WALK[0] + (WALK - WALK[0]) * speed)
+    np.testing.assert_array_equal(found.time_s, wanted)
+    assert found.told == (f"time is taken as {said} from the first frame",)
+
+
+def test_two_numbers_are_hours_and_minutes_where_the_track_moves_so():
+    walk = WALK[0] + (WALK - WALK[0]) * 70
+    found = times.read({"time": ["00:00", "00:01", "00:02"]}, walk)
+    assert found.time_s.tolist() == [0, 60, 120]
+    assert "hours and minutes" in found.told[0]
+    assert np.isnan(times.read({"time": ["10:00", "10:01", "10:02"]}, walk).time_s).all()
+
+
 def test_local_time_is_told():
     found = read(localtime=["2024-05-21 10:00:00"] * 3)
     assert found.told == ("localtime: tells no time zone, taken as UTC",)
