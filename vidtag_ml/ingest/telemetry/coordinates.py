@@ -206,7 +206,7 @@ def hemispheres(
             if not any(_belongs(header, k, axis, chosen.parts[axis]) for k in of_axis):
                 raise ValueError(f"{said}: call it {axis}_ref if they are, or else heading")
             used[axis] = of_axis[south[0]]
-            told.append(f"{said}: taken for those of {axis}")
+            told.append(f"{said}: taken for those of {angles.NAMES[axis]}s")
     return used, tuple(told)
 
 
