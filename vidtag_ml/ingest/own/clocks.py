@@ -54,6 +54,9 @@ class Clock:
     """The chapters that came before."""
     moved_s: float = 0.0
     """How much later that is than what is written, as of a later chapter."""
+    later_s: float = 0.0
+    """How much later it was if it was read after a change of its zone's clocks, not before; 0 where
+    none was changed then."""
     told: tuple[str, ...] = ()
     """What was assumed, a sentence each."""
 
@@ -72,15 +75,17 @@ def of(path: Path, tags: Mapping[str, str], time_zone: str | None = None) -> Clo
     """
     utc_s, has_zone = quicktime.created(tags)
     has_own, after = has_zone, chapters.earlier(path, utc_s)
+    ahead = (0.0,)
     if time_zone is not None and not has_zone and not math.isnan(utc_s):
-        utc_s, has_zone = utc_s - ahead_s(time_zone, utc_s, of_wall=True), True
+        ahead, has_zone = ahead_s(time_zone, utc_s), True
+    utc_s, later_s = utc_s - ahead[0], ahead[0] - ahead[-1]
     known = has_zone or _ANDROID in tags
     is_local = "" if known else _local(path, tags)
-    moved_s, told = after.lasts_s, after.repairs
+    moved_s, told = after.lasts_s, (*after.repairs, *doubt(time_zone or "UTC", ahead))
     if not after.lasts_s and not has_own:
         moved_s, ended = _ended(path, tags, utc_s)
         told = (*told, *ended)
-    return Clock(utc_s + moved_s, known, is_local, after, moved_s, told)
+    return Clock(utc_s + moved_s, known, is_local, after, moved_s, later_s, told)
 
 
 def _ended(path: Path, tags: Mapping[str, str], utc_s: float) -> tuple[float, tuple[str, ...]]:
@@ -123,18 +128,30 @@ def _local(path: Path, tags: Mapping[str, str]) -> str:
     return "" if firmware or not chapters.is_gopro(path) else "most GoPros"
 
 
-def ahead_s(time_zone: str, at_s: float, *, of_wall: bool = False) -> float:
-    """How far a zone is ahead of UTC at a moment, or where its own clocks show that time.
+def ahead_s(time_zone: str, wall_s: float) -> tuple[float, ...]:
+    """How far a zone is ahead of UTC where its clocks show a time; two where they were changed.
 
-    >>> ahead_s("Europe/Berlin", 1.72e9) / 3600, ahead_s("-03:30", 0.0) / 3600
-    (2.0, -3.5)
+    >>> ahead_s("Europe/Berlin", 1.72e9), ahead_s("Europe/Berlin", 1729996200.0)
+    ((7200.0,), (7200.0, 3600.0))
     """
-    moment = dt.datetime.fromtimestamp(at_s, dt.UTC)
-    there = zone(time_zone)
-    moment = moment.replace(tzinfo=there) if of_wall else moment.astimezone(there)
-    ahead = moment.utcoffset()
-    assert ahead is not None
-    return ahead.total_seconds()
+    wall = dt.datetime.fromtimestamp(wall_s, dt.UTC).replace(tzinfo=zone(time_zone))
+    ahead = (wall.replace(fold=fold).utcoffset() or dt.timedelta() for fold in (0, 1))
+    return tuple(dict.fromkeys(there.total_seconds() for there in ahead))
+
+
+def doubt(time_zone: str, ahead_s: tuple[float, ...]) -> tuple[str, ...]:
+    """What is told of a time at which a zone is so far ahead; nothing if only one is.
+
+    >>> doubt("Europe/Berlin", (7200.0,))
+    ()
+    """
+    if len(ahead_s) == 1:
+        return ()
+    comes = "comes twice" if ahead_s[0] > ahead_s[1] else "never comes"
+    first, second = map(told, ahead_s)
+    decides = f"--time-zone with {first[3:] or '+0'} or {second[3:] or '+0'} decides"
+    when = f"its clock's time {comes} in {time_zone}, where clocks were changed"
+    return (f"{when}: {first} is taken, not {second}, unless its track tells; {decides}",)
 
 
 def zone(name: str) -> dt.tzinfo:

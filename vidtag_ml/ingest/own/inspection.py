@@ -213,8 +213,7 @@ def _photos(
     candidate: Candidate, how: Intake, known: Mapping[str, exif.Photo] | None
 ) -> list[Record]:
     read = photos.read(candidate.files, known)
-    zone = how.time_zone
-    seen = photos.believed([replace(p, exif=photo_clocks.in_zone(p.exif, zone)) for p in read])
+    seen = photos.believed([_in_zone(photo, how.time_zone) for photo in read])
     found: list[Record] = [left_out(p.path, "unreadable", p.error) for p in seen if not p.readable]
     chains = photos.sequences(seen)
     used = {photo.path for chain in chains for photo in chain}
@@ -225,6 +224,11 @@ def _photos(
     ]
     longest = max((len(chain) for chain in chains), default=0)
     return found + [_sequence(chain, how, main=len(chain) == longest) for chain in chains]
+
+
+def _in_zone(photo: photos.Photo, time_zone: str | None) -> photos.Photo:
+    told = "; ".join(filter(None, (photo.error, photo_clocks.doubt(photo.exif, time_zone))))
+    return replace(photo, exif=photo_clocks.in_zone(photo.exif, time_zone), error=told)
 
 
 def _sequence(chain: list[photos.Photo], how: Intake, *, main: bool) -> Record:

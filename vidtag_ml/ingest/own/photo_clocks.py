@@ -29,7 +29,9 @@ def in_zone(photo: exif.Photo, time_zone: str | None) -> exif.Photo:
     if time_zone is None:
         return photo
     if not photo.clock_is_utc:
-        photo = replace(photo, clock_s=_utc_s(photo.clock_s, time_zone), clock_is_utc=True)
+        told = "; ".join(filter(None, (photo.told, doubt(photo, time_zone))))
+        clock_s = _utc_s(photo.clock_s, time_zone)
+        photo = replace(photo, clock_s=clock_s, clock_is_utc=True, told=told)
     captured_s = _utc_s(photo.captured_s, time_zone)
     if photo.captured_is_utc or math.isnan(captured_s):
         return photo
@@ -39,7 +41,15 @@ def in_zone(photo: exif.Photo, time_zone: str | None) -> exif.Photo:
 def _utc_s(wall_s: float, time_zone: str) -> float:
     if math.isnan(wall_s):
         return wall_s
-    return wall_s - clocks.ahead_s(time_zone, wall_s, of_wall=True)
+    return wall_s - clocks.ahead_s(time_zone, wall_s)[0]
+
+
+def doubt(photo: exif.Photo, time_zone: str | None) -> str:
+    """What is told of a photo that was taken when the clocks of its camera's zone were changed."""
+    wall_s = photo.clock_s if photo.captured_is_utc else photo.captured_s
+    if time_zone is None or math.isnan(wall_s):
+        return ""
+    return "".join(clocks.doubt(time_zone, clocks.ahead_s(time_zone, wall_s)))
 
 
 def believed(photos: Sequence[exif.Photo]) -> list[tuple[exif.Photo, str]]:

@@ -157,11 +157,13 @@ def _from_utc(
         return *_from_its_begin(utc_N, clock, duration_s), ""
     time_N, repairs = utc_N - clock.utc_s, list(clock.told)
     track = readings.Track(time_N + offset_s, duration_s, max_gap_s)
-    if clock.moved_s and not track.num_inside(0.0) and track.num_inside(clock.moved_s):
+    as_written = bool(clock.moved_s) and not clock.later_s and not track.num_inside(0.0)
+    if as_written and track.num_inside(clock.moved_s):
         return time_N + clock.moved_s, [], ""
     decided = abs(offset_s) >= clocks.QUARTER_S
     zone_s, assumed = readings.chosen(track, clock, points, decided=decided)
-    return time_N + zone_s, [*repairs, *assumed], readings.several(track)
+    unfit = "; ".join((readings.several(track), *clock.told)) if clock.later_s else ""
+    return time_N + zone_s, [*repairs, *assumed], unfit or readings.several(track)
 
 
 def _from_its_begin(

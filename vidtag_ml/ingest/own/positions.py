@@ -182,13 +182,14 @@ def _placed(source: Source, asked: _Asked) -> Placed | None:
     num_found = len(found.points) + sum(found.left_out.values())
     left_out = {**found.left_out, **_outside(found.points, points, source)}
     untold = {w: n for w, n in left_out.items() if f"{n} {w}" not in repairs}
+    told = () if judged.kept["utc_s"].notna().any() else asked.clock.told
     left = [f"{n} of {num_found} fixes left out: {why}" for why, n in untold.items()]
     return Placed(
         points.assign(status=np.where(judged.kept_N, "measured", "dropped")),
         found.fix_source,
         moved,
         _began(judged.kept, asked.clock.utc_s),
-        [*repairs, *left, *judged.repairs],
+        [*repairs, *(t for t in told if t not in repairs), *left, *judged.repairs],
         num_found,
         {**left_out, **judged.dropped},
         source.file,

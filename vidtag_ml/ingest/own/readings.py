@@ -78,7 +78,8 @@ class Local:
 
     name: str
     """Of the time zone."""
-    ahead_s: float
+    ahead_s: tuple[float, ...]
+    """Two where its clocks were changed."""
 
 
 def on_one_day(
@@ -125,12 +126,14 @@ def chosen(
         decided: whether the user said which reading is right.
     """
     known = clock.zone_is_known or decided
+    if clock.later_s:
+        return _after_change(track, clock.later_s)
     if track.has_one_reading or (known and track.num_inside(0.0)):
         return 0.0, []
     local = None if known else _local(clock, points)
-    candidates = [0.0] if local is None else [0.0, local.ahead_s]
+    candidates = [0.0] if local is None else [0.0, *local.ahead_s]
     if clock.is_local:
-        candidates.reverse()
+        candidates = [*candidates[1:], 0.0]
     candidates.sort(key=lambda zone_s: not track.covers(zone_s))
     likely = [zone_s for zone_s in candidates if track.touches(zone_s)]
     fits = [float(z) for z in ZONES if track.covers(z)]
@@ -144,6 +147,18 @@ def chosen(
         return zone_s, []
     hours = f"{abs(zone_s) / _HOUR_S:g} h {'behind' if zone_s > 0 else 'ahead of'}"
     return zone_s, [f"the receiver's clock is {hours} the camera's: corrected"]
+
+
+def _after_change(track: Track, later_s: float) -> tuple[float, list[str]]:
+    """As `chosen`, of a clock whose zone was changed then: before, unless it only fits after."""
+    either = (0.0, -later_s)
+    fits = [z for z in either if track.covers(z)] or [z for z in either if track.touches(z)]
+    if not fits:
+        return 0.0, []
+    when = "after" if fits[0] else "before"
+    other = " and after it as well" * (len(fits) > 1)
+    told = f"its track fits the video {when} the change of clocks{other}: {when} it is taken"
+    return fits[0], [told]
 
 
 def several(track: Track) -> str:
@@ -176,12 +191,13 @@ def _local(clock: clocks.Clock, points: pd.DataFrame) -> Local | None:
     if not len(latlon_K2):
         return None
     name = clocks.zone_at(*latlon_K2[len(latlon_K2) // 2])
-    return Local(name, clocks.ahead_s(name, clock.utc_s, of_wall=True))
+    return Local(name, clocks.ahead_s(name, clock.utc_s))
 
 
 def _several(zone_s: float, others: list[float], local: Local | None, who: str) -> str:
     """What is told where several readings would do."""
-    there = {local.ahead_s: f"local time there, {local.name}"} if local else {}
+    ahead_s = local.ahead_s if local else ()
+    there = dict.fromkeys(ahead_s, f"local time there, {local.name}" if local else "")
     why = [there[zone_s]] if zone_s in there else []
     why += [f"as {who} write it"] if why and who else []
     taken = f"{clocks.told(zone_s)} (taken{': ' if why else ''}{', '.join(why)})"

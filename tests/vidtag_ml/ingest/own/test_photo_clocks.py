@@ -73,3 +73,14 @@ def test_a_photo_without_times_has_none_in_any_zone():
 def test_a_zone_that_is_told_does_not_move_a_clock_that_has_its_own():
     seen = photo_clocks.in_zone(photo(0, 0, zoned=True), "+05:30")
     assert seen.clock_s == NOON_S + 2 * HOUR_S
+
+
+@pytest.mark.parametrize(
+    ("wall_s", "utc_s", "told"),
+    [(1729996200.0, 1729989000.0, "comes twice"), (1711852200.0, 1711848600.0, "never comes")],
+)
+def test_a_photo_of_a_time_at_which_clocks_were_changed_tells_both(wall_s, utc_s, told):
+    seen = dataclasses.replace(exif.NOTHING, captured_s=wall_s)
+    found = photo_clocks.in_zone(seen, "Europe/Berlin")
+    assert found.captured_s == utc_s
+    assert f"{told} in Europe/Berlin" in found.told

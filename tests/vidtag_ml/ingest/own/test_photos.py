@@ -149,6 +149,14 @@ def test_a_standing_receiver_does_not_turn_a_walk_around(tmp_path, take):
     assert names == ["z9", "z8", "z7", "z6"]
 
 
+def test_photos_of_an_hour_that_comes_twice_tell_so(tmp_path, take):
+    twice = NOON.replace(month=10, day=27, hour=2, minute=30, tzinfo=None)
+    photos(tmp_path / "w", began=twice)
+    how = dataclasses.replace(HOW, time_zone="Europe/Zurich")
+    (told,) = take(tmp_path / "w", how=how).accepted
+    assert any("comes twice in Europe/Zurich" in repair for repair in told.repairs)
+
+
 def test_the_time_zone_of_a_folder_is_that_of_its_photos(tmp_path, take):
     photos(tmp_path / "w")
     local = NOON.replace(tzinfo=None) + dt.timedelta(hours=2, seconds=5)

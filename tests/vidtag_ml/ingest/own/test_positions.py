@@ -9,7 +9,8 @@ import pkgutil
 import pytest
 
 from tests.data import telemetry as written
-from tests.data.recordings import film, recording, stamped, with_telemetry
+from tests.data.recordings import NOON, film, recording, stamped, with_telemetry
+from tests.vidtag_ml.ingest.own.conftest import HOW
 from vidtag_ml.ingest import telemetry
 from vidtag_ml.ingest.own import positions
 from vidtag_ml.ingest.telemetry.readers import Recording
@@ -103,6 +104,15 @@ def test_times_from_the_first_row_are_told(tmp_path, suffix, text, assumed):
     said = [told for told in found.repairs if "taken for the" in told]
     assert len(said) == (assumed is not None)
     assert all(assumed in told for told in said)
+
+
+def test_a_begin_that_only_the_videos_clock_tells_is_told_with_what_was_assumed(tmp_path):
+    path = film(tmp_path / "VID_20240601_115948.mp4")
+    stamped(path, creation_time="2024-06-01T12:00:00Z")
+    path.with_suffix(".csv").write_text("time_s,lat,lon\n0,47,8\n1,47.00001,8\n")
+    placed = positions.place(path, 12.0, None, 0.0, 2.0, HOW.max_speed_kmh)
+    assert placed.began_utc_s == NOON.timestamp() - 12
+    assert any("creation_time is when it ended" in repair for repair in placed.repairs)
 
 
 def _sentence(fields):

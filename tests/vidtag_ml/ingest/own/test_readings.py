@@ -81,7 +81,7 @@ def test_a_track_as_long_as_its_video_leaves_no_doubt():
 
 @pytest.mark.parametrize("lon", [178.0, -178.0])
 def test_zones_reach_over_both_sides_of_the_date_line(lon):
-    there_s = clocks.ahead_s(clocks.zone_at(10.0, lon), TRUE_S)
+    there_s = clocks.ahead_s(clocks.zone_at(10.0, lon), TRUE_S)[0]
     table = track(-HOUR_S, 15 * HOUR_S * (lon > 0) + HOUR_S, lat=10.0, lon=lon)
     began_s, _ = read(table, there_s, is_local="GoPros")
     assert began_s == 0
@@ -155,3 +155,54 @@ def test_local_time_is_taken_where_the_track_ends_in_the_video(is_local):
 def test_quarters_of_hours_are_zones(lat, lon, hours):
     table = track(-7 * HOUR_S, 7 * HOUR_S, lat=lat, lon=lon)
     assert read(table, hours * HOUR_S, is_local="GoPros")[0] == 0
+
+
+CHANGED_S = {"2024-10-27": 1729989000.0, "2024-03-31": 1711845000.0}
+"""00:30Z, which may be 02:30 in Berlin where that comes twice, or never; as may be 01:30Z."""
+
+
+def at_change(folder, day, first_s, last_s):
+    """When a video of 02:30 in Berlin began, in seconds from 00:30Z, as is its track."""
+    tags = {"creation_time": f"{day}T02:30:00Z"}
+    clock = clocks.of(folder / "a.mp4", tags, "Europe/Berlin")
+    table = track(first_s, last_s)
+    table["utc_s"] += CHANGED_S[day] - TRUE_S
+    found, told = plausibility.on_video_clock(table, clock, 60.0, 0.0, 2.0)
+    return found["utc_s"][0] - found["time_s"][0] - CHANGED_S[day], " ".join(told)
+
+
+@pytest.mark.parametrize("hours", [0, 1])
+@pytest.mark.parametrize(
+    ("day", "comes", "when"),
+    [
+        ("2024-10-27", "comes twice", ("before", "after")),
+        ("2024-03-31", "never comes", ("after", "before")),
+    ],
+)
+def test_a_time_at_which_clocks_were_changed_is_told_by_the_track(
+    tmp_path, day, comes, when, hours
+):
+    began_s, told = at_change(tmp_path, day, hours * HOUR_S - 300, hours * HOUR_S + 300)
+    assert began_s == hours * HOUR_S
+    assert f"its clock's time {comes} in Europe/Berlin" in told
+    assert f"{when[hours]} the change of clocks: {when[hours]} it is taken" in told
+
+
+def test_a_time_that_comes_twice_on_one_track_is_told_with_both(tmp_path):
+    began_s, told = at_change(tmp_path, "2024-10-27", -HOUR_S, 3 * HOUR_S)
+    assert began_s == 0
+    assert "UTC+2 is taken, not UTC+1, unless its track tells; --time-zone with +2 or +1" in told
+    assert "before the change of clocks and after it as well: before it is taken" in told
+
+
+def test_a_time_that_comes_twice_off_the_track_is_refused_with_both(tmp_path):
+    with pytest.raises(plausibility.ClockError, match=r"comes twice .* \+2 or \+1 decides"):
+        at_change(tmp_path, "2024-10-27", -2 * HOUR_S, -HOUR_S)
+
+
+@pytest.mark.parametrize("hours", [0, 1])
+def test_local_time_that_comes_twice_is_read_both_ways(hours):
+    table = track(hours * HOUR_S - 600, hours * HOUR_S + 2400, lat=52.5, lon=13.4)
+    table["utc_s"] += CHANGED_S["2024-10-27"] - TRUE_S
+    written_s = CHANGED_S["2024-10-27"] + 2 * HOUR_S - TRUE_S
+    assert read(table, written_s)[0] + TRUE_S - CHANGED_S["2024-10-27"] == hours * HOUR_S
