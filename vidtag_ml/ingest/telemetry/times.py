@@ -38,7 +38,7 @@ _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _IN_FULL = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _OF_VIDEO = ("time_s", "t_s", "cts", "videotime", "timeinvideo")
 """Names of times from the first frame, in whatever unit the first of them says."""
-_OF_ANY_START = ("time_s", "t_s")
+_OF_ANY_START = ("time_s",)
 """Of them, those that loggers count from their own start."""
 _MOMENTS = (
     "timestamp", "utc", "datetime", "time", "ts", "utctime", "timeutc", "datetimeutc",
