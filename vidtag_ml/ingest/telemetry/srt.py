@@ -46,6 +46,14 @@ _GPS = re.compile(r"\b(?:GPS|RTK)\s{0,9}(?:[:=]\s{0,9})?\(([^()\n]{3,120})\)", r
 _GPS_ALONE = re.compile(r"\bGPS\s{0,9}[:=]\s{0,9}([^()\[\]<>|\n]{3,120})", re.ASCII)
 _METRES = re.compile(r"\b(?:GPS|RTK)\s{0,9}\([^()\nNSEW]{3,120}\dm\s{0,9}\)", re.ASCII)
 _HOME = re.compile(r"\bHOME\s{0,9}\(([^()\n]{3,120})\)", re.ASCII)
+_ELSEWHERE = re.compile(
+    r"\b(?:home|target|subject|poi|operator|pilot|controller|rc|take-?off|launch|destination)"
+    r"(?:[ _.]?(?:point|position|pos|location|gps))?[\s.:=({-]{0,4}"
+    r"(?=lat|lon|lng|[NSEW]\s?:)[^\[\]]*?"
+    r"(?=\]|\b(?:gps|rtk|drone|aircraft|uav)\b|\n\W{0,3}lat|\Z)",
+    re.ASCII | re.IGNORECASE,
+)
+"""Where something other than the drone is, up to the drone or the end of it."""
 _DISTANCE = re.compile(r"\bD\s?(\d{1,7}(?:\.\d{1,3})?)m\b", re.ASCII)
 _ALTITUDE = re.compile(r"\babs_alt\s{0,9}:\s{0,9}([-+]?\d{1,9}(?:[.,]\d{1,15})?)", re.ASCII)
 _FORMS = {
@@ -145,7 +153,7 @@ def _blocks(content: str) -> Iterator[str]:
 def _said(block: str) -> _Said | None:
     """What a block says of a position; None if it says nothing."""
     home, distance = _HOME.search(block), _DISTANCE.search(block)
-    rest = block.replace(home[0], "") if home else block
+    rest = _ELSEWHERE.sub("", block.replace(home[0], "") if home else block)
     for north, east in ((_LAT, _LON), (_NORTH, _EAST)):
         lat, lon = north.search(rest), east.search(rest)
         if lat and lon:

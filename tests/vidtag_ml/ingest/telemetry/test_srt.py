@@ -91,6 +91,27 @@ def test_forms_of_numbers_tell_their_order(srt_of, said):
 @pytest.mark.parametrize(
     "said",
     [
+        "HOME: lat: 10 lon: 20 GPS: lat: {lat} lon: {lon}",
+        "Home point: lat: 10\nlon: 20\nlat: {lat}\nlon: {lon}",
+        "HOME: N: 10.0 E: 20.0 GPS: lat: {lat} lon: {lon}",
+        "[home latitude: 10] [home longitude: 20] [latitude: {lat}] [longitude: {lon}]",
+        "[target.latitude: 10] [target.longitude: 20] [latitude: {lat}] [longitude: {lon}]",
+        "[latitude: {lat}] [longitude: {lon}] [home latitude: 10] [home longitude: 20]",
+        "Home distance: 12.0 lat: {lat} lon: {lon}",
+    ],
+)
+def test_home_and_targets_are_not_taken_for_the_drone(srt_of, said):
+    np.testing.assert_allclose(srt_of(blocks(said))[["lat", "lon"]], PLACES[:2])
+
+
+def test_numbers_that_may_be_those_of_home_are_no_position(srt_of):
+    with pytest.raises(ValueError, match="not the subtitles of a DJI drone"):
+        srt_of(blocks("HOME LAT: 10 HOME LON: 20 LAT: {lat} LON: {lon}"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
         "HOME(W: 71.0, S: 34.0) 2025-08-27 13:21:35\nGPS(W: 70.25, S: 33.85, 174.21m)",
         "GPS(S:33.85, W:70.25, 12.0m)",
         "GPS: (33.85\u00b0S, 70.25\u00b0W)",
