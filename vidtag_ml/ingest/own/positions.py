@@ -183,13 +183,14 @@ def _placed(source: Source, asked: _Asked) -> Placed | None:
     left_out = {**found.left_out, **_outside(found.points, points, source)}
     untold = {w: n for w, n in left_out.items() if f"{n} {w}" not in repairs}
     told = () if judged.kept["utc_s"].notna().any() else asked.clock.told
+    began_s, unsure = _began(judged.kept, asked.clock.utc_s)
     left = [f"{n} of {num_found} fixes left out: {why}" for why, n in untold.items()]
     return Placed(
         points.assign(status=np.where(judged.kept_N, "measured", "dropped")),
         found.fix_source,
         moved,
-        _began(judged.kept, asked.clock.utc_s),
-        [*repairs, *(t for t in told if t not in repairs), *left, *judged.repairs],
+        began_s,
+        [*repairs, *(t for t in told if t not in repairs), *left, *judged.repairs, *unsure],
         num_found,
         {**left_out, **judged.dropped},
         source.file,
@@ -251,7 +252,9 @@ def _more() -> str:
     return f"; exiftool {found} finds no other track" if found else f", or {exiftool.INSTALL}"
 
 
-def _began(kept: pd.DataFrame, created_utc_s: float) -> float:
-    """When a recording began, by its receiver's clock if it has one."""
+def _began(kept: pd.DataFrame, created_utc_s: float) -> tuple[float, list[str]]:
+    """When a recording began, by its receiver's clock if it has one that goes, and what is told."""
     zeros_s = (kept["utc_s"] - kept["time_s"]).dropna()
-    return float(zeros_s.median()) if len(zeros_s) else created_utc_s
+    if time_lapse.stands_still(kept):
+        return created_utc_s, ["its receiver's clock stands still: it tells no beginning"]
+    return float(zeros_s.median()) if len(zeros_s) else created_utc_s, []

@@ -38,6 +38,8 @@ _TICK_S = 2.0
 """Clocks that tell whole seconds are apart by so much though they go alike."""
 _EVEN = 3.0
 """Of speeds of one journey, the ninth tenth is at most so many times the first."""
+_STILL, _LEAST_S = 0.5, 4.0
+"""A clock that goes by less than this share stands still; shorter tracks do not tell."""
 LONGER, LONGER_S = 2.0, 10.0
 """Telemetry that lasts so many times as long as its video, and so much longer, is not of it alone.
 """
@@ -104,6 +106,14 @@ def factor_of(points: pd.DataFrame) -> tuple[float, str]:
     if sure["utc_s"].notna().any():
         return _even(_by_clock(sure)), "its receiver's clock goes so much faster than the video's"
     return _even(_by_speed(sure)), "its track moves so much faster than its receiver measured"
+
+
+def stands_still(points: pd.DataFrame) -> bool:
+    """Whether a receiver's UTC hardly goes while the video does, for most of a track."""
+    timed = points[["time_s", "utc_s"]].dropna()
+    factors = _by_clock(timed)
+    lasts_s = np.ptp(timed["time_s"]) if len(timed) else 0.0
+    return bool(lasts_s > _LEAST_S and np.median(factors) < _STILL)
 
 
 def _even(factors: Floats) -> float:

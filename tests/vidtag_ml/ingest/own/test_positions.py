@@ -183,3 +183,17 @@ def test_telemetry_that_is_all_after_the_last_picture_is_no_position(tmp_path):
     path = with_telemetry(film(tmp_path / "a.mp4"), payloads)
     with pytest.raises(positions.NoPositionError, match="all its positions are after the last"):
         positions.place(path, 2.0, None, 0.0, 2.0, LIMITS)
+
+
+@pytest.mark.parametrize(("step_s", "goes"), [(0, False), (1, True)])
+def test_a_receivers_clock_that_stands_still_tells_no_beginning(tmp_path, step_s, goes):
+    payloads = [
+        written.gpmf_payload(
+            [(47.0 + 1e-5 * k, 8.0)] * 2, utc=written.START + dt.timedelta(seconds=step_s * k)
+        )
+        for k in range(12)
+    ]
+    path = with_telemetry(film(tmp_path / "a.mp4"), payloads)
+    placed = positions.place(path, 12.0, None, 0.0, 2.0, LIMITS)
+    assert (placed.began_utc_s == written.START.timestamp()) == goes
+    assert any("stands still" in told for told in placed.repairs) != goes
