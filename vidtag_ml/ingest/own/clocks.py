@@ -27,7 +27,7 @@ from vidtag_ml.media import video
 QUARTER_S = 900
 """Zones are ahead of UTC by multiples of this."""
 _BROKEN = (-9.5, -3.5, -2.5, 3.5, 4.5, 5.5, 5.75, 6.5, 8.75, 9.5, 10.5, 12.75, 13.75)
-_IN_USE = tuple(3600.0 * hours for hours in (*range(-12, 15), *_BROKEN))
+_IN_USE: list[float] = [3600.0 * hours for hours in (*range(-12, 15), *_BROKEN)]
 """How far zones in use are ahead of UTC."""
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?([0-5]\d))?", re.ASCII | re.IGNORECASE)
 _ANDROID = "com.android.version"
@@ -75,7 +75,7 @@ def of(path: Path, tags: Mapping[str, str], time_zone: str | None = None) -> Clo
     """
     utc_s, has_zone = quicktime.created(tags)
     has_own, after = has_zone, chapters.earlier(path, utc_s)
-    ahead = (0.0,)
+    ahead: tuple[float, ...] = (0.0,)
     if time_zone is not None and not has_zone and not math.isnan(utc_s):
         ahead, has_zone = ahead_s(time_zone, utc_s), True
     utc_s, later_s = utc_s - ahead[0], ahead[0] - ahead[-1]
