@@ -169,16 +169,16 @@ def made(
     params: config.Params, tiny_encoders: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A workspace of the tiny world in which every stage has run."""
-    from vidtag_ml.models.gps_retrieval import stages as gps_stages
+    from vidtag_ml.models.registry import RANKED, SYSTEMS
     from vidtag_ml.models.stages import STAGES
     from vidtag_ml.models.vidtag import stages as vidtag_stages
 
     root = _workspace(tmp_path_factory.mktemp("made") / "tiny world", params, tiny_encoders)
-    trained = ("phase_one", "phase_two", "geoclip")
+    trained = ("phase_one", "phase_two", "geoclip", "classifier")
     for name in ("ingest", "hierarchy", "gallery", "features", *trained):
         assert STAGES[name](root, params)
-    for name in gps_stages.MODELS:
-        assert gps_stages.evaluate_model(root, params, name)
+    for name in RANKED:
+        assert SYSTEMS[name].evaluate(root, params)
     assert vidtag_stages.bundle_vidtag(root, params)
     for name in ("cityguessr", "evaluate_cityguessr", "bundle_cityguessr"):
         assert STAGES[name](root, params)

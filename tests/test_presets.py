@@ -22,7 +22,7 @@ from vidtag_ml.encoders.frames import EncoderSpec, FrameEncoder
 from vidtag_ml.models import report as models_report
 from vidtag_ml.models.cityguessr import inference
 from vidtag_ml.models.cityguessr.evaluate import PlaceReport
-from vidtag_ml.models.gps_retrieval import stages as gps_stages
+from vidtag_ml.models.registry import RANKED, SYSTEMS
 from vidtag_ml.models.stages import STAGES
 from vidtag_ml.workflow import layout
 
@@ -57,13 +57,14 @@ def workspace(root, preset, make, changes):
 
 
 def run(root, params):
-    for name in ("ingest", "hierarchy", "gallery", "features", "phase_one", "phase_two", "geoclip"):
+    trained = ("phase_one", "phase_two", "geoclip", "classifier")
+    for name in ("ingest", "hierarchy", "gallery", "features", *trained):
         assert STAGES[name](root, params), name
-    return {name: report(root, params, name) for name in gps_stages.MODELS}
+    return {name: report(root, params, name) for name in RANKED}
 
 
 def report(root, params, name):
-    assert gps_stages.evaluate_model(root, params, name)
+    assert SYSTEMS[name].evaluate(root, params)
     return models_report.Report.read(layout.of(root, params).evaluation(name))
 
 

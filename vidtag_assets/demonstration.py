@@ -18,7 +18,7 @@ from vidtag_ml.dataset import tables as clip_tables
 from vidtag_ml.metrics import tracks as track_metrics
 from vidtag_ml.models import recording
 from vidtag_ml.models.gps_retrieval import figures
-from vidtag_ml.models.gps_retrieval import stages as gps_stages
+from vidtag_ml.models.registry import RANKED
 from vidtag_ml.workflow import layout, stage
 
 FIGURES = ("median_km", "video_median_km", "dfd_km", "mrd_km")
@@ -80,7 +80,7 @@ def _summaries(root: Path) -> dict[str, Mapping[str, Any]]:
     from vidtag_ml.models.report import Report
 
     at = layout.of(root, config.load(root / "params.yaml"))
-    return {name: Report.read(at.evaluation(name)).summary for name in gps_stages.MODELS}
+    return {name: Report.read(at.evaluation(name)).summary for name in RANKED}
 
 
 def tell(root: Path, summary: Mapping[str, Any], files: Sequence[Path]) -> None:

@@ -9,13 +9,13 @@ import dagster as dg
 from vidtag_assets.dataset import CHEAP
 from vidtag_assets.metadata import OWNERS, numbers, picture, preview
 from vidtag_assets.resources import ParamsFile, Workspace
-from vidtag_ml.models.gps_retrieval import stages as gps_stages
 from vidtag_ml.models.gps_retrieval.figures import SHOWN
+from vidtag_ml.models.registry import RANKED
 from vidtag_ml.workflow import stage
 
 
 @dg.asset(
-    deps=[f"{name}_evaluation" for name in gps_stages.MODELS],
+    deps=[f"{name}_evaluation" for name in RANKED],
     group_name="evaluation",
     kinds={"csv"},
     owners=OWNERS,
@@ -33,7 +33,7 @@ def leaderboard(workspace: Workspace, params_file: ParamsFile) -> dg.Materialize
     from vidtag_ml.plots import charts
 
     at = workspace.layout(params_file.load())
-    reports = {name: Report.read(at.evaluation(name)) for name in gps_stages.MODELS}
+    reports = {name: Report.read(at.evaluation(name)) for name in RANKED}
     table = board.table(reports)
     path = at.root / "out" / "evaluation" / "leaderboard.csv"
     stage.write_text(path, table.to_csv(index=False, lineterminator="\n"))

@@ -50,7 +50,7 @@ def test_photos_of_ones_own_are_located_with_the_champion(root, params, photogra
 def test_summary_holds_the_figures_of_both_models(root, params):
     summary = demonstration.summarise(root, 12.34)
     assert summary == json.loads((root / "out" / "demo" / "summary.json").read_text())
-    assert list(summary["models"]) == ["vidtag", "geoclip"]
+    assert list(summary["models"]) == ["vidtag", "geoclip", "classifier"]
     accuracies = {f"acc_{km:g}km" for km in params.evaluation.accuracy_km}
     wanted = {*demonstration.FIGURES, *accuracies}
     assert all(set(figures) == wanted for figures in summary["models"].values())

@@ -11,7 +11,6 @@ from tests.conftest import FakeDvc
 from vidtag_assets import provenance, registration, registry
 from vidtag_assets.resources import Tracking
 from vidtag_ml.models.gps_retrieval import judging
-from vidtag_ml.models.gps_retrieval import stages as gps_stages
 from vidtag_ml.models.vidtag import stages as vidtag_stages
 from vidtag_ml.models.vidtag.system import SYSTEM
 from vidtag_ml.retrieval import stages as retrieval_stages
@@ -102,7 +101,7 @@ def test_champion_is_judged_anew_on_another_gallery(copied, params):
     tracking, at, lineage = copied
     other = dataclasses.replace(params, gallery=dataclasses.replace(params.gallery, spacing_km=900))
     retrieval_stages.gallery(at.root, other)
-    gps_stages.evaluate_model(at.root, other, "vidtag", "val")
+    SYSTEM.evaluate(at.root, other, "val")
     vidtag_stages.bundle_vidtag(at.root, other)
     registration.register(SYSTEM, tracking, at, other, lineage, {})
     old = registry.report(tracking, registry.resolve(tracking, "vidtag/1"), "val")

@@ -5,7 +5,7 @@ All of it is reached through this package: `config.load`, `config.Params`, `conf
 
 from vidtag_ml.config.cityguessr import CityGuessr, CityGuessrNetwork, CityGuessrTraining
 from vidtag_ml.config.clips import Clips, Source
-from vidtag_ml.config.evaluation import Evaluation, Search
+from vidtag_ml.config.evaluation import Decoding, Evaluation, Search
 from vidtag_ml.config.features import Features
 from vidtag_ml.config.gallery import Aerial, Gallery
 from vidtag_ml.config.gama import (
@@ -48,6 +48,7 @@ __all__ = [
     "Classifier",
     "Clips",
     "Count",
+    "Decoding",
     "Degrees",
     "Dropout",
     "Evaluation",

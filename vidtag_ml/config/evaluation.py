@@ -26,6 +26,9 @@ class Search:
     """faiss_ivf: lists that are looked through."""
 
 
+Decoding = Literal["initial", "refined", "viterbi", "refined_viterbi"]
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """How predictions become tracks, and tracks become figures."""
@@ -35,7 +38,7 @@ class Evaluation:
     windows: Literal["whole", "interleaved"]
     """whole: a clip is seen at its natural length; interleaved: as every n-th frame, from each
     start, so that no more frames are seen at once than in training."""
-    decoding: Literal["initial", "refined", "viterbi", "refined_viterbi"]
+    decoding: Decoding
     """What `locate` and the gate use: Phase I's best, GeoRefiner's, or Viterbi over candidates."""
     num_candidates: Count
     """Gallery points a frame that Viterbi chooses from."""

@@ -26,5 +26,7 @@ class GeoCLIP(PhaseOne):
 class Classifier(Training):
     """The classifiers of the paper's tables: cells of train coordinates, one encoder, no time."""
 
+    encoder: str
+    """Whose features are classified; one of features.encoders."""
     cell_km: Positive
     """Cells are as many as squares of this side that hold a train frame."""

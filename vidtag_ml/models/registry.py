@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidtag_ml.models.cityguessr.system import SYSTEM as CITYGUESSR
+from vidtag_ml.models.classifier.system import SYSTEM as CLASSIFIER
 from vidtag_ml.models.gama.system import SYSTEM as GAMA
 from vidtag_ml.models.geoclip.system import SYSTEM as GEOCLIP
 from vidtag_ml.models.system import Benchmark, System
@@ -16,8 +17,12 @@ from vidtag_ml.models.vidtag.system import SYSTEM as VIDTAG
 if TYPE_CHECKING:
     from vidtag_ml.models.locator import Locator
 
-SYSTEMS: dict[str, System] = {system.name: system for system in (VIDTAG, GEOCLIP, CITYGUESSR, GAMA)}
+SYSTEMS: dict[str, System] = {
+    system.name: system for system in (VIDTAG, GEOCLIP, CLASSIFIER, CITYGUESSR, GAMA)
+}
 """All that are trained, evaluated, bundled and registered by name."""
+RANKED = [name for name, system in SYSTEMS.items() if system.ranked]
+"""Those whose answers are tracks."""
 
 
 def benchmarks(source: str) -> list[Benchmark]:

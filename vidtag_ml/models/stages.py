@@ -9,7 +9,6 @@ from vidtag_ml.aerial import stages as aerial
 from vidtag_ml.dataset import stages as dataset
 from vidtag_ml.features import stages as features
 from vidtag_ml.ingest import stages as ingest
-from vidtag_ml.models.classifier import stages as classifier
 from vidtag_ml.models.gama import stages as gama
 from vidtag_ml.models.registry import SYSTEMS
 from vidtag_ml.retrieval import stages as retrieval
@@ -21,7 +20,6 @@ STAGES: dict[str, Callable[..., bool]] = {
     "features": features.features,
     "aerial_gallery": aerial.aerial_gallery,
     "aerial_pixels": gama.aerial_pixels,
-    "classifier": classifier.classifier,
     **{name: each.make for system in SYSTEMS.values() for name, each in system.trainings.items()},
     **{f"evaluate_{name}": system.evaluate for name, system in SYSTEMS.items()},
     **{

@@ -145,6 +145,8 @@ class System:
     """None = it is measured, but never used by itself."""
     benchmark: Benchmark | None = None
     """None = its rows are among those of another."""
+    ranked: bool = False
+    """Whether its answers are tracks, which the leaderboard compares."""
     gallery: str = "gallery"
     """What it is searched in, as DVC calls it."""
     fits: Callable[[config.Params], bool] = lambda _: True

@@ -61,6 +61,7 @@ its folder, so that a stage that reads one has it among what it `PICKED`, where 
 anyway."""
 
 _VIDTAG, _GEOCLIP = "models.vidtag.network:VidTAG", "models.geoclip.network:GeoCLIP"
+_CELLS = "models.classifier.network:CellClassifier"
 PICKED: Mapping[str, tuple[str, ...]] = {
     "bundle_vidtag": (_VIDTAG,),
     "bundle_cityguessr": ("models.cityguessr.network:CityGuessr",),
@@ -83,7 +84,8 @@ ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "own_recordings": ("ingest.own.tables:ingest", "ingest.own.report:write"),
     "evaluate_vidtag": ("models.gps_retrieval.stages:evaluate_model.measure", _VIDTAG),
     "evaluate_geoclip": ("models.gps_retrieval.stages:evaluate_model.measure", _GEOCLIP),
-    "benchmark_row": ("models.vidtag.benchmark:measure.build", _VIDTAG, _GEOCLIP),
+    "evaluate_classifier": ("models.gps_retrieval.stages:evaluate_model.measure", _CELLS),
+    "benchmark_row": ("models.vidtag.benchmark:measure.build", _VIDTAG, _GEOCLIP, _CELLS),
     "benchmark_encoding": ("features.timing:seconds_per_frame.build",),
     "benchmark_places": ("models.cityguessr.benchmark:measure.build", _VIDTAG),
 }

@@ -14,7 +14,10 @@ INGESTS = {name for name in code_key.builds() if name.startswith("ingest_")}
 PUBLISHED = INGESTS - {"ingest_flyover", "ingest_flyover_gama", "ingest_recordings"}
 OWN = {"inspect", "own_recordings"}
 GAMA = {"gama", "screening", "heading", "evaluate_gama", "evaluate_flat", "evaluate_regions"}
-TRACKS = {"evaluate_vidtag", "evaluate_geoclip", "benchmark_row", "benchmark_places"}
+TRACKS = {
+    "evaluate_vidtag", "evaluate_geoclip", "evaluate_classifier", "benchmark_row",
+    "benchmark_places",
+}  # fmt: skip
 CHANGES = {
     ("models/gps_retrieval/windows.py", "interleaved"): {*TRACKS, "evaluate_gama"},
     ("retrieval/gallery.py", "oracle_km"): TRACKS,

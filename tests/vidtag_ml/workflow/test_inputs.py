@@ -11,13 +11,13 @@ from vidtag_ml.dataset import stages as dataset_stages
 from vidtag_ml.features import stages as features_stages
 from vidtag_ml.ingest import stages as ingest_stages
 from vidtag_ml.models.cityguessr import stages as cityguessr_stages
-from vidtag_ml.models.gps_retrieval import stages as gps_stages
+from vidtag_ml.models.registry import RANKED, SYSTEMS
 from vidtag_ml.models.stages import STAGES
 from vidtag_ml.models.vidtag import stages as vidtag_stages
 from vidtag_ml.retrieval import stages as retrieval_stages
 from vidtag_ml.workflow import code_key, layout, progress
 
-TRAINED = ("phase_one", "phase_two", "geoclip", "cityguessr")
+TRAINED = ("phase_one", "phase_two", "geoclip", "classifier", "cityguessr")
 
 
 def load(root):
@@ -30,10 +30,10 @@ def copy(made, tmp_path):
 
 
 def test_second_run_of_every_stage_does_nothing(made):
-    trained = ("phase_one", "phase_two", "geoclip")
+    trained = ("phase_one", "phase_two", "geoclip", "classifier")
     names = ("ingest", "hierarchy", "gallery", "features", *trained, "bundle_vidtag")
     assert [n for n in names if STAGES[n](made, load(made))] == []
-    assert not any(gps_stages.evaluate_model(made, load(made), name) for name in gps_stages.MODELS)
+    assert not any(SYSTEMS[name].evaluate(made, load(made)) for name in RANKED)
 
 
 def test_each_record_tells_the_code_of_its_stage(made):
@@ -46,7 +46,7 @@ def test_each_record_tells_the_code_of_its_stage(made):
         out / "guess_bundle": "bundle_cityguessr",
         **{path: f"evaluate_{path.parent.name}" for path in out.glob("evaluation/*/test")},
     }
-    assert len(records) == 12
+    assert len(records) == 14
     for path, name in records.items():
         record = json.loads(path.with_name(f"{path.name}.record.json").read_text())
         assert code_key.of(name).items() <= record["key"].items(), name
@@ -78,9 +78,17 @@ def test_changed_parameter_reaches_only_what_depends_on_it(copy):
     assert vidtag_stages.bundle_vidtag(copy, params)
 
 
-def test_geoclip_is_decoded_frame_by_frame(made):
-    folder = layout.of(made, load(made)).evaluation("geoclip")
+@pytest.mark.parametrize("name", ["geoclip", "classifier"])
+def test_models_that_know_no_tracks_are_decoded_frame_by_frame(made, name):
+    folder = layout.of(made, load(made)).evaluation(name)
     assert json.loads((folder / "summary.json").read_text())["decoding"] == "initial"
+
+
+def test_the_classifier_answers_with_its_own_cells(made):
+    at = layout.of(made, load(made))
+    summary = json.loads((at.evaluation("classifier") / "summary.json").read_text())
+    cells = json.loads((at.model("classifier") / "model.json").read_text())["config"]["num_cells"]
+    assert (summary["gallery"], summary["gallery_size"]) == ("cells", cells)
 
 
 def test_missing_input_names_the_command_that_makes_it(workspace):
@@ -90,11 +98,9 @@ def test_missing_input_names_the_command_that_makes_it(workspace):
         vidtag_stages.phase_one(workspace, load(workspace))
 
 
-def test_unknown_model_and_split_are_refused(made):
-    with pytest.raises(ValueError, match="'gama'"):
-        gps_stages.evaluate_model(made, load(made), "gama")
+def test_an_unknown_split_is_refused(made):
     with pytest.raises(ValueError, match="'train'"):
-        gps_stages.evaluate_model(made, load(made), "vidtag", "train")
+        SYSTEMS["vidtag"].evaluate(made, load(made), "train")
 
 
 def test_features_of_known_videos_are_not_computed_again(copy, monkeypatch):

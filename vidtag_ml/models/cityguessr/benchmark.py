@@ -149,7 +149,9 @@ def measure(root: Path, row: PlaceRow, split: str) -> Path:
     elif row.answered_by.startswith("vidtag"):
         tracks = _vidtag(row.params, frame_by_frame=row.answered_by == "vidtag_cities")
         benchmark.train(root, tracks)
-        key["report"] = gps_stages.report_key(at, tracks.params, tracks.made_by, split)
+        key["report"] = gps_stages.report_key(
+            at, tracks.params, tracks.made_by, "vidtag benchmark", split
+        )
     out = root / "out" / "benchmark" / "rows" / split / f"places-{measuring.slug(row.name)}"
 
     def build(aside: Path) -> None:

@@ -24,6 +24,7 @@ from torch.nn import functional
 from vidtag_ml.earth import sphere
 from vidtag_ml.models.gps_retrieval import losses
 from vidtag_ml.models.gps_retrieval.network import GeoModel
+from vidtag_ml.retrieval.gallery import Gallery
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,10 @@ class CellClassifier(GeoModel):
         """The nearest cell (N,) of each point."""
         cells_K3 = losses.unit_vectors(self.cells_K2)
         return (losses.unit_vectors(latlon_N2) @ cells_K3.T).argmax(1)
+
+    def searched(self, entries: Gallery) -> Gallery:  # noqa: ARG002
+        """Its cells, whatever gallery is at hand."""
+        return Gallery(self.cells_K2.numpy(), {"source": "cells"}, "")
 
     def scale(self) -> Tensor:
         """One: inner products are logits already."""

@@ -15,23 +15,17 @@ if TYPE_CHECKING:
 
 
 def classifier(
-    root: Path,
-    params: config.Params,
-    encoder: str,
-    logger: "Logger | None" = None,
-    variant: str = "",
+    root: Path, params: config.Params, logger: "Logger | None" = None, variant: str = ""
 ) -> bool:
     """Makes `out/classifier/`: cells of train coordinates, told from one encoder's features."""
     at = layout.of(root, params, variant)
-    key = {
-        **gps_stages.training_key(at, params, "classifier"),
-        "encoder": encoder,
-    }
 
     def build(aside: Path) -> None:
         from vidtag_ml.models.classifier.train import train_classifier
 
         store, tables, _ = gps_stages.training_data(at)
-        train_classifier(params, encoder, store, tables, aside, logger)
+        train_classifier(params, store, tables, aside, logger)
 
-    return stage.make(at.model("classifier"), key, build)
+    return stage.make(
+        at.model("classifier"), gps_stages.training_key(at, params, "classifier"), build
+    )

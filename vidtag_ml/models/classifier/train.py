@@ -39,7 +39,6 @@ class Classify(Task):
 
 def train_classifier(
     params: config.Params,
-    encoder: str,
     features: FeatureStore,
     tables: Tables,
     out: Path,
@@ -50,14 +49,14 @@ def train_classifier(
 
     Args:
         params: sections classifier and clips are read.
-        encoder: whose features are classified.
         features: cached features of all train and val clips.
         tables: the clips and their fixes.
         out: folder; an interrupted training in it is resumed.
         logger: receives the losses of each epoch.
         progress: whether to tell a person how far it is.
     """
-    settings, store = params.classifier, features.select((encoder,))
+    settings = params.classifier
+    store = features.select((settings.encoder,))
     train, val = frames_of(params, store, tables)
     centres_K2 = network.cells(train.latlon_F2.numpy(), settings.cell_km, settings.seed)
     torch.manual_seed(settings.seed)

@@ -25,10 +25,13 @@ SYSTEM = System(
             """,
         )
     },
-    evaluate=partial(gps_stages.evaluate_system, "geoclip"),
+    evaluate=partial(
+        gps_stages.evaluate_model, "geoclip", "vidtag train geoclip", decoding="initial"
+    ),
     report=read_report,
     sheet=figures.sheet,
     headline=figures.headline,
     show=show_tracks,
     about=ABOUT_TRACKS,
+    ranked=True,
 )

@@ -22,6 +22,7 @@ from torch.nn import functional
 from vidtag_ml import config
 from vidtag_ml.encoders.location import LocationEncoder
 from vidtag_ml.models.base import Model
+from vidtag_ml.retrieval.gallery import Gallery
 
 Floats = NDArray[np.float64]
 
@@ -65,6 +66,10 @@ class GeoModel(Model, ABC):
             ValueError: this model has no refiner.
         """
         raise ValueError(f"{self.name} has no refiner: decode with {' or '.join(self.decodings)}")
+
+    def searched(self, entries: Gallery) -> Gallery:
+        """The points that it answers with, where a gallery is at hand: all of that."""
+        return entries
 
     def scale(self) -> Tensor:
         """Factor on cosines that makes them logits: the inverse temperature, at most 100."""

@@ -18,28 +18,30 @@ if TYPE_CHECKING:
     from vidtag_ml.retrieval.gallery import Gallery
 
 
-MODELS = ("vidtag", "geoclip")
-"""Models whose answers are tracks."""
+def evaluate_model(
+    name: str,
+    trained_by: str,
+    root: Path,
+    params: config.Params,
+    split: str = "test",
+    *,
+    decoding: config.Decoding | None = None,
+) -> bool:
+    """Makes `out/evaluation/<name>/<split>/`: figures and tracks of a model.
 
-
-COMMANDS = {
-    "vidtag": "vidtag train phase-two",
-    "geoclip": "vidtag train geoclip",
-}
-
-
-def evaluate_model(root: Path, params: config.Params, name: str, split: str = "test") -> bool:
-    """Makes `out/evaluation/<name>/<split>/`: figures and tracks of a model, vidtag or geoclip.
-
-    GeoCLIP knows no tracks: it is decoded frame by frame, as published.
+    Args:
+        name: of the system.
+        trained_by: the command that makes its model.
+        root: the workspace.
+        params: what it is measured with.
+        split: val or test.
+        decoding: in the place of the params', for models that know no tracks.
     """
-    if name not in MODELS:
-        raise ValueError(f"no model is called {name!r}; known: {', '.join(MODELS)}")
     inputs.check_split(split)
     at = layout.of(root, params)
-    if name == "geoclip":
-        settings = dataclasses.replace(params.evaluation, decoding="initial")
-        params = dataclasses.replace(params, evaluation=settings)
+    if decoding is not None:
+        changed = dataclasses.replace(params.evaluation, decoding=decoding)
+        params = dataclasses.replace(params, evaluation=changed)
 
     def measure(aside: Path) -> None:
         from vidtag_ml.models import networks
@@ -49,24 +51,28 @@ def evaluate_model(root: Path, params: config.Params, name: str, split: str = "t
         model = networks.load(at.model(name))
         gap_s = params.clips.max_gap_s
         report = evaluate.evaluate(
-            model, points, store, tables, split, params.evaluation, name, max_gap_s=gap_s
+            model,
+            model.searched(points),
+            store,
+            tables,
+            split,
+            params.evaluation,
+            name,
+            max_gap_s=gap_s,
         )
         report.write(aside)
 
-    key = report_key(at, params, name, split) | code_key.of(f"evaluate_{name}")
+    key = report_key(at, params, name, trained_by, split) | code_key.of(f"evaluate_{name}")
     return stage.make(at.evaluation(name, split), key, measure)
 
 
-def evaluate_system(name: str, root: Path, params: config.Params, split: str = "test") -> bool:
-    """`evaluate_model`, with the name first."""
-    return evaluate_model(root, params, name, split)
-
-
-def report_key(at: Layout, params: config.Params, name: str, split: str) -> dict[str, Any]:
+def report_key(
+    at: Layout, params: config.Params, name: str, trained_by: str, split: str
+) -> dict[str, Any]:
     """What the report on a model depends on, but for code."""
     return {
         **_data_key(at),
-        "model": inputs.model_digest(at.model(name), COMMANDS.get(name, "vidtag benchmark")),
+        "model": inputs.model_digest(at.model(name), trained_by),
         "evaluation": config.as_dict(params.evaluation),
         "max_gap_s": params.clips.max_gap_s,
         "split": split,

@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 
 
 Maker = Literal["phase_one", "phase_two", "geoclip", "classifier"]
+MAKERS: Mapping[Maker, Callable[..., bool]] = {
+    "phase_one": stages.phase_one,
+    "phase_two": stages.phase_two,
+    "geoclip": geoclip_stages.geoclip,
+    "classifier": classifier_stages.classifier,
+}
 SEED = 0
 LEVELS = 2
 """Divisions after which coarse-to-fine search is compared with exact search."""
@@ -59,12 +65,10 @@ class Row:
     """With everything that the row changes."""
     variant: str = ""
     """Where its model lies; empty = the params' own model."""
-    encoder: str | None = None
-    """Of a classifier: whose features it reads."""
     against: str | None = None
     """Row whose clips it is compared with, one by one."""
-    gallery: Literal["params", "cells", "coarse", "finest"] = "params"
-    """What is searched: the params' gallery, a classifier's cells, a lattice so coarse that its
+    gallery: Literal["params", "coarse", "finest"] = "params"
+    """What is searched: the model's points in the params' gallery, a lattice so coarse that its
     cells, divided `LEVELS` times, are just below `index.MOST_FINEST`, or all of these."""
 
 
@@ -144,10 +148,9 @@ def _baselines(table: _Rows) -> None:
     table.add("GeoCLIP fine-tuned", "geoclip", "initial", against=TEMPGEO)
     table.add("GeoCLIP fine-tuned + Viterbi", "geoclip", "viterbi")
     for role, encoder in (("CLIP", first), ("DINOv2", second)):
-        table.add(
-            f"{role} classifier", "classifier", "initial",
-            variant=f"classifier-{encoder}", encoder=encoder, gallery="cells",
-        )  # fmt: skip
+        changes: dict[str, dict[str, Any]] = {"classifier": {"encoder": encoder}}
+        variant = "" if encoder == table.params.classifier.encoder else f"classifier-{encoder}"
+        table.add(f"{role} classifier", "classifier", "initial", changes, variant=variant)
 
 
 def _ablation(table: _Rows) -> None:
@@ -265,16 +268,9 @@ def run(
 
 def train(root: Path, row: Row) -> None:
     """Trains the row's model, unless it is there."""
-    if row.made_by == "classifier":
-        assert row.encoder is not None
-        classifier_stages.classifier(root, row.params, row.encoder, variant=row.variant)
-    elif row.made_by == "phase_two":
+    if row.made_by == "phase_two":
         stages.phase_one(root, row.params)
-        stages.phase_two(root, row.params, variant=row.variant)
-    elif row.made_by == "phase_one":
-        stages.phase_one(root, row.params, variant=row.variant)
-    else:
-        geoclip_stages.geoclip(root, row.params, variant=row.variant)
+    MAKERS[row.made_by](root, row.params, variant=row.variant)
 
 
 def measure(root: Path, row: Row, split: str) -> Path:
@@ -282,7 +278,7 @@ def measure(root: Path, row: Row, split: str) -> Path:
     at = layout.of(root, row.params, row.variant)
     out = root / "out" / "benchmark" / "rows" / split / measuring.slug(row.name)
     key = {
-        **gps_stages.report_key(at, row.params, row.made_by, split),
+        **gps_stages.report_key(at, row.params, row.made_by, "vidtag benchmark", split),
         "searched": row.gallery,
         **code_key.of("benchmark_row"),
     }
@@ -299,17 +295,14 @@ def _measure(root: Path, row: Row, split: str, folder: Path) -> None:
     from vidtag_ml.dataset import tables as clip_tables
     from vidtag_ml.features import store as feature_store
     from vidtag_ml.models import networks
-    from vidtag_ml.models.classifier.network import CellClassifier
     from vidtag_ml.models.gps_retrieval import evaluate, locate
     from vidtag_ml.retrieval import embeddings, gallery
     from vidtag_ml.retrieval import index as retrieval_index
 
     at = layout.of(root, row.params, row.variant)
     model = networks.load(at.model(row.made_by))
-    entries, settings = gallery.read(at.gallery), row.params.evaluation
-    if isinstance(model, CellClassifier):
-        entries = gallery.Gallery(model.cells_K2.numpy(), {"source": "cells"}, "")
-    elif row.gallery in ("coarse", "finest"):
+    entries, settings = model.searched(gallery.read(at.gallery)), row.params.evaluation
+    if row.gallery in ("coarse", "finest"):
         entries = _coarse(row.params, len(entries.latlon_G2))
         finest_km = entries.protocol["spacing_km"] / 2**LEVELS
         settings = replace(settings, search=replace(settings.search, finest_km=finest_km))

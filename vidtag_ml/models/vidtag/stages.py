@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from vidtag_ml import config
 from vidtag_ml.models.gps_retrieval import stages as gps_stages
-from vidtag_ml.models.gps_retrieval.stages import COMMANDS
 from vidtag_ml.workflow import code_key, inputs, layout, stage
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
+
+TRAINED_BY = "vidtag train phase-two"
+"""The command that makes the model that is evaluated and bundled."""
 
 
 def phase_one(
@@ -64,7 +66,7 @@ def bundle_vidtag(root: Path, params: config.Params) -> bool:
         "dataset": at.source,
         "tables": inputs.tables_digest(at.dataset),
         "gallery": inputs.input_digest(at.gallery, "vidtag gallery"),
-        "model": inputs.model_digest(at.model("vidtag"), COMMANDS["vidtag"]),
+        "model": inputs.model_digest(at.model("vidtag"), TRAINED_BY),
         "encoders": inputs.encoders_digest(folder, params.features.encoders),
     }
     key = {

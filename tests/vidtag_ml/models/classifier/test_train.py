@@ -15,6 +15,7 @@ from vidtag_ml.models.gps_retrieval.contrastive import clip_data
 def settings():
     return config.Classifier(
         seed=3,
+        encoder="flyover_dino",
         cell_km=500.0,
         epochs=60,
         batch_size=9,
