@@ -4,7 +4,6 @@ Belongs here: assets clips and hierarchy. Does not belong here: where clips come
 (vidtag_ml.ingest), what a table must look like (expectations.py).
 """
 
-import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +19,7 @@ from vidtag_ml.dataset import stages as dataset_stages
 from vidtag_ml.ingest import stages as ingest_stages
 from vidtag_ml.workflow import code_key
 
-INGESTS = [f"ingest_{source}" for source in typing.get_args(config.Source)]
+INGESTS = [f"ingest_{source}" for source in config.SOURCES]
 CHEAP = (
     dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
 ).with_label("eager, behind blocking checks")
@@ -146,8 +145,7 @@ def _judge(
     from vidtag_ml.dataset import tables as tables_of
 
     table = getattr(tables_of.read(workspace.layout(params_file.load()).dataset), name)
-    if "status" in table:
-        table = table[table["status"].ne("dropped").fillna(value=True)]
+    table = table[tables_of.is_kept(table)]
     docs = workspace.path / "out" / "data_docs" / name
     verdict = expectations.validate(table, suite, docs)
     severity = dg.AssetCheckSeverity.ERROR if verdict.critical else dg.AssetCheckSeverity.WARN

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from vidtag_ml.aerial import pictures as aerial_pictures
 from vidtag_ml.aerial.gallery import BOUNDS, Regions, Tiles
 from vidtag_ml.config import Aerial
+from vidtag_ml.dataset import tables
 from vidtag_ml.earth import slippy, sphere
 from vidtag_ml.ingest.published import bdd100k
 from vidtag_ml.ingest.published import tables as published
@@ -87,9 +88,7 @@ def build(
 def _kept(fixes: pd.DataFrame | None) -> pd.DataFrame:
     if fixes is None:
         return pd.DataFrame(columns=["clip_id", "time_s", "lat", "lon"])
-    if "status" in fixes:
-        fixes = fixes[fixes["status"].ne("dropped").fillna(value=True)]
-    return fixes.dropna(subset=["lat", "lon"]).reset_index(drop=True)
+    return fixes[tables.is_kept(fixes)].dropna(subset=["lat", "lon"]).reset_index(drop=True)
 
 
 def _zoom(settings: Aerial, folder: Path | None) -> float:

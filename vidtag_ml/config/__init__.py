@@ -4,7 +4,7 @@ All of it is reached through this package: `config.load`, `config.Params`, `conf
 """
 
 from vidtag_ml.config.cityguessr import CityGuessr, CityGuessrNetwork, CityGuessrTraining
-from vidtag_ml.config.clips import Clips, Source
+from vidtag_ml.config.clips import PUBLISHED, SOURCES, Clips
 from vidtag_ml.config.evaluation import Decoding, Evaluation, Search
 from vidtag_ml.config.features import Features
 from vidtag_ml.config.gallery import Aerial, Gallery
@@ -40,6 +40,8 @@ from vidtag_ml.config.vidtag import Location, Model, Noise, PhaseOne, PhaseTwo
 
 __all__ = [
     "PRESETS",
+    "PUBLISHED",
+    "SOURCES",
     "Aerial",
     "Amount",
     "CityGuessr",
@@ -76,7 +78,6 @@ __all__ = [
     "Search",
     "Share",
     "Some",
-    "Source",
     "Training",
     "Whole",
     "Zoom",

@@ -4,28 +4,25 @@ Belongs here: its fields, a unit in each name, a sentence under each.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
 
 from vidtag_ml.config.ranges import Amount, Count, Whole
 
-Source = Literal[
-    "flyover",
-    "flyover_gama",
-    "msls",
-    "bdd100k",
-    "cityguessr68k",
-    "comma2k19",
-    "images",
-    "recordings",
-]
+_DATASETS = Path(__file__).parents[1] / "ingest" / "published"
+PUBLISHED = tuple(
+    sorted(file.stem for file in _DATASETS.glob("*.py") if "\nSOURCE = " in file.read_text())
+)
+"""Published datasets: each is a module of ingest/published with its `SOURCE`."""
+SOURCES = ("flyover", "flyover_gama", *PUBLISHED, "recordings")
+"""Values of `clips.source`."""
 
 
 @dataclass(frozen=True)
 class Clips:
     """Which recordings there are, and how they are split."""
 
-    source: Source
-    """Where clips come from; recordings: what `vidtag ingest PATH` took in, all of it."""
+    source: str
+    """One of `SOURCES`; recordings: what `vidtag ingest PATH` took in, all of it."""
     folder: str | None
     """Where recordings lie, relative to the workspace or absolute; null = they are generated."""
     seed: Whole

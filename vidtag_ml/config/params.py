@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vidtag_ml.config.cityguessr import CityGuessr
-from vidtag_ml.config.clips import Clips
+from vidtag_ml.config.clips import SOURCES, Clips
 from vidtag_ml.config.evaluation import Evaluation
 from vidtag_ml.config.features import Features
 from vidtag_ml.config.gallery import Aerial, Gallery
@@ -61,6 +61,9 @@ def load(path: Path) -> Params:
     """
     parsed = parse(Params, _resolved(path), str(path))
     assert isinstance(parsed, Params)
+    if (source := parsed.clips.source) not in SOURCES:
+        known = ", ".join(SOURCES)
+        raise ValueError(f"{path}: clips.source is {source!r}; it must be one of {known}")
     return parsed
 
 

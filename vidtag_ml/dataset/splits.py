@@ -68,7 +68,7 @@ def near_groups(fixes: pd.DataFrame, group_of_clip: Mapping[str, str], km: float
     group_N, vectors_N3 = points["group"].to_numpy(), sphere.unit_vectors(points[["lat", "lon"]])
     while len(group_N):
         label_N, near_N = label_G[group_N], np.zeros(len(group_N), bool)
-        for pairs in _neighbours(vectors_N3, label_N, _chord(km)):
+        for pairs in _neighbours(vectors_N3, label_N, sphere.chord(km)):
             label_G, near_N[pairs] = _united(label_G, label_G[group_N[pairs]]), True
         # A point that has no neighbour in another group will have none in a larger one.
         group_N, vectors_N3 = group_N[near_N], vectors_N3[near_N]
@@ -91,7 +91,7 @@ def too_close(tables: Tables, km: float) -> list[dict[str, str]]:
         return []
     tree = cKDTree(sphere.unit_vectors(train[["lat", "lon"]]))
     vectors = sphere.unit_vectors(held_out[["lat", "lon"]])
-    chord, nearest = tree.query(vectors, distance_upper_bound=_chord(km))
+    chord, nearest = tree.query(vectors, distance_upper_bound=sphere.chord(km))
     near = held_out.assign(chord=chord, nearest=nearest)[nearest < len(train)]
     near = near.sort_values("chord", kind="stable").drop_duplicates("clip_id").sort_index()
     other = train.iloc[near["nearest"]]
@@ -101,11 +101,6 @@ def too_close(tables: Tables, km: float) -> list[dict[str, str]]:
         {"clip_id": clip, "reason": f"is in {split}, {away:.3g} km from {of_train}, in train"}
         for clip, split, away, of_train in told
     ]
-
-
-def _chord(km: float) -> float:
-    """Straight distance of unit vectors whose points are `km` apart."""
-    return float(2 * np.sin(min(km / sphere.EARTH_RADIUS_KM, np.pi) / 2))
 
 
 def _united(label_G: NDArray[np.intp], pairs: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -94,7 +94,7 @@ class Tables:
     @functools.cached_property
     def kept(self) -> pd.DataFrame:
         """The fixes whose status is not dropped."""
-        return self.fixes[self.fixes["status"].ne("dropped").fillna(value=True)]
+        return self.fixes[is_kept(self.fixes)]
 
     def fixes_in(self, *splits: str) -> pd.DataFrame:
         """The kept fixes of some splits, each with its clip's city, state, country, continent."""
@@ -103,7 +103,7 @@ class Tables:
 
     @functools.cached_property
     def _fix_rows(self) -> dict[str, NDArray[np.intp]]:
-        kept = np.flatnonzero(self.fixes["status"].ne("dropped").fillna(value=True).to_numpy(bool))
+        kept = np.flatnonzero(is_kept(self.fixes))
         groups = self.fixes["clip_id"].iloc[kept].groupby(self.fixes["clip_id"].iloc[kept]).indices
         return {str(clip): kept[rows] for clip, rows in groups.items()}
 
@@ -164,10 +164,17 @@ def clip_positions(
         raise ValueError(f"clip {clip_id}: {error}") from error
 
 
+def is_kept(fixes: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which fixes (N,) are used: those whose status, if they have one, is not dropped."""
+    if "status" not in fixes:
+        return np.ones(len(fixes), bool)
+    return fixes["status"].ne("dropped").fillna(value=True).to_numpy(bool)
+
+
 def kept_fixes(fixes: pd.DataFrame) -> pd.DataFrame:
     """Where and when the fixes are that are not dropped, those of a clip in a row."""
-    kept = fixes["status"].ne("dropped").fillna(value=True) & fixes["clip_id"].notna()
-    where = fixes.loc[kept.to_numpy(bool), ["clip_id", "time_s", "lat", "lon"]]
+    kept = is_kept(fixes) & fixes["clip_id"].notna().to_numpy(bool)
+    where = fixes.loc[kept, ["clip_id", "time_s", "lat", "lon"]]
     return where.iloc[np.argsort(pd.factorize(where["clip_id"])[0], kind="stable")]
 
 

@@ -43,9 +43,8 @@ def within_km(latlon_N2: ArrayLike, distance_km: float) -> Bools:
     points = np.asarray(latlon_N2, float)
     near = is_land(points)
     sea = np.flatnonzero(~near)
-    chord = 2 * np.sin(min(distance_km / sphere.EARTH_RADIUS_KM, np.pi) / 2)
     found, _ = cKDTree(sphere.unit_vectors(_coast())).query(sphere.unit_vectors(points[sea]))
-    near[sea] = found <= chord
+    near[sea] = found <= sphere.chord(distance_km)
     return near
 
 

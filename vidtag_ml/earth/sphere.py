@@ -50,6 +50,15 @@ def chord_km(chord: ArrayLike) -> Floats:
     return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.clip(np.asarray(chord) / 2, 0, 1)))
 
 
+def chord(distance_km: float, radius_km: float = EARTH_RADIUS_KM) -> float:
+    """Straight distance of the unit vectors of points that are so far apart along the ground.
+
+    >>> chord(30000.0)
+    2.0
+    """
+    return float(2 * np.sin(min(distance_km / radius_km, np.pi) / 2))
+
+
 def from_unit_vectors(vectors_3: ArrayLike) -> Floats:
     """Vectors (..., 3) of any positive length as (lat, lon) in degrees, lon in [-180, 180)."""
     x, y, z = np.moveaxis(np.asarray(vectors_3, float), -1, 0)

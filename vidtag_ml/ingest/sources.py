@@ -4,7 +4,6 @@ Belongs here: that table in words and in code. Does not belong here: any source.
 """
 
 import importlib
-import typing
 
 from vidtag_ml import config
 
@@ -21,7 +20,7 @@ def module_of(source: str) -> str:
 def about() -> dict[str, str]:
     """What each value of `clips.source` takes in: the first paragraph of its module."""
     found = {}
-    for name in typing.get_args(config.Source):
+    for name in config.SOURCES:
         text = importlib.import_module(module_of(name)).__doc__ or ""
         found[name] = " ".join(text.split("\n\n")[0].split())
     return found

@@ -6,7 +6,6 @@ a recording (published/, flyover/, own/).
 
 import importlib
 import re
-import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from vidtag_ml.ingest.own.tables import Outcome
 
 
-RESERVED = ("encoders", "gallery", "inbox", "quarantine", *typing.get_args(config.Source))
+RESERVED = ("encoders", "gallery", "inbox", "quarantine", *config.SOURCES)
 """Folders of `data/` that are no dataset of own recordings."""
 
 

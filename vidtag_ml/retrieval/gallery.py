@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from vidtag_ml import config
+from vidtag_ml.dataset import tables
 from vidtag_ml.dataset.hierarchy import LEVELS
 from vidtag_ml.earth import land, sphere
 
@@ -94,8 +95,7 @@ def build(
         raise ValueError(
             f"gallery.source is {settings.source}, which needs the fixes of the train split"
         )
-    if "status" in train_fixes:
-        train_fixes = train_fixes[train_fixes["status"].ne("dropped").fillna(value=True)]
+    train_fixes = train_fixes[tables.is_kept(train_fixes)]
     if settings.source == "cities":
         return _cities(train_fixes)
     return _table(_grid(settings, train_fixes[["lat", "lon"]].dropna().to_numpy(float)))

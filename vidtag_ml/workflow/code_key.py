@@ -16,7 +16,6 @@ import functools
 import hashlib
 import importlib.metadata
 import json
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +61,11 @@ anyway."""
 
 _VIDTAG, _GEOCLIP = "models.vidtag.network:VidTAG", "models.geoclip.network:GeoCLIP"
 _CELLS = "models.classifier.network:CellClassifier"
+_READERS = tuple(
+    f"ingest.telemetry.{file.stem}:READER"
+    for file in sorted((PACKAGE / "ingest" / "telemetry").glob("*.py"))
+    if "\nREADER = " in file.read_text()
+)
 PICKED: Mapping[str, tuple[str, ...]] = {
     "bundle_vidtag": (_VIDTAG,),
     "bundle_cityguessr": ("models.cityguessr.network:CityGuessr",),
@@ -77,10 +81,9 @@ ELSEWHERE: Mapping[str, tuple[str, ...]] = {
             "ingest.stages:_ingest_published.build",
             f"ingest.published.{source}:write",
         )
-        for source in typing.get_args(config.Source)
-        if not source.startswith(("flyover", "recordings"))
+        for source in config.PUBLISHED
     },
-    "inspect": ("ingest.own.tables:_work",),
+    "inspect": ("ingest.own.tables:_work", *_READERS),
     "own_recordings": ("ingest.own.tables:ingest", "ingest.own.report:write"),
     "evaluate_vidtag": ("models.gps_retrieval.stages:evaluate_model.measure", _VIDTAG),
     "evaluate_geoclip": ("models.gps_retrieval.stages:evaluate_model.measure", _GEOCLIP),

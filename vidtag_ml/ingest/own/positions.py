@@ -1,7 +1,7 @@
 """Where a video's positions are: telemetry inside it, a file beside it, or one tag.
 
-Belongs here: the order in which sources are tried, and what is known when all fail. Does not belong
-here: reading a format (telemetry/), which positions are believed (plausibility.py).
+Belongs here: trying sources one by one, and what is known when all fail. Does not belong here:
+reading a format and how far it is trusted (telemetry/), what is believed (plausibility.py).
 """
 
 import functools
@@ -13,33 +13,11 @@ import numpy as np
 import pandas as pd
 
 from vidtag_ml.ingest.own import clocks, corroboration, plausibility, readings, time_lapse
-from vidtag_ml.ingest.telemetry import (
-    camm,
-    exiftool,
-    geojson,
-    gpmf,
-    gpx,
-    nmea,
-    quicktime,
-    srt,
-    subtitles,
-    table,
-)
-from vidtag_ml.ingest.telemetry.readers import Beside, InFile, Reader, Reading, Recording, Source
+from vidtag_ml.ingest.telemetry import exiftool, readers
+from vidtag_ml.ingest.telemetry.readers import Beside, InFile, Reading, Recording, Source
 from vidtag_ml.media import video
 
-READERS: tuple[Reader, ...] = (
-    gpmf.READER,
-    camm.READER,
-    gpx.READER,
-    srt.READER,
-    nmea.READER,
-    table.READER,
-    geojson.READER,
-    subtitles.READER,
-    exiftool.READER,
-    quicktime.READER,
-)
+READERS = readers.known()
 """All formats of positions, the most trusted first."""
 UNKNOWN = "nothing tells where it was"
 SIDECARS = tuple(s for reader in READERS if isinstance(reader, Beside) for s in reader.suffixes)

@@ -65,4 +65,4 @@ def _kind(data: bytes) -> int | None:
     return kind if layout and len(data) == _HEAD.size + struct.calcsize(layout) else None
 
 
-READER = InTrack(is_camm, read)
+READER = InTrack(is_camm, read, trust=85)

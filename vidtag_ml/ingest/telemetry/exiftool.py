@@ -359,4 +359,4 @@ def _first(values: Values, *names: str) -> list[Any]:
     return [next(iter(values.get(name, ())), None) for name in names]
 
 
-READER = InFile(_PROGRAM, version, read)
+READER = InFile(_PROGRAM, version, read, trust=30)

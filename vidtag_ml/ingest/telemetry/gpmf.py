@@ -170,4 +170,4 @@ def _utc_s(stream: Stream) -> float:
     return moment.timestamp()
 
 
-READER = InTrack(is_gpmf, read)
+READER = InTrack(is_gpmf, read, trust=90)

@@ -147,4 +147,4 @@ def _degrees(axis: str, written: str, direction: str, done: Counter[str]) -> flo
     return degrees
 
 
-READER = Beside((".nmea",), read)
+READER = Beside((".nmea",), read, trust=60)

@@ -89,4 +89,4 @@ def _degrees(text: str, num_digits: int) -> float:
     return -size if text[0] == "-" else size
 
 
-READER = InTags(read)
+READER = InTags(read, trust=10)

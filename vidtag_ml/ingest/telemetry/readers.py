@@ -1,10 +1,11 @@
 """What a format of positions offers: where in a video or beside it it stands, and how it is read.
 
-Belongs here: the kinds of places, what a reader returns. Does not belong here: any format (a module
-each, with its `READER`), which of them is trusted most (vidtag_ml.ingest.own.positions).
+Belongs here: the kinds of places, what a reader returns, which readers there are. Does not belong
+here: any format (a module each, with its `READER`).
 """
 
 import functools
+import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +65,8 @@ class InTrack:
     has: Callable[[Sequence[Packet]], bool]
     """Whether a track is of this format."""
     read: Callable[[Sequence[Packet]], Reading]
+    trust: int
+    """Where a video has several, the highest that tells a track is believed."""
 
     def sources(self, video: Recording) -> Iterator[Source]:
         """The tracks that are of this format."""
@@ -78,6 +81,8 @@ class Beside:
     suffixes: tuple[str, ...]
     """In lower case, with the dot."""
     read: Callable[[Path], Reading]
+    trust: int
+    """Where a video has several, the highest that tells a track is believed."""
 
     def sources(self, video: Recording) -> Iterator[Source]:
         """The files that have such a suffix."""
@@ -91,6 +96,8 @@ class InTags:
     """A format of tags of whole videos."""
 
     read: Callable[[Mapping[str, str]], Reading]
+    trust: int
+    """Where a video has several, the highest that tells a track is believed."""
 
     def sources(self, video: Recording) -> Iterator[Source]:
         """The video's tags, whatever they are."""
@@ -106,6 +113,8 @@ class InFile:
     version: Callable[[], str]
     """Which version is installed; empty = none. It decides what is read."""
     read: Callable[[Recording], Reading]
+    trust: int
+    """Where a video has several, the highest that tells a track is believed."""
 
     def sources(self, video: Recording) -> Iterator[Source]:
         """The video, if there is a program to read it."""
@@ -114,3 +123,11 @@ class InFile:
 
 
 Reader = InTrack | Beside | InTags | InFile
+
+
+def known() -> tuple[Reader, ...]:
+    """The `READER` of each module beside this one that has it, the most trusted first."""
+    names = (file.stem for file in sorted(Path(__file__).parent.glob("[a-z]*.py")))
+    modules = (importlib.import_module(f"{__package__}.{name}") for name in names)
+    found = [module.READER for module in modules if hasattr(module, "READER")]
+    return tuple(sorted(found, key=lambda reader: -reader.trust))

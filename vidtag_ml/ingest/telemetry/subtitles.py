@@ -57,4 +57,4 @@ def _arrow(time_s: float) -> str:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d},{millis:03d} -->"
 
 
-READER = InTrack(tells, read)
+READER = InTrack(tells, read, trust=40)

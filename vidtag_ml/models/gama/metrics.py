@@ -178,8 +178,7 @@ class _Near:
         if rule.near_km is not None:
             self._tree = cKDTree(sphere.unit_vectors(latlon_M2))
             # A little more than the chord of the distance: the haversine decides.
-            angle = min(rule.near_km / rule.radius_km, np.pi)
-            self._reach = 2 * np.sin(angle / 2) * (1 + 1e-6) + 1e-12
+            self._reach = sphere.chord(rule.near_km, rule.radius_km) * (1 + 1e-6) + 1e-12
 
     def __call__(self, latlon_2: Floats) -> Indices:
         if self.rule.near_km is None:
