@@ -18,7 +18,7 @@ from vidtag_ml import config
 from vidtag_ml.dataset.hierarchy import LEVELS, Hierarchy
 from vidtag_ml.metrics import bootstrap
 from vidtag_ml.metrics import places as place_metrics
-from vidtag_ml.models.cityguessr import inference as cityguessr_inference
+from vidtag_ml.models.cityguessr import inference as inferences
 from vidtag_ml.models.cityguessr import sources as cityguessr_sources
 from vidtag_ml.models.cityguessr.network import CityGuessr
 from vidtag_ml.models.cityguessr.sources import Sources
@@ -81,52 +81,70 @@ def evaluate_places(
     hierarchy = Hierarchy.of_rows(model.sizes.places)
     true_N4 = clips.classes_C4.numpy()
     logits = data.logits(model, clips, batch_size)
-    fitted = dict(zip(cityguessr_inference.INFERENCES, model.temperatures.tolist(), strict=True))
+    fitted = dict(zip(inferences.INFERENCES, model.temperatures.tolist(), strict=True))
     found = {
-        how: cityguessr_inference.probabilities(logits, hierarchy, how, fitted[how])
-        for how in cityguessr_inference.INFERENCES
+        how: inferences.probabilities(logits, hierarchy, how, fitted[how])
+        for how in inferences.INFERENCES
     }
-    judged = {
-        how: cityguessr_inference.judged(found[how], true_N4, hierarchy, how) for how in found
-    }
-    others = {
-        f"{how}_{name}": value
-        for how in found
-        for name, value in cityguessr_inference.figures(judged[how]).items()
-    }
-    raw = cityguessr_inference.probabilities(logits, hierarchy, inference)
-    raw_figures = cityguessr_inference.figures(
-        cityguessr_inference.judged(raw, true_N4, hierarchy, inference)
-    )
-    prior_4 = cityguessr_inference.prior(train_ids_N4, hierarchy)
-    prior = cityguessr_inference.correct(
-        np.tile(prior_4, (len(true_N4), 1)), true_N4, hierarchy
-    ).mean()
+    judged = {how: inferences.judged(found[how], true_N4, hierarchy, how) for how in found}
+    raw = inferences.probabilities(logits, hierarchy, inference)
     per_clip = _per_clip(labelled_clips, found[inference], hierarchy, inference, least_probability)
     per_clip = pd.concat([per_clip, judged[inference]], axis=1)
     summary = {
         "model": model_name,
         "split": split,
         "inference": inference,
-        "num_clips": len(true_N4),
-        **{f"num_{level}": size for level, size in zip(LEVELS, hierarchy.sizes, strict=True)},
-        "num_of_no_class": int((true_N4[:, 0] < 0).sum()),
+        **_counts(true_N4, hierarchy),
         "temperatures": fitted[inference],
-        **cityguessr_inference.figures(judged[inference]),
+        **inferences.figures(judged[inference]),
         **intervals(judged[inference], draws),
-        "ece_uncalibrated": raw_figures["ece"],
-        **{f"prior_acc_{level}": float(prior[f"acc_{level}"]) for level in LEVELS},
+        "ece_uncalibrated": _figures(raw, true_N4, hierarchy, inference)["ece"],
+        **_of_most_frequent(train_ids_N4, true_N4, hierarchy),
         **_abstention(per_clip),
-        **others,
+        **{
+            f"{how}_{name}": value
+            for how in found
+            for name, value in inferences.figures(judged[how]).items()
+        },
     }
+    return PlaceReport(summary, per_clip, _reliability(per_clip))
+
+
+def _counts(true_N4: NDArray[np.int64], hierarchy: Hierarchy) -> dict[str, int]:
+    sizes = zip(LEVELS, hierarchy.sizes, strict=True)
+    return {
+        "num_clips": len(true_N4),
+        **{f"num_{level}": size for level, size in sizes},
+        "num_of_no_class": int((true_N4[:, 0] < 0).sum()),
+    }
+
+
+def _figures(
+    probabilities: Sequence[NDArray[np.float64]],
+    true_N4: NDArray[np.int64],
+    hierarchy: Hierarchy,
+    inference: str,
+) -> dict[str, float]:
+    return inferences.figures(inferences.judged(probabilities, true_N4, hierarchy, inference))
+
+
+def _of_most_frequent(
+    train_ids_N4: NDArray[np.int64], true_N4: NDArray[np.int64], hierarchy: Hierarchy
+) -> dict[str, float]:
+    """Shares of clips that the most frequent classes of the train clips are right about."""
+    answer_N4 = np.tile(inferences.prior(train_ids_N4, hierarchy), (len(true_N4), 1))
+    right = inferences.correct(answer_N4, true_N4, hierarchy).mean()
+    return {f"prior_acc_{level}": float(right[f"acc_{level}"]) for level in LEVELS}
+
+
+def _reliability(per_clip: pd.DataFrame) -> pd.DataFrame:
+    """A reliability diagram a level, one below the other."""
     tables = [
-        cityguessr_inference.reliability(
-            judged[inference][f"confidence_{level}"], per_clip[f"acc_{level}"]
-        )
+        inferences.reliability(per_clip[f"confidence_{level}"], per_clip[f"acc_{level}"])
         for level in LEVELS
     ]
     named = [table.assign(level=level) for level, table in zip(LEVELS, tables, strict=True)]
-    return PlaceReport(summary, per_clip, pd.concat(named, ignore_index=True))
+    return pd.concat(named, ignore_index=True)
 
 
 def intervals(judged: pd.DataFrame, draws: int) -> dict[str, float]:
@@ -145,13 +163,13 @@ def _per_clip(
     inference: str,
     least_probability: float,
 ) -> pd.DataFrame:
-    ids_N4 = cityguessr_inference.answer(probabilities, hierarchy, inference)
-    sure_N4, depth_N = cityguessr_inference.supported(probabilities, hierarchy, least_probability)
+    ids_N4 = inferences.answer(probabilities, hierarchy, inference)
+    sure_N4, depth_N = inferences.supported(probabilities, hierarchy, least_probability)
     predicted = {
         f"predicted_{level}": [names[k] for k in ids_N]
         for level, names, ids_N in zip(LEVELS, hierarchy.names, ids_N4.T, strict=True)
     }
-    answers = [cityguessr_inference.sentence(ids_4, hierarchy) for ids_4 in sure_N4]
+    answers = [inferences.sentence(ids_4, hierarchy) for ids_4 in sure_N4]
     true = labelled_clips[["clip_id", *LEVELS]].reset_index(drop=True)
     true_N4 = hierarchy.ids(true)
     right_N = ((sure_N4 == true_N4) | (sure_N4 < 0)).all(1)

@@ -29,7 +29,7 @@ SEED = 0
 GAMA, BASELINE = "GAMa-Net", "image baseline (one frame)"
 KEPT = "clip by clip, in the regions kept"
 PATH, FUSED = "+ a way that can be travelled", "+ VidTAG's opinion, in both models' tiles"
-MODELS, REGIONS, SEARCH, WAYS = (
+MODELS, REGIONS, SEARCH, TRACKS = (
     "Cross-view: parts of GAMa-Net, flat search",
     "Cross-view: large regions (screening)",
     f"Cross-view: search in the regions kept, by {GAMA}",
@@ -91,16 +91,16 @@ def rows(params: config.Params) -> list[CrossViewRow]:
         (SEARCH, "top 10 regions", "top10", GAMA),
         (SEARCH, "top 1 % regions", "top1pct", GAMA),
         (SEARCH, "top 10 % regions", "top10pct", GAMA),
-        (WAYS, KEPT, HIERARCHICAL, GAMA),
-        (WAYS, PATH, "path", KEPT),
-        (WAYS, "+ tiles turned to its heading", "turned", PATH),
+        (TRACKS, KEPT, HIERARCHICAL, GAMA),
+        (TRACKS, PATH, "path", KEPT),
+        (TRACKS, "+ tiles turned to its heading", "turned", PATH),
     ]
     if params.fusion.bundle is not None:
         own += [
-            (WAYS, "VidTAG alone, in its own gallery", VIDTAG, None),
-            (WAYS, "clip by clip, in the tiles where VidTAG's posterior lies", NEAR, KEPT),
-            (WAYS, FUSED, "fused", PATH),
-            (WAYS, "+ tiles turned to that heading", "fused_turned", FUSED),
+            (TRACKS, "VidTAG alone, in its own gallery", VIDTAG, None),
+            (TRACKS, "clip by clip, in the tiles where VidTAG's posterior lies", NEAR, KEPT),
+            (TRACKS, FUSED, "fused", PATH),
+            (TRACKS, "+ tiles turned to that heading", "fused_turned", FUSED),
         ]
     return table + [
         CrossViewRow(name, group, search, params, against=against)

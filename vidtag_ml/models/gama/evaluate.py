@@ -5,7 +5,7 @@ See docs/specs/gama.md, sections 9 and 10.
 The gallery of a split are the tiles of its videos' regions and those of no region.
 
 Belongs here: running both networks over a split in the four steps, the report. Does not belong
-here: ranks and figures (metrics.py), the steps themselves (screening.py), ways
+here: ranks and figures (metrics.py), the steps themselves (screening.py), tracks
 (evaluate_tracks.py), embedding (embedding.py), errors of tracks (metrics/tracks.py).
 Shape legend: N clips, V videos, M tiles of the split, R regions of the split, D draws, E common
 space, 2 = (lat, lon) in degrees.
@@ -62,8 +62,8 @@ class Networks:
     """GAMa-Net, and its tiles' embeddings."""
     screening: Path
     """The screening network, and its regions' embeddings."""
-    beyond: TrackContext
-    """What leads the ways of videos."""
+    context: TrackContext
+    """What leads to the tracks of videos."""
     name: str = "gama"
     """As reports call the model."""
 
@@ -73,7 +73,7 @@ class Searched:
     """What became of a split by each search, under the name of the search."""
 
     found: EmbeddedSplit
-    followed: DecodedTracks
+    decoded: DecodedTracks
     clips: Mapping[str, pd.DataFrame]
     """A row a clip, as `metrics.judge` has it."""
     videos: Mapping[str, pd.DataFrame]
@@ -89,9 +89,9 @@ def evaluate_gama(networks: Networks, split: Split, params: config.Params) -> Re
     centred tiles near enough are right as well, which strict_... figures leave out. screening_...
     are of videos among regions, after fine-tuning and before; top10_..., top1pct_... and
     top10pct_... of the hierarchical search that keeps so many regions, and hierarchical_... of the
-    one that `gama.kept` chooses. path_..., turned_..., fused_... and fused_turned_... are of the
-    ways of videos (tile_tracks.py), near_... of the flat search where VidTAG's posterior lies, and
-    vidtag_... of VidTAG itself; the last way makes the tracks. Intervals are over videos.
+    one that `gama.kept` chooses. path_..., turned_..., fused_... and fused_turned_... are of tracks
+    of videos (tile_tracks.py), near_... of the flat search where VidTAG's posterior lies, and
+    vidtag_... of VidTAG itself; the last track is the answer. Intervals are over videos.
 
     Args:
         networks: what is evaluated.
@@ -110,7 +110,7 @@ def evaluate_gama(networks: Networks, split: Split, params: config.Params) -> Re
     summary = {
         **_protocol(networks.name, split, params.gama, rule),
         "kept": params.gama.kept,
-        "track": searched.followed.last,
+        "track": searched.decoded.last,
         **searches.flattened(figures),
         **errors.counts(),
         **errors.summary(),
@@ -184,16 +184,16 @@ def _search(networks: Networks, split: Split, params: config.Params, rule: Rule)
     screened = {name: _screened(folder, found, split, params) for name, folder in trained.items()}
     best = screened[searches.SCREENING].best
     among = {kept: best(found, split.world, kept) for kept in KEPT}
-    followed = evaluate_tracks.follow(
-        found, split.world, params, networks.beyond, among[params.gama.kept]
+    decoded = evaluate_tracks.decode(
+        found, split.world, params, networks.context, among[params.gama.kept]
     )
     clips = {
         **_flat(found, rule),
         **_hierarchical(found, rule, among, params.gama.kept),
-        **evaluate_tracks.judged(found, rule, followed),
+        **evaluate_tracks.judged(found, rule, decoded),
     }
     videos = {name: _judged(own, params.gama) for name, own in screened.items()}
-    return Searched(found, followed, clips, videos, evaluate_tracks.errors_km(found, followed))
+    return Searched(found, decoded, clips, videos, evaluate_tracks.errors_km(found, decoded))
 
 
 def _screened(
@@ -301,17 +301,17 @@ def _per_clip(
 
 
 def _track(searched: Searched, drive: int) -> Track:
-    """A video's last way; initially, the middles of the first answers in the whole gallery."""
-    found, followed = searched.found, searched.followed
+    """A video's last track; initially, the middles of the first answers in the whole gallery."""
+    found, decoded = searched.found, searched.decoded
     mine = np.flatnonzero(found.drive_N == drive)
     flat = searched.clips[searches.FLAT]["top1"].to_numpy(np.int64)[mine]
-    _, way = followed.ways[followed.last][drive]
+    _, track = decoded.tracks[decoded.last][drive]
     return Track(
         found.drives[drive].name,
         found.time_s_N[mine],
-        way.latlon_T2,
+        track.latlon_T2,
         found.tiles.latlon_N2[flat],
-        way.marginals_TK[np.arange(len(mine)), way.path_T].clip(0, 1),
+        track.marginals_TK[np.arange(len(mine)), track.path_T].clip(0, 1),
     )
 
 
@@ -320,7 +320,7 @@ def _truth(found: EmbeddedSplit, drive: int) -> Floats:
 
 
 def _frames(searched: Searched, tracks: Sequence[Track], world: CrossViewData) -> pd.DataFrame:
-    """A row a clip: its track's, what is true of it, and what each search and each way gave it."""
+    """A row a clip: its track's, what is true of it, and what each search and track gave it."""
     found = searched.found
     table = pd.concat([track.table() for track in tracks], ignore_index=True)
     truth = np.concatenate([_truth(found, k) for k in range(len(tracks))])

@@ -1,7 +1,7 @@
-"""Ways of a split's videos through aerial tiles, and how good they are. Beyond GAMa's paper.
+"""Tracks of a split's videos through aerial tiles, and how good they are. Beyond GAMa's paper.
 
-Belongs here: following each video by what it has been given, figures of these ways. Does not belong
-here: the ways themselves (tile_tracks.py), the published search (evaluate.py).
+Belongs here: decoding each video by what it has been given, figures of these tracks. Does not
+belong here: the tracks themselves (tile_tracks.py), the published search (evaluate.py).
 Shape legend: N clips of all videos, V videos, T clips of one, K tiles that it may have,
 2 = (lat, lon) in degrees.
 """
@@ -49,10 +49,10 @@ class TrackContext:
 
 @dataclass(frozen=True)
 class DecodedTracks:
-    """The ways of all videos."""
+    """The tracks of all videos."""
 
-    ways: Mapping[str, Sequence[tuple[Indices, TileTrack]]]
-    """Tiles (K,) and way of each video, by name, in the order of `TileTrackDecoder.ways`."""
+    tracks: Mapping[str, Sequence[tuple[Indices, TileTrack]]]
+    """Tiles (K,) and track of each video, by name, in the order of `TileTrackDecoder.decode`."""
     posteriors: Sequence[Posterior]
     """VidTAG's, of each video; none if it was not asked."""
     near: Sequence[Indices]
@@ -60,40 +60,40 @@ class DecodedTracks:
 
     @property
     def last(self) -> str:
-        """The way that builds on most."""
-        return list(self.ways)[-1]
+        """The track that builds on most."""
+        return list(self.tracks)[-1]
 
 
-def follow(
+def decode(
     found: "EmbeddedSplit",
     world: CrossViewData,
     params: config.Params,
-    beyond: TrackContext,
+    context: TrackContext,
     kept: Sequence[Indices],
 ) -> DecodedTracks:
-    """The ways of a split's videos, among the tiles of the split.
+    """The tracks of a split's videos, among the tiles of the split.
 
     Args:
         found: what was embedded of the split.
         world: pixels and gallery.
         params: sections gama and heading.
-        beyond: what else is known.
+        context: what else is known.
         kept: of each video, which of the split's tiles are in the regions that were kept.
     """
     tiles = _of_split(world.tiles, found)
-    guide = tile_tracks.TileTrackDecoder(
-        tiles, found.tiles.embedding_NE, params.gama, beyond.turner, params.heading.num_candidates,
+    decoder = tile_tracks.TileTrackDecoder(
+        tiles, found.tiles.embedding_NE, params.gama, context.turner, params.heading.num_candidates,
         world.imagery,
     )  # fmt: skip
     turned_NE = embedding.embed_clips(
-        beyond.turner, params.gama, found.seen, found.drives, world.footage
+        context.turner, params.gama, found.seen, found.drives, world.footage
     )
-    ways: dict[str, list[tuple[Indices, TileTrack]]] = {}
+    tracks: dict[str, list[tuple[Indices, TileTrack]]] = {}
     posteriors, near = [], []
     for k, drive in enumerate(found.drives):
         mine = np.flatnonzero(found.drive_N == k)
         rows, time_s = torch.from_numpy(mine), found.time_s_N[mine]
-        posterior = None if beyond.posterior_of is None else beyond.posterior_of(drive, time_s)
+        posterior = None if context.posterior_of is None else context.posterior_of(drive, time_s)
         if posterior is not None:
             posteriors.append(posterior)
             near.append(tile_tracks.restricted(tiles.latlon_G2, posterior))
@@ -101,12 +101,12 @@ def follow(
             time_s,
             found.clips.embedding_NE[rows],
             turned_NE[rows],
-            beyond.max_speed_kmh[drive.name],
+            context.max_speed_kmh[drive.name],
             posterior,
         )
-        for name, way in guide.ways(clips, kept[k]).items():
-            ways.setdefault(name, []).append(way)
-    return DecodedTracks(ways, posteriors, near)
+        for name, track in decoder.decode(clips, kept[k]).items():
+            tracks.setdefault(name, []).append(track)
+    return DecodedTracks(tracks, posteriors, near)
 
 
 def _of_split(tiles: aerial_gallery.Tiles, found: "EmbeddedSplit") -> aerial_gallery.Tiles:
@@ -115,34 +115,33 @@ def _of_split(tiles: aerial_gallery.Tiles, found: "EmbeddedSplit") -> aerial_gal
 
 
 def judged(
-    found: "EmbeddedSplit", rule: metrics.Rule, followed: DecodedTracks
+    found: "EmbeddedSplit", rule: metrics.Rule, decoded: DecodedTracks
 ) -> dict[str, pd.DataFrame]:
-    """What became of each clip by each way, a row a clip; near: no way, but VidTAG.
+    """What became of each clip by each track, a row a clip; near: no track, but VidTAG.
 
     Tiles are ranked by their probability given all clips of the video.
     """
     tables = {}
-    if followed.near:
-        near = [followed.near[k] for k in found.drive_N]
+    if decoded.near:
+        near = [decoded.near[k] for k in found.drive_N]
         tables[searches.NEAR] = metrics.judge(found.clips, found.tiles, rule, near)
-    for name, ways in followed.ways.items():
-        among = [rows for rows, way in ways for _ in way.path_T]
-        scores = [np.log(row_K + _LEAST) for _, way in ways for row_K in way.marginals_TK]
+    for name, tracks in decoded.tracks.items():
+        among = [rows for rows, track in tracks for _ in track.path_T]
+        scores = [np.log(row_K + _LEAST) for _, track in tracks for row_K in track.marginals_TK]
         tables[name] = metrics.judge_scored(found.clips, found.tiles, rule, among, scores)
     return tables
 
 
-def errors_km(found: "EmbeddedSplit", followed: DecodedTracks) -> dict[str, Floats]:
-    """How far from the truth each clip (N,) is put by each way, and by VidTAG."""
+def errors_km(found: "EmbeddedSplit", decoded: DecodedTracks) -> dict[str, Floats]:
+    """How far from the truth each clip (N,) is put by each track, and by VidTAG."""
     truth_N2 = found.clips.latlon_N2
     return {
-        name: sphere.great_circle_km(latlon_N2, truth_N2)
-        for name, latlon_N2 in _positions(followed)
+        name: sphere.great_circle_km(latlon_N2, truth_N2) for name, latlon_N2 in _positions(decoded)
     }
 
 
-def _positions(followed: DecodedTracks) -> Iterator[tuple[str, Floats]]:
-    if followed.posteriors:
-        yield searches.VIDTAG, np.concatenate([o.latlon_T2 for o in followed.posteriors])
-    for name, ways in followed.ways.items():
-        yield name, np.concatenate([way.latlon_T2 for _, way in ways])
+def _positions(decoded: DecodedTracks) -> Iterator[tuple[str, Floats]]:
+    if decoded.posteriors:
+        yield searches.VIDTAG, np.concatenate([o.latlon_T2 for o in decoded.posteriors])
+    for name, tracks in decoded.tracks.items():
+        yield name, np.concatenate([track.latlon_T2 for _, track in tracks])

@@ -59,8 +59,8 @@ def _anew(champion: Champion) -> Report | None:
             heading=locator.heading,
             fusion=locator.fusion,
         )
-        beyond = stages.beyond(at, changed, locator.turner, locator.vidtag)
-        networks = gama_evaluate.Networks(gama, screening, beyond, champion.name)
+        context = stages.context(at, changed, locator.turner, locator.vidtag)
+        networks = gama_evaluate.Networks(gama, screening, context, champion.name)
         split = gama_evaluate.Split("val", drives, world)
         return gama_evaluate.evaluate_gama(networks, split, changed)
 

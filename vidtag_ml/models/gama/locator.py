@@ -147,12 +147,12 @@ class GamaLocator(Locator):
         frames_per_second: float | None = None,
         progress: Progress | None = None,
     ) -> LocatedTrack:
-        """The track of a video: the likeliest way through tiles, a position a second.
+        """The track of a video: the likeliest track through tiles, a position a second.
 
         Initial positions are the middles of the tiles that the flat search finds in the whole
-        gallery. Final ones are those of the last way of `TileTrackDecoder.ways`, among the tiles of
-        the regions that the screening network keeps. The score is the probability of the tile that
-        the way passes through.
+        gallery. Final ones are those of `TileTrackDecoder.decode`, of its last track, among the
+        tiles of the regions that the screening network keeps. The score is the probability of the
+        tile that the track passes through.
 
         Args:
             asked: any file that decord or PyAV decodes.
@@ -180,13 +180,13 @@ class GamaLocator(Locator):
             self.evaluation.max_speed_kmh[self.mode],
             vidtag.posterior(video_path, time_s_T, mass) if vidtag else None,
         )
-        _, way = list(self.guide.ways(clips, rows_R).values())[-1]
+        _, track = list(self.decoder.decode(clips, rows_R).values())[-1]
         return LocatedTrack(
             clip=seen.name,
             time_s=time_s_T,
-            latlon_T2=way.latlon_T2,
+            latlon_T2=track.latlon_T2,
             initial_latlon_T2=self.tiles.latlon_G2[first_T],
-            score_T=way.marginals_TK[np.arange(len(time_s_T)), way.path_T].clip(0, 1),
+            score_T=track.marginals_TK[np.arange(len(time_s_T)), track.path_T].clip(0, 1),
             mode=self.mode,
             max_speed_kmh=self.evaluation.max_speed_kmh,
         )
@@ -270,8 +270,8 @@ class GamaLocator(Locator):
         )
 
     @cached_property
-    def guide(self) -> tile_tracks.TileTrackDecoder:
-        """What leads to the way of a video."""
+    def decoder(self) -> tile_tracks.TileTrackDecoder:
+        """What leads to the track of a video."""
         return tile_tracks.TileTrackDecoder(
             self.tiles, self.tiles_ME, self.settings, self.turner, self.heading.num_candidates,
             self.images,

@@ -128,7 +128,7 @@ def evaluate_gama(root: Path, params: config.Params, split: str = "test") -> boo
         turner, fused = embedding.read_gama(at.model("heading")), _fused(at, params)
         vidtag = None if fused is None else vidtag_locator.VidtagLocator.load(fused)
         networks = evaluate.Networks(
-            at.model("gama"), at.model("screening"), beyond(at, params, turner, vidtag)
+            at.model("gama"), at.model("screening"), context(at, params, turner, vidtag)
         )
         searched = evaluate.Split(split, drives(at, params, split), world(at, params))
         evaluate.evaluate_gama(networks, searched, params).write(aside)
@@ -226,10 +226,10 @@ def bundle_gama(root: Path, params: config.Params) -> bool:
     return stage.make(at.aerial_bundle, key, build)
 
 
-def beyond(
+def context(
     at: Layout, params: config.Params, turner: "GAMaNet", vidtag: "VidtagLocator | None"
 ) -> "TrackContext":
-    """What leads the ways of a workspace's videos: speed limits, turned tiles, VidTAG."""
+    """What leads to the tracks of a workspace's videos: speed limits, turned tiles, VidTAG."""
     from vidtag_ml.dataset import tables
     from vidtag_ml.models.gama.evaluate_tracks import TrackContext
 

@@ -123,7 +123,7 @@ SYSTEM = System(
         Registration(
             _judging,
             """More clips of the same val videos must get the right tile than with the champion,
-            beyond chance. Each must beat a tile at random, on enough videos.
+            context chance. Each must beat a tile at random, on enough videos.
             """,
             recorded=("clips",),
             added=(GALLERY,),

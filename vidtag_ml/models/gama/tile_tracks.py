@@ -56,14 +56,14 @@ class TileTrack:
     """Directions of travel, clockwise from north; NaN where it hardly moves."""
 
 
-def travelled(
+def decode_track(
     log_TK: ArrayLike,
     latlon_K2: ArrayLike,
     time_s: ArrayLike,
     max_speed_kmh: float,
     tile_km: float,
 ) -> TileTrack:
-    """The likeliest way through tiles.
+    """The likeliest track through tiles.
 
     Args:
         log_TK: what speaks for each tile, as logarithms of odds; up to a constant a clip.
@@ -95,23 +95,23 @@ def headings_deg(latlon_T2: ArrayLike, time_s: ArrayLike, tile_km: float) -> Flo
     return np.where(moved_km >= LEAST_TILES * tile_km, heading, np.nan)
 
 
-def turned(
+def rescore_rotated(
     log_TK: Floats,
-    way: TileTrack,
+    track: TileTrack,
     rows_K: Indices,
     similarity: Callable[[Tensor, Indices], Floats],
     tiles: aerial_gallery.Tiles,
     num_candidates: int,
     folder: Path | None = None,
 ) -> Floats:
-    """What speaks for each tile (T, K) once the likeliest ones are turned to the way's heading.
+    """What speaks for each tile (T, K) once the likeliest ones are turned to the track's heading.
 
-    To the candidates of a clip is added what is said of them turned, to all others the least of
-    that; where there is no heading, nothing changes.
+    To the candidates of a clip are added their scores once turned, to all others the least of
+    these; where there is no heading, nothing changes.
 
     Args:
         log_TK: what has spoken for them so far.
-        way: the way by that.
+        track: the track by that.
         rows_K: rows of the tiles in the gallery.
         similarity: logarithms of odds (Q,) of pictures of tiles (Q, 3, H, W) in bytes for the
             clips (Q,) that they may belong to.
@@ -119,11 +119,11 @@ def turned(
         num_candidates: tiles that are turned for each clip.
         folder: where the imagery lies.
     """
-    moves_T = np.flatnonzero(np.isfinite(way.heading_T))
+    moves_T = np.flatnonzero(np.isfinite(track.heading_T))
     num = min(num_candidates, len(rows_K))
-    best_TQ = np.argsort(-way.marginals_TK[moves_T], 1, kind="stable")[:, :num]
+    best_TQ = np.argsort(-track.marginals_TK[moves_T], 1, kind="stable")[:, :num]
     clip = np.repeat(moves_T, num)
-    said = np.empty(len(clip))
+    score = np.empty(len(clip))
     for start in range(0, len(clip), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         pictures = aerial_pictures.pixels(
@@ -131,15 +131,15 @@ def turned(
             rows_K[best_TQ.ravel()[part]],
             tiles.protocol["tile_pixels"],
             folder,
-            way.heading_T[clip[part]],
+            track.heading_T[clip[part]],
         )
         pixels = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pictures, -1, 1)))
-        said[part] = similarity(pixels, clip[part])
-    said_TQ = said.reshape(best_TQ.shape)
-    said_TK = np.repeat(said_TQ.min(1, keepdims=True), len(rows_K), 1)
-    np.put_along_axis(said_TK, best_TQ, said_TQ, 1)
+        score[part] = similarity(pixels, clip[part])
+    score_TQ = score.reshape(best_TQ.shape)
+    score_TK = np.repeat(score_TQ.min(1, keepdims=True), len(rows_K), 1)
+    np.put_along_axis(score_TK, best_TQ, score_TQ, 1)
     together_TK = log_TK.copy()
-    together_TK[moves_T] += said_TK
+    together_TK[moves_T] += score_TK
     return together_TK
 
 
@@ -172,7 +172,7 @@ class Clips:
 
 @dataclass(frozen=True)
 class TileTrackDecoder:
-    """What leads from the clips of a video to its way, the same for all videos."""
+    """What leads from the clips of a video to its track, the same for all videos."""
 
     tiles: aerial_gallery.Tiles
     """The gallery."""
@@ -187,8 +187,8 @@ class TileTrackDecoder:
     folder: Path | None
     """Where the imagery lies."""
 
-    def ways(self, clips: Clips, rows_R: Indices) -> dict[str, tuple[Indices, TileTrack]]:
-        """Tiles (K,) and the way through them, by name, in the order in which each builds on more.
+    def decode(self, clips: Clips, rows_R: Indices) -> dict[str, tuple[Indices, TileTrack]]:
+        """Tiles (K,) and the track through them, by name; each builds on more than those before.
 
         path: among the tiles of the kept regions. turned: the same, once the likeliest are turned
         to its heading. fused: among these tiles and those where VidTAG's posterior lies, by the
@@ -218,18 +218,18 @@ class TileTrackDecoder:
         self, name: str, name_turned: str, clips: Clips, rows_K: Indices, log_TK: Floats
     ) -> Iterator[tuple[str, tuple[Indices, TileTrack]]]:
         latlon_K2 = self.tiles.latlon_G2[rows_K]
-        way = self._way(log_TK, latlon_K2, clips)
-        yield name, (rows_K, way)
+        track = self._track(log_TK, latlon_K2, clips)
+        yield name, (rows_K, track)
         if self.num_candidates:
-            log_TK = turned(
-                log_TK, way, rows_K, self._similarity(clips.turned_TE), self.tiles,
+            log_TK = rescore_rotated(
+                log_TK, track, rows_K, self._similarity(clips.turned_TE), self.tiles,
                 self.num_candidates, self.folder,
             )  # fmt: skip
-            yield name_turned, (rows_K, self._way(log_TK, latlon_K2, clips))
+            yield name_turned, (rows_K, self._track(log_TK, latlon_K2, clips))
 
-    def _way(self, log_TK: Floats, latlon_K2: Floats, clips: Clips) -> TileTrack:
+    def _track(self, log_TK: Floats, latlon_K2: Floats, clips: Clips) -> TileTrack:
         tile_km = self.tiles.protocol["tile_km"]
-        return travelled(log_TK, latlon_K2, clips.time_s_T, clips.max_speed_kmh, tile_km)
+        return decode_track(log_TK, latlon_K2, clips.time_s_T, clips.max_speed_kmh, tile_km)
 
     def _similarity(self, clips_TE: Tensor) -> Callable[[Tensor, Indices], Floats]:
         embed, side = self.turner.embed_tiles, self.settings.tile_crop

@@ -64,33 +64,21 @@ def evaluate(
         ValueError: the split is empty, features of an encoder are missing, no frame has a true
             position, or a mode has no speed limit.
     """
-    from vidtag_ml.models.gps_retrieval.locate import locate
     from vidtag_ml.retrieval import embeddings
     from vidtag_ml.retrieval import index as retrieval_index
 
     chosen = tables.clips[tables.clips["split"] == split].sort_values("clip_id")
     if chosen.empty:
         raise ValueError(f"no clip is in split {split!r}")
-    features = features.select(tuple(model.widths))
     if index is None:
         embedding_GE = embeddings.embed_gallery(model, entries.latlon_G2)
         index = retrieval_index.build_index(model, entries, embedding_GE, evaluation.search)
-    tracks, truths, places = [], [], []
-    for clip_id, mode in zip(chosen["clip_id"], chosen["mode"], strict=True):
-        clip, limit = features.clip(clip_id), _speed_limit(evaluation, mode)
-        found = locate(model, clip.stored, clip.time_s, index, evaluation, limit)
-        latlon = (found.latlon_T2, found.initial_latlon_T2)
-        tracks.append(Track(str(clip_id), clip.time_s, *latlon, found.score_T))
-        truths.append(clip_tables.clip_positions(tables, str(clip_id), clip.time_s, max_gap_s))
-        if entries.labels is not None:
-            places.append(_place(entries, found))
+    tracks, places = _located(model, entries, features, chosen, evaluation, index)
+    truths = [clip_tables.clip_positions(tables, t.clip, t.time_s, max_gap_s) for t in tracks]
+    answered = list(zip(tracks, truths, strict=True))
     final, initial = (track_metrics.Errors(evaluation.accuracy_km) for _ in range(2))
-    errors = final.extend(
-        (t.latlon_T2, *truth, t.time_s) for t, truth in zip(tracks, truths, strict=True)
-    )
-    initial.extend(
-        (t.initial_latlon_T2, *truth, t.time_s) for t, truth in zip(tracks, truths, strict=True)
-    )
+    errors = final.extend((t.latlon_T2, *truth, t.time_s) for t, truth in answered)
+    initial.extend((t.initial_latlon_T2, *truth, t.time_s) for t, truth in answered)
     per_clip = pd.DataFrame([e.row(evaluation.accuracy_km) if e else {} for e in errors])
     per_clip = pd.concat([chosen[LABELS].reset_index(drop=True), per_clip], axis=1)
     if places:
@@ -111,6 +99,29 @@ def evaluate(
     }
     counted = [e is not None for e in errors]
     return Report(summary, per_clip[counted].reset_index(drop=True), table)
+
+
+def _located(
+    model: "GeoModel",
+    entries: gallery.Gallery,
+    features: "FeatureStore",
+    chosen: pd.DataFrame,
+    evaluation: config.Evaluation,
+    index: "Index",
+) -> tuple[list[Track], list[dict[str, str]]]:
+    """Tracks of the chosen clips, and their places where the gallery has labels."""
+    from vidtag_ml.models.gps_retrieval.locate import locate
+
+    features = features.select(tuple(model.widths))
+    tracks, places = [], []
+    for clip_id, mode in zip(chosen["clip_id"], chosen["mode"], strict=True):
+        clip, limit = features.clip(clip_id), _speed_limit(evaluation, mode)
+        found = locate(model, clip.stored, clip.time_s, index, evaluation, limit)
+        latlon = (found.latlon_T2, found.initial_latlon_T2)
+        tracks.append(Track(str(clip_id), clip.time_s, *latlon, found.score_T))
+        if entries.labels is not None:
+            places.append(_place(entries, found))
+    return tracks, places
 
 
 def _place(entries: gallery.Gallery, found: "Prediction") -> dict[str, str]:

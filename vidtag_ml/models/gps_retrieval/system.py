@@ -1,14 +1,17 @@
 """What all systems have in common that search coordinates.
 
-Belongs here: their reports, and what is shown of these. Does not belong here: any of them (its
-system.py).
+Belongs here: their reports, what is shown of these, baselines that see one frame at a time. Does
+not belong here: any of them (its system.py).
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vidtag_ml import config
-from vidtag_ml.models.system import Reports, Shown
+from vidtag_ml.models.gps_retrieval import figures, stages
+from vidtag_ml.models.system import Reports, Shown, Stage, System, Training
 from vidtag_ml.workflow.layout import Layout
 
 if TYPE_CHECKING:
@@ -46,3 +49,34 @@ def show_tracks(reports: Reports, _at: Layout, _params: config.Params) -> Shown:
         "errors": lambda path: charts.error_cdf(errors, path),
         "worst_clips": test.per_clip.sort_values("median_km", ascending=False).head(5),
     }
+
+
+def baseline(
+    name: str, title: str, make: Stage, settings: Callable[[config.Params], Any], about: str
+) -> System:
+    """A system of one training that knows no tracks: each frame is placed by itself.
+
+    Args:
+        name: of the system, of its training and of its section of the params.
+        title: how people call it.
+        make: the stage that trains it.
+        settings: its section of the params.
+        about: what it is; read in the UI.
+    """
+    advice = (
+        "**When it fails:** as in Phase I; materialize again and it goes on from its checkpoint."
+    )
+    return System(
+        name=name,
+        title=title,
+        trainings={
+            name: Training(make, ("features", "gallery"), settings, f"{about}\n\n{advice}\n")
+        },
+        evaluate=partial(stages.evaluate_model, name, f"vidtag train {name}", decoding="initial"),
+        report=read_report,
+        sheet=figures.sheet,
+        headline=figures.headline,
+        show=show_tracks,
+        about=ABOUT_TRACKS,
+        ranked=True,
+    )

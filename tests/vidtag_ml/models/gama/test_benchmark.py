@@ -65,11 +65,11 @@ def test_each_screening_network_is_trained_once_for_the_same_gama_net(rows):
     assert {p.screening.frames_per_clip for p in others.values()} == {8, 24}
 
 
-def test_ways_are_compared_with_what_they_build_on(rows):
-    ways = {row.name: row for row in rows if row.group == gama_benchmark.WAYS}
+def test_tracks_are_compared_with_what_they_build_on(rows):
+    tracks = {row.name: row for row in rows if row.group == gama_benchmark.TRACKS}
     names = {row.name for row in rows}
-    assert {row.against for row in ways.values()} - {None} <= names
-    assert ways[gama_benchmark.FUSED].against == gama_benchmark.PATH
+    assert {row.against for row in tracks.values()} - {None} <= names
+    assert tracks[gama_benchmark.FUSED].against == gama_benchmark.PATH
 
 
 def test_without_vidtag_no_way_asks_it():

@@ -96,38 +96,38 @@ KEPT = [np.arange(NUM), np.arange(NUM, 2 * NUM)]
 AMISS = [np.arange(NUM, 2 * NUM), np.arange(NUM)]
 
 
-def follow(found, world, params, kept, posterior_of=None):
+def decoded(found, world, params, kept, posterior_of=None):
     torch.manual_seed(0)
     speeds = {drive.name: SPEED_KMH for drive in found.drives}
-    beyond = TrackContext(speeds, GAMaNet(SIZES).eval(), posterior_of)
-    return evaluate_tracks.follow(found, world, params, beyond, kept)
+    context = TrackContext(speeds, GAMaNet(SIZES).eval(), posterior_of)
+    return evaluate_tracks.decode(found, world, params, context, kept)
 
 
 @pytest.fixture(scope="module")
 def alone(found, world, params):
-    return follow(found, world, params, KEPT)
+    return decoded(found, world, params, KEPT)
 
 
 @pytest.fixture(scope="module")
 def asked(found, world, params):
-    """What VidTAG was asked, and the ways that it leads to although the wrong region was kept."""
+    """What VidTAG was asked, and the tracks that it leads to although the wrong region was kept."""
     questions = []
 
     def posterior_of(drive, time_s):
         questions.append((drive.name, time_s.tolist()))
         return Told(drive.latlon_N2[np.searchsorted(drive.time_s_N, time_s)])
 
-    return questions, follow(found, world, params, AMISS, posterior_of)
+    return questions, decoded(found, world, params, AMISS, posterior_of)
 
 
 def test_each_video_is_followed_among_its_tiles(alone, found):
-    assert list(alone.ways) == ["path", "turned"]
+    assert list(alone.tracks) == ["path", "turned"]
     assert alone.last == "turned"
     assert (alone.posteriors, alone.near) == ([], [])
-    for ways in alone.ways.values():
-        assert [len(way.path_T) for _, way in ways] == [3, 4]
-        assert [rows.tolist() for rows, _ in ways] == [rows.tolist() for rows in KEPT]
-    paths = [rows[way.path_T].tolist() for rows, way in alone.ways["path"]]
+    for tracks in alone.tracks.values():
+        assert [len(track.path_T) for _, track in tracks] == [3, 4]
+        assert [rows.tolist() for rows, _ in tracks] == [rows.tolist() for rows in KEPT]
+    paths = [rows[track.path_T].tolist() for rows, track in alone.tracks["path"]]
     assert paths == [[1, 2, 3], [6, 7, 8, 9]]
 
 
@@ -135,8 +135,8 @@ def test_positions_are_those_of_the_split_s_tiles(alone, found):
     errors = evaluate_tracks.errors_km(found, alone)
     assert list(errors) == ["path", "turned"]
     for name, error_N in errors.items():
-        ways = alone.ways[name]
-        latlon = np.concatenate([way.latlon_T2 for _, way in ways])
+        tracks = alone.tracks[name]
+        latlon = np.concatenate([track.latlon_T2 for _, track in tracks])
         wanted = sphere.great_circle_km(latlon, found.clips.latlon_N2)
         np.testing.assert_allclose(error_N, wanted)
     assert errors["path"].max() < 50
@@ -149,7 +149,7 @@ def test_vidtag_is_asked_about_the_times_of_the_clips(asked):
 
 def test_a_posterior_mends_a_region_that_was_kept_amiss(asked, found):
     _, followed = asked
-    assert list(followed.ways) == ["path", "turned", "fused", "fused_turned"]
+    assert list(followed.tracks) == ["path", "turned", "fused", "fused_turned"]
     assert followed.last == "fused_turned"
     likely = [rows.tolist() for rows in followed.near]
     assert likely == [[1, 2, 3], [6, 7, 8, 9]]

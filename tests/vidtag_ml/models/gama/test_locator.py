@@ -77,7 +77,7 @@ def test_the_track_is_the_last_way_through_the_kept_regions(located, track):
     kept = [str(name) for name in matcher.regions.ids[matcher._regions(first.numpy())]]
     rows = aerial_gallery.reduced(matcher.tiles, matcher.regions, kept)
     clips = tile_tracks.Clips(time_s, clips_NE, turned_NE, 160000.0, None)
-    ways = matcher.guide.ways(clips, rows)
+    ways = matcher.decoder.decode(clips, rows)
     assert len(kept) == 1 < len(matcher.regions)
     assert (track.initial_latlon_T2 == matcher.tiles.latlon_G2[first]).all()
     assert list(ways) == ["path", "turned"]

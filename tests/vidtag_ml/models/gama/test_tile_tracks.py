@@ -18,9 +18,9 @@ from vidtag_ml.models.gama.tile_tracks import (
     Clips,
     TileTrack,
     TileTrackDecoder,
+    decode_track,
+    rescore_rotated,
     restricted,
-    travelled,
-    turned,
 )
 
 ROOT = Path(__file__).parents[4]
@@ -49,7 +49,7 @@ def speaks_for(latlon_T2, tiles, sigma_km=80.0):
 def way_of(latlon_T2, tiles):
     log_TK = speaks_for(latlon_T2, tiles)
     tile_km = tiles.protocol["tile_km"]
-    return log_TK, travelled(log_TK, tiles.latlon_G2, TIME_S, MAX_SPEED_KMH, tile_km)
+    return log_TK, decode_track(log_TK, tiles.latlon_G2, TIME_S, MAX_SPEED_KMH, tile_km)
 
 
 def way_to(best_T, heading_T, num):
@@ -101,7 +101,7 @@ def test_a_parked_video_has_no_heading_and_nothing_is_turned(tiles):
     log_TK, way = way_of(np.repeat(TRUTH[4:5], NUM, 0), tiles)
     assert np.isnan(way.heading_T).all()
     rows = np.arange(len(tiles))
-    found = turned(log_TK, way, rows, lambda *_: pytest.fail("looked"), tiles, 3)
+    found = rescore_rotated(log_TK, way, rows, lambda *_: pytest.fail("looked"), tiles, 3)
     assert np.array_equal(found, log_TK)
 
 
@@ -115,7 +115,7 @@ def test_the_likeliest_tiles_are_shown_turned_to_the_heading(tiles, at_once, mon
         shown.extend(zip(clip.tolist(), pixels.numpy(), strict=True))
         return np.zeros(len(clip))
 
-    turned(np.zeros((3, len(ROWS))), way, ROWS, similarity, tiles, 3)
+    rescore_rotated(np.zeros((3, len(ROWS))), way, ROWS, similarity, tiles, 3)
     assert [clip for clip, _ in shown] == [0, 0, 0, 2, 2, 2]
     wanted = aerial_pictures.pixels(
         tiles, ROWS[[7, 8, 9, 12, 13, 14]], SIDE, None, [60.0] * 3 + [211.0] * 3
@@ -130,7 +130,7 @@ def test_what_is_said_of_turned_tiles_raises_the_right_one(tiles):
     log_TK[[0, 1, 2], [7, 30, 12]] = 5.0
     before = log_TK.copy()
     said = np.array([-3.0, 4.0, 1.0, 2.0, 2.5, 9.0])
-    found = turned(log_TK, way, ROWS, lambda _, clip: said[: len(clip)], tiles, 3)
+    found = rescore_rotated(log_TK, way, ROWS, lambda _, clip: said[: len(clip)], tiles, 3)
     assert found.argmax(1).tolist() == [8, 30, 14]
     np.testing.assert_allclose((found - before)[0, 7:10], said[:3])
     np.testing.assert_allclose((found - before)[2, 12:15], said[3:])
@@ -143,7 +143,9 @@ def test_what_is_said_of_turned_tiles_raises_the_right_one(tiles):
 
 def test_no_more_tiles_are_turned_than_there_are(tiles):
     way, rows = way_to([1], [10.0], 2), ROWS[:2]
-    found = turned(np.zeros((1, 2)), way, rows, lambda _, clip: np.arange(len(clip)), tiles, 16)
+    found = rescore_rotated(
+        np.zeros((1, 2)), way, rows, lambda _, clip: np.arange(len(clip)), tiles, 16
+    )
     assert found.tolist() == [[1.0, 0.0]]
 
 
@@ -208,13 +210,13 @@ def test_turned_tiles_decide_between_ways_of_one_heading(guide, tiles):
     rows = np.sort(np.concatenate([right, wrong, eastward(tiles, 1)]))
     alone = dataclasses.replace(guide, num_candidates=0)
     clips = clips_that_see(vectors, torch.zeros(NUM, 300))
-    ((name, (_, path)),) = alone.ways(clips, rows).items()
+    ((name, (_, path)),) = alone.decode(clips, rows).items()
     assert name == "path"
     assert rows[path.path_T].tolist() == wrong.tolist()
     pictures = aerial_pictures.pixels(tiles, right, SIDE, None, path.heading_T)[:, 1:11, 1:11]
     seen = torch.from_numpy(np.moveaxis(pictures, -1, 1).copy()).float()
     clips = clips_that_see(vectors, Turner().embed_tiles(seen))
-    found = guide.ways(clips, rows)
+    found = guide.decode(clips, rows)
     assert list(found) == ["path", "turned"]
     assert rows[found["path"][1].path_T].tolist() == wrong.tolist()
     assert rows[found["turned"][1].path_T].tolist() == right.tolist()
@@ -229,7 +231,7 @@ def test_a_posterior_leads_to_where_no_region_was_kept(guide, tiles):
     near = restricted(tiles.latlon_G2, posterior)
     assert len(np.setdiff1d(near, rows)) > 5
     blind = torch.full((NUM, len(tiles)), len(tiles) ** -0.5)
-    found = guide.ways(clips_that_see(blind, torch.zeros(NUM, 300), posterior), rows)
+    found = guide.decode(clips_that_see(blind, torch.zeros(NUM, 300), posterior), rows)
     assert list(found) == ["path", "turned", "fused", "fused_turned"]
     for name, (own, way) in found.items():
         wanted = np.union1d(rows, near) if name.startswith("fused") else rows
@@ -251,9 +253,9 @@ def test_odds_of_both_models_are_multiplied(guide, tiles):
 
     guide = dataclasses.replace(guide, num_candidates=0)
     rows = np.arange(len(tiles))
-    found = guide.ways(clips_that_see(vectors, torch.zeros(NUM, 300), Other(TRUTH)), rows)
+    found = guide.decode(clips_that_see(vectors, torch.zeros(NUM, 300), Other(TRUTH)), rows)
     assert list(found) == ["path", "fused"]
-    wanted = travelled(
+    wanted = decode_track(
         own + away, tiles.latlon_G2, TIME_S, MAX_SPEED_KMH * 1.5, tiles.protocol["tile_km"]
     )
     np.testing.assert_allclose(found["fused"][1].marginals_TK, wanted.marginals_TK, atol=1e-4)
