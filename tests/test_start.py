@@ -14,6 +14,7 @@ from vidtag_ml import config
 from vidtag_ml.models import base, networks
 from vidtag_ml.models.vidtag import locator as vidtag_locator
 from vidtag_ml.retrieval import gallery
+from vidtag_ml.workflow import stage
 
 ENCODERS = Path(__file__).parents[1] / "data" / "encoders"
 WIDTHS = {"flyover_clip": 256, "flyover_dino": 512}
@@ -56,7 +57,8 @@ def registered(params, tmp_path_factory):
     )
     client = Tracking(root=str(root)).client()
     client.create_registered_model("vidtag")
-    client.create_model_version("vidtag", (root / "kept").as_uri())
+    tags = {"bundle": stage.digest(bundle)}
+    client.create_model_version("vidtag", (root / "kept").as_uri(), tags=tags)
     client.set_registered_model_alias("vidtag", "champion", "1")
     return root
 

@@ -17,6 +17,7 @@ from vidtag_ml.cli import app as ml
 from vidtag_ml.cli.locate import folder_only, locate_with
 from vidtag_ml.cli.options import PARAMS, AsJson, load
 from vidtag_ml.cli.output import print_json, print_line
+from vidtag_ml.models.bundle import Kept
 from vidtag_ml.workflow import progress
 
 if TYPE_CHECKING:
@@ -32,20 +33,20 @@ NAMES = "NAME, NAME@ALIAS, NAME/VERSION or the folder of a bundle."
 Reason = Annotated[str, typer.Option(help="Why; the promotion log keeps it.")]
 
 
-def bundle_of(model: str) -> Path:
-    """The folder of the bundle that `NAME[@ALIAS|/VERSION]` or a path names."""
+def bundle_of(model: str) -> Kept:
+    """The bundle that `NAME[@ALIAS|/VERSION]` or a path names."""
     if Path(model).is_dir() or (os.sep in model and not model.rpartition(os.sep)[2].isdecimal()):
         return folder_only(model)
     from vidtag_assets import registry_file
 
     _check_registry()
     home.follow(Path.cwd())
-    known = registry_file.bundle_path(registry_file.of(Path.cwd()), model)
+    known = registry_file.kept(registry_file.of(Path.cwd()), model)
     if known is not None:
         return known
     from vidtag_assets import registry
 
-    return registry.bundle_path(_tracking(), model)
+    return registry.kept(_tracking(), model)
 
 
 def trace(

@@ -16,10 +16,11 @@ class Locator(PythonModel):
     """Locates videos with the bundle among its artifacts."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Loads the bundle."""
+        """Loads the bundle, if its bytes are those that were registered."""
         from vidtag_ml.models import registry
 
-        self.locator = registry.load(Path(context.artifacts["bundle"]))
+        registered = (context.model_config or {}).get("bundle")
+        self.locator = registry.load(Path(context.artifacts["bundle"]), registered)
 
     def predict(
         self,

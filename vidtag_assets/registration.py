@@ -83,6 +83,7 @@ def register(
                 name=name,
                 python_model=str(Path(__file__).with_name("pyfunc.py")),
                 artifacts={"bundle": str(bundle)},
+                model_config={"bundle": digest},
                 pip_requirements=[f"vidtag-geo=={vidtag_ml.__version__}"],
                 tags=tags,
             )
@@ -114,6 +115,7 @@ def decide(
     judging = how.judging()
 
     def judge(challenger: "ModelVersion", champion: int | None) -> "Verdict":
+        registry.bundle_path(tracking, f"{challenger.name}/{challenger.version}")
         ours = registry.report(tracking, challenger, "val", system.name)
         rival, rival_name = None, ""
         if champion is not None:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidtag_assets.registry_file import parse
+from vidtag_assets.registry_file import DIGEST, parse
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
+from vidtag_ml.models import bundle
 from vidtag_ml.models.registry import SYSTEMS
 
 if TYPE_CHECKING:
@@ -145,12 +146,31 @@ def listed(tracking: Tracking) -> str:
     return f"registered here: {', '.join(told)}" if told else "`make demo` registers one"
 
 
-def bundle_path(tracking: Tracking, model: str) -> Path:
-    """The bundle of a registered model, where MLflow keeps it."""
+def kept(tracking: Tracking, model: str) -> bundle.Kept:
+    """The bundle of a registered model, where MLflow keeps it, with its digest: not read yet.
+
+    Raises:
+        ValueError: there is no such model, or nobody knows which bytes it had.
+    """
     version = resolve(tracking, model)
+    digest = version.tags.get(DIGEST)
+    if not digest:
+        raise ValueError(
+            f"{version.name}/{version.version} has no tag `{DIGEST}`, so its bytes cannot be "
+            "checked: register it anew"
+        )
     # MLflow keeps it, the model's only artifact, under the name of its folder in the workspace.
-    (bundle,) = (local(tracking, str(version.source)) / "artifacts").iterdir()
-    return bundle
+    (folder,) = (local(tracking, str(version.source)) / "artifacts").iterdir()
+    return bundle.Kept(folder, str(version.name), int(version.version), digest)
+
+
+def bundle_path(tracking: Tracking, model: str) -> Path:
+    """The bundle of a registered model, where MLflow keeps it, once its bytes are checked.
+
+    Raises:
+        ValueError: there is no such model, or its bytes are not those that were registered.
+    """
+    return kept(tracking, model).card().folder
 
 
 def report(tracking: Tracking, version: "ModelVersion", split: str, kind: str = NAME) -> Any:
@@ -168,17 +188,17 @@ def local(tracking: Tracking, uri: str) -> Path:
 
 
 def challenge(
-    tracking: Tracking, name: str, bundle: str, log: "Callable[[], ModelVersion]"
+    tracking: Tracking, name: str, digest: str, log: "Callable[[], ModelVersion]"
 ) -> tuple["ModelVersion", bool]:
     """The version with this bundle and whether it is new; it becomes the challenger.
 
     Args:
         tracking: MLflow's store.
         name: of the model.
-        bundle: digest of the bundle's bytes; a bundle that is registered already stays what it is.
+        digest: of the bundle's bytes; a bundle that is registered already stays what it is.
         log: registers it.
     """
-    known = [v for v in versions(tracking, name) if v.tags.get("bundle") == bundle]
+    known = [v for v in versions(tracking, name) if v.tags.get(DIGEST) == digest]
     version = known[0] if known else log()
     if aliases(tracking, name).get(CHALLENGER) != int(version.version):
         tracking.client().set_registered_model_alias(name, CHALLENGER, version.version)

@@ -1,8 +1,8 @@
 """The registry as it lies in mlflow.db, read without MLflow, which takes seconds to import.
 
-Belongs here: what names of models mean, and where the bundle of one lies. Does not belong here:
-anything that writes, or that says what is wrong: what cannot be answered here is asked of MLflow
-(registry.py), which answers the same or explains itself.
+Belongs here: what names of models mean, where the bundle of one lies, and its digest. Does not
+belong here: anything that writes, or that says what is wrong: what cannot be answered here is asked
+of MLflow (registry.py), which answers the same or explains itself.
 """
 
 import contextlib
@@ -11,11 +11,17 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-_LOCATION = """
-SELECT version.storage_location
+from vidtag_ml.models.bundle import Kept
+
+DIGEST = "bundle"
+"""Tag of a version: the digest of its bundle's bytes."""
+_FOUND = """
+SELECT version.version, version.storage_location, tag.value
 FROM model_versions AS version
 LEFT JOIN registered_model_aliases AS named USING (workspace, name, version)
-WHERE workspace = 'default' AND name = :name AND current_stage != 'Deleted_Internal'
+LEFT JOIN model_version_tags AS tag ON tag.workspace = version.workspace
+AND tag.name = version.name AND tag.version = version.version AND tag.key = :digest
+WHERE version.workspace = 'default' AND version.name = :name AND current_stage != 'Deleted_Internal'
 AND (version.version = :version OR named.alias = :alias)
 """
 
@@ -38,11 +44,11 @@ def parse(model: str) -> tuple[str, str | None, int | None]:
     return name, alias or None, int(version) if slash else None
 
 
-def bundle_path(database: Path, model: str) -> Path | None:
+def kept(database: Path, model: str) -> Kept | None:
     """The bundle of a registered model, where MLflow keeps it; None if only MLflow can tell.
 
-    That is so if there is no such model, if its artifacts do not lie on this machine, and if MLflow
-    has come to arrange its tables in another way.
+    That is so if there is no such model, if it is without a digest, if its artifacts do not lie on
+    this machine, and if MLflow has come to arrange its tables in another way.
 
     Raises:
         ValueError: the text names no model.
@@ -50,17 +56,18 @@ def bundle_path(database: Path, model: str) -> Path | None:
     name, alias, version = parse(model)
     if version is None and alias is None:
         alias = "champion"
-    asked = {"name": name, "alias": alias, "version": version}
+    asked = {"name": name, "alias": alias, "version": version, "digest": DIGEST}
     with contextlib.closing(
         sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
     ) as db:
         try:
-            found = db.execute(_LOCATION, asked).fetchone()
+            row = db.execute(_FOUND, asked).fetchone()
         except sqlite3.DatabaseError:
             return None
-    location = urllib.parse.urlsplit(found[0] if found and found[0] else "")
-    if location.scheme != "file":
+    number, address, digest = row or (0, None, None)
+    location = urllib.parse.urlsplit(address or "")
+    if location.scheme != "file" or not digest:
         return None
     # The model's only artifact, under the name of its folder in the workspace.
     bundles = list((Path(urllib.request.url2pathname(location.path)) / "artifacts").glob("*"))
-    return bundles[0] if len(bundles) == 1 else None
+    return Kept(bundles[0], name, int(number), digest) if len(bundles) == 1 else None

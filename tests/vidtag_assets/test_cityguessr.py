@@ -14,7 +14,7 @@ from vidtag_ml.dataset.hierarchy import LEVELS
 from vidtag_ml.models.cityguessr.evaluate import PlaceReport, intervals
 from vidtag_ml.models.cityguessr.locator import CityGuessrLocator
 from vidtag_ml.models.cityguessr.system import SYSTEM
-from vidtag_ml.workflow import layout, stage
+from vidtag_ml.workflow import layout, stage, sums
 
 LINEAGE = provenance.Lineage("commit", "c.dir", "g.dir", "params", "run")
 
@@ -47,6 +47,7 @@ def register_another(copied, params, right):
     tracking, at = copied
     card = at.guess_bundle / "bundle.json"
     card.write_text(card.read_text() + "\n")
+    sums.write(at.guess_bundle)
     change_report(at, right)
     return registration.register(SYSTEM, tracking, at, params, LINEAGE, {"dvc.hierarchy": "h"})
 

@@ -1,5 +1,6 @@
 """Workspaces that are renamed, copied and restored: each keeps to itself, with its own code."""
 
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -15,7 +16,7 @@ from vidtag_assets import home, provenance, registration, registry
 from vidtag_assets.resources import Tracking
 from vidtag_ml.models.report import Report
 from vidtag_ml.models.vidtag.system import SYSTEM
-from vidtag_ml.workflow import layout, stage
+from vidtag_ml.workflow import layout, stage, sums
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +25,8 @@ def register(root, params, text):
     """Registers a bundle that holds just this text, with reports of one clip; it is champion."""
     at, tracking = layout.of(root, params), Tracking(root=str(root))
     at.bundle.mkdir(parents=True, exist_ok=True)
-    (at.bundle / "bundle.json").write_text(text)
+    (at.bundle / "bundle.json").write_text(json.dumps({"text": text}))
+    sums.write(at.bundle)
     per_clip = pd.DataFrame({"clip_id": ["a"], "median_km": 1.0})
     for split in ("val", "test"):
         report = Report({"median_km": 1.0, "bundle": text}, per_clip, per_clip)
@@ -56,7 +58,11 @@ def champion(root):
     version = registry.resolve(tracking, "vidtag@champion")
     bundle = registry.bundle_path(tracking, "vidtag@champion")
     report = registry.report(tracking, version, "val")
-    return (bundle / "bundle.json").read_text(), report.summary["bundle"], bundle
+    return (
+        json.loads((bundle / "bundle.json").read_text())["text"],
+        report.summary["bundle"],
+        bundle,
+    )
 
 
 def bytes_of(root):

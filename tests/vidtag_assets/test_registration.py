@@ -14,7 +14,7 @@ from vidtag_ml.models.gps_retrieval import judging
 from vidtag_ml.models.vidtag import stages as vidtag_stages
 from vidtag_ml.models.vidtag.system import SYSTEM
 from vidtag_ml.retrieval import stages as retrieval_stages
-from vidtag_ml.workflow import layout
+from vidtag_ml.workflow import layout, sums
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def register_another(copied, params, factor):
     """Version 2: other bytes in the bundle, and errors on val that are `factor` times as large."""
     tracking, at, lineage = copied
     (at.bundle / "bundle.json").write_text((at.bundle / "bundle.json").read_text() + "\n")
+    sums.write(at.bundle)
     path = at.evaluation("vidtag", "val") / "per_clip.parquet"
     table = pd.read_parquet(path)
     table.assign(median_km=table["median_km"] * factor).to_parquet(path, index=False)

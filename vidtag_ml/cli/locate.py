@@ -16,6 +16,7 @@ import typer
 
 from vidtag_ml.cli.options import AsJson
 from vidtag_ml.cli.output import print_answer, print_json
+from vidtag_ml.models.bundle import Kept
 from vidtag_ml.workflow import progress
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from vidtag_ml.models.locator import Locator
 
 
-Resolve = Callable[[str], Path]
-"""A model's name -> the folder of its bundle."""
+Resolve = Callable[[str], Kept]
+"""A model's name -> its bundle."""
 MOST_FPS = 1000.0
 """Frames a second above which `--fps` is a mistake: no list of their times would fit in memory."""
 
@@ -34,7 +35,7 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
     """The command `locate` for models that `resolve` finds.
 
     Args:
-        resolve: turns what `--model` says into a folder.
+        resolve: finds the bundle that `--model` says.
         default: what it says if it is not given.
         names: what it may say, for `--help`.
     """
@@ -69,7 +70,7 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
             raise ValueError(f"--start-time is of one recording; {len(found.asked)} are asked for")
         for kind, number in found.passed_over.items():
             sys.stderr.write(f"vidtag: passed over {kind}: {number}\n")
-        _locate(registry.load(resolve(model)), found, wanted, as_json)
+        _locate(registry.of(resolve(model).card()), found, wanted, as_json)
 
     return locate
 
@@ -153,7 +154,7 @@ def _left(rows: "list[Row]", num: int, out: Path) -> str:
     return f"stopped: {done} finished (of {num}, to {rows[-1]['video']}), see {out}; {again}"
 
 
-def folder_only(name: str) -> Path:
+def folder_only(name: str) -> Kept:
     """The folder that a model's name is, where there is no registry.
 
     Raises:
@@ -161,4 +162,4 @@ def folder_only(name: str) -> Path:
     """
     if not Path(name).is_dir():
         raise ValueError(f"{name}: there is no such model folder; `vidtag bundle` makes one")
-    return Path(name)
+    return Kept(Path(name))

@@ -7,6 +7,7 @@ here: what a system is (system.py), what is in a bundle (each system's module `l
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidtag_ml.models import bundle
 from vidtag_ml.models.cityguessr.system import SYSTEM as CITYGUESSR
 from vidtag_ml.models.classifier.system import SYSTEM as CLASSIFIER
 from vidtag_ml.models.gama.system import SYSTEM as GAMA
@@ -32,16 +33,36 @@ def benchmarks(source: str) -> list[Benchmark]:
     return own or [each for each in every if not each.sources]
 
 
-def load(folder: Path) -> "Locator":
+def load(folder: Path, registered: str | None = None) -> "Locator":
     """A bundle of any kind in memory, ready to locate videos.
 
-    Raises:
-        ValueError: the folder is no bundle, or one of another kind or format.
-    """
-    from vidtag_ml.models import bundle
+    Args:
+        folder: the bundle.
+        registered: digest of its bytes in a registry, if it is in one.
 
-    card = bundle.read(folder)
-    ways = {each.bundling.kind: each.bundling for each in SYSTEMS.values() if each.bundling}
-    if card.kind not in ways:
-        raise ValueError(f"{card.path}: kind {card.kind!r}; this vidtag knows {', '.join(ways)}")
-    return ways[card.kind].locator().of(card)
+    Raises:
+        ValueError: the folder is no bundle, its bytes are others than they were, or it is of
+            another kind or format.
+    """
+    return of(bundle.read(folder, registered))
+
+
+def of(card: bundle.Card) -> "Locator":
+    """The bundle with this card in memory.
+
+    Raises:
+        ValueError: it is of another kind or format.
+    """
+    return system_of(card).bundled.locator().of(card)
+
+
+def system_of(card: bundle.Card) -> System:
+    """The system whose bundle has this card.
+
+    Raises:
+        ValueError: there is none.
+    """
+    of_kind = {each.bundling.kind: each for each in SYSTEMS.values() if each.bundling}
+    if card.kind not in of_kind:
+        raise ValueError(f"{card.path}: kind {card.kind!r}; this vidtag knows {', '.join(of_kind)}")
+    return of_kind[card.kind]

@@ -1,11 +1,14 @@
-"""Cards of bundles: one writer, one reader, and what is refused."""
+"""Cards of bundles: one writer, one reader, and what is refused; no byte that changed is read."""
 
 import json
+import shutil
 
+import pandas as pd
 import pytest
 
 from vidtag_ml import config
 from vidtag_ml.models import bundle, registry
+from vidtag_ml.workflow import stage, sums
 
 FORM = bundle.Form("tracks", 2, ("features", "evaluation"), ("mode",))
 
@@ -20,6 +23,7 @@ def change(folder, **values):
     path = folder / bundle.FILE
     card = {**json.loads(path.read_text()), **values}
     path.write_text(json.dumps({k: v for k, v in card.items() if v is not None}))
+    sums.write(folder)
     return bundle.read(folder)
 
 
@@ -53,6 +57,7 @@ def test_cards_of_other_forms_are_refused_in_a_sentence(folder, values, said):
 )
 def test_what_is_no_card_is_refused(tmp_path, text, said):
     (tmp_path / bundle.FILE).write_text(text)
+    sums.write(tmp_path)
     with pytest.raises(ValueError, match=said):
         bundle.read(tmp_path)
 
@@ -61,3 +66,57 @@ def test_bundles_of_an_unknown_kind_are_refused(folder):
     change(folder, kind="smells")
     with pytest.raises(ValueError, match=r"kind 'smells'; this vidtag knows tracks, places, aer"):
         registry.load(folder)
+
+
+def flipped(path):
+    """One bit of a file's middle is another."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def whole(made, tmp_path):
+    """A copy of a bundle that locates."""
+    return shutil.copytree(made / "out" / "bundle", tmp_path / "bundle")
+
+
+@pytest.mark.parametrize(
+    "name", ["model/model.safetensors", "gallery/gallery.parquet", "bundle.json", sums.FILE]
+)
+def test_a_bundle_with_a_flipped_bit_is_not_read(whole, name):
+    flipped(whole / name)
+    with pytest.raises(ValueError, match=r"bundle: not as it was made \(.*\)|not a list of md5"):
+        registry.load(whole)
+
+
+def test_a_mirrored_gallery_is_not_searched(whole):
+    path = whole / "gallery" / "gallery.parquet"
+    points = pd.read_parquet(path)
+    points.assign(lon=-points["lon"]).to_parquet(path, index=False)
+    with pytest.raises(ValueError, match=r"made \(gallery/gallery\.parquet changed\), so"):
+        registry.load(whole)
+
+
+def test_sums_that_were_changed_with_the_bytes_are_found_out_by_the_registry(whole):
+    registered = stage.digest(whole)
+    assert registry.load(whole, registered)
+    flipped(whole / "model" / "model.safetensors")
+    sums.write(whole)
+    assert registry.load(whole)
+    with pytest.raises(ValueError, match=r"not as it was registered \(other bytes\)"):
+        registry.load(whole, registered)
+
+
+def test_bundles_without_sums_are_vouched_for_by_the_registry_alone(whole):
+    (whole / sums.FILE).unlink()
+    assert registry.load(whole, stage.digest(whole))
+    with pytest.raises(ValueError, match=r"cannot be checked, .* older vidtag .* `vidtag bundle`"):
+        registry.load(whole)
+
+
+def test_a_bundle_knows_its_digest_and_what_dvc_calls_its_gallery(made, whole):
+    card = bundle.read(whole)
+    assert card.digest == stage.digest(whole)
+    assert card.gallery == sums.dvc_md5(sums.take(made / "data" / "gallery"))
+    assert bundle.read(made / "out" / "guess_bundle").gallery is None

@@ -106,6 +106,8 @@ class GamaLocator(Locator):
     """How the videos moved that the networks were trained on."""
     images: Path | None
     """Where the imagery lies; None for Flyover."""
+    vidtag: vidtag_locator.VidtagLocator | None
+    """VidTAG, if it is asked for its posterior."""
 
     @classmethod
     def of(cls, card: bundle.Card) -> "GamaLocator":
@@ -119,18 +121,20 @@ class GamaLocator(Locator):
         images = None if given is None else Path(given)
         if images is not None and not images.is_dir():
             raise ValueError(
-                f"{card.path}: the aerial imagery is gone from {images}; put it back, or write "
-                "there as `imagery` where it lies now"
+                f"{card.path}: the aerial imagery is gone from {images}; put it back, or a link "
+                "there to where it lies now"
             )
+        fusion = card.section("fusion", config.Fusion)
         return cls(
             card.folder,
             card.section("gama", config.Gama),
             card.section("screening", config.Screening),
             card.section("heading", config.Heading),
-            card.section("fusion", config.Fusion),
+            fusion,
             card.section("evaluation", config.Evaluation),
             card.content["mode"],
             images,
+            vidtag_locator.VidtagLocator.of(card.part("vidtag")) if fusion.bundle else None,
         )
 
     def rate(self, frames_per_second: float | None) -> float:
@@ -259,15 +263,6 @@ class GamaLocator(Locator):
     def turner(self) -> GAMaNet:
         """The network of turned tiles."""
         return embedding.read_gama(self.folder / "heading").to(accelerator.device())
-
-    @cached_property
-    def vidtag(self) -> vidtag_locator.VidtagLocator | None:
-        """VidTAG, if the bundle has one."""
-        return (
-            vidtag_locator.VidtagLocator.load(self.folder / "vidtag")
-            if self.fusion.bundle
-            else None
-        )
 
     @cached_property
     def decoder(self) -> tile_tracks.TileTrackDecoder:

@@ -20,7 +20,7 @@ from vidtag_ml.models.cityguessr import locator as cityguessr_locator
 from vidtag_ml.models.cityguessr import stages as cityguessr_stages
 from vidtag_ml.models.cityguessr.evaluate import PlaceReport
 from vidtag_ml.models.vidtag import locator as vidtag_locator
-from vidtag_ml.workflow import layout
+from vidtag_ml.workflow import layout, sums
 
 SPEC = replace(
     videomae.VIDEOMAE_SMALL, num_frames=4, image_size=32, width=16, layers=1, heads=2, mlp=32
@@ -157,7 +157,7 @@ def test_bundle_needs_nothing_outside_itself(made, video, place, tmp_path):
     card = json.loads((tmp_path / "moved bundle" / "bundle.json").read_text())
     assert card["made_from"]["dataset"] == "flyover"
     kinds = {path.suffix for path in (tmp_path / "moved bundle").rglob("*") if path.is_file()}
-    assert kinds == {".json", ".safetensors"}
+    assert kinds == {".json", ".safetensors", ""}
 
 
 def test_files_of_a_place_are_all_written(place, tmp_path):
@@ -190,5 +190,6 @@ def test_what_is_no_bundle_of_this_format_is_refused(made, tmp_path):
     with pytest.raises(ValueError, match=r"bundle\.json"):
         cityguessr_locator.CityGuessrLocator.load(tmp_path)
     (tmp_path / "bundle.json").write_text('{"kind": "places", "format": 99}')
+    sums.write(tmp_path)
     with pytest.raises(ValueError, match="format 99"):
         cityguessr_locator.CityGuessrLocator.load(tmp_path)

@@ -17,7 +17,7 @@ from vidtag_ml.models.gama import stages as gama_stages
 from vidtag_ml.models.gama import tile_tracks
 from vidtag_ml.models.gama.locator import GamaLocator
 from vidtag_ml.models.vidtag import locator as vidtag_locator
-from vidtag_ml.workflow import layout
+from vidtag_ml.workflow import layout, sums
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,7 @@ def moved(located, tmp_path):
 def change(bundle, **values):
     card = json.loads((bundle / "bundle.json").read_text())
     (bundle / "bundle.json").write_text(json.dumps({**card, **values}))
+    sums.write(bundle)
     return bundle
 
 

@@ -10,6 +10,7 @@ import pytest
 from vidtag_ml.earth import sphere
 from vidtag_ml.models.report import Report
 from vidtag_ml.models.vidtag import locator as vidtag_locator
+from vidtag_ml.workflow import sums
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_bundle_needs_nothing_outside_itself(made, predictor, tmp_path):
 
 def test_bundle_carries_no_checkpoints_or_curves(made):
     kinds = {path.suffix for path in (made / "out" / "bundle").rglob("*") if path.is_file()}
-    assert kinds == {".json", ".safetensors", ".parquet"}
+    assert kinds == {".json", ".safetensors", ".parquet", ""}
 
 
 def test_folder_that_is_no_bundle_is_refused(tmp_path):
@@ -76,6 +77,7 @@ def test_folder_that_is_no_bundle_is_refused(tmp_path):
 def test_bundle_of_another_format_is_refused(made, tmp_path):
     moved = shutil.copytree(made / "out" / "bundle", tmp_path / "bundle")
     (moved / "bundle.json").write_text('{"format": 99}')
+    sums.write(moved)
     with pytest.raises(ValueError, match="format 99"):
         vidtag_locator.VidtagLocator.load(moved)
 

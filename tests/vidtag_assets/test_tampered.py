@@ -1,0 +1,83 @@
+"""Registered bytes that have changed are used by nobody: locate, MLflow, the gate, trace."""
+
+import shutil
+
+import mlflow
+import pandas as pd
+import pytest
+
+from vidtag_assets import cli, registration, registry
+from vidtag_assets.resources import Tracking
+from vidtag_ml.cli import app as ml
+from vidtag_ml.models.vidtag.system import SYSTEM
+from vidtag_ml.workflow import layout, sums
+
+
+@pytest.fixture
+def copied(world, tmp_path):
+    """A copy of the tiny world in which version 1 is the champion, and its bundle in the store."""
+    root = shutil.copytree(world.root, tmp_path / "a copy")
+    tracking = Tracking(root=str(root))
+    registry.promote(tracking, "vidtag", 1, "for a test")
+    yield root, tracking, registry.bundle_path(tracking, "vidtag")
+    world.resources["tracking"].client()
+
+
+def flip(bundle):
+    path = bundle / "model" / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def mirror(bundle):
+    path = bundle / "gallery" / "gallery.parquet"
+    points = pd.read_parquet(path)
+    points.assign(lon=-points["lon"]).to_parquet(path, index=False)
+
+
+def rewrite(bundle):
+    """Another speed limit, with sums to match."""
+    card = bundle / "bundle.json"
+    card.write_text(card.read_text().replace('"max_speed_kmh": ', '"max_speed_kmh":  '))
+    sums.write(bundle)
+
+
+@pytest.fixture(params=[flip, mirror, rewrite])
+def tampered(copied, request):
+    request.param(copied[2])
+    return copied[:2]
+
+
+def located(root, monkeypatch, capsys):
+    video = min((root / "data" / "flyover" / "videos").glob("*.mp4"))
+    monkeypatch.chdir(root)
+    with pytest.raises(SystemExit) as stopped:
+        ml.main(cli.app, ["locate", str(video), "--out", str(root / "found")])
+    return stopped.value.code, capsys.readouterr()
+
+
+def test_locate_refuses_it_in_one_line_and_writes_nothing(tampered, monkeypatch, capsys):
+    root, _ = tampered
+    code, said = located(root, monkeypatch, capsys)
+    assert (code, said.out) == (1, "")
+    assert "not as it was registered" in said.err
+    assert said.err.count("\n") == 1
+    assert not (root / "found").exists()
+
+
+def test_mlflow_does_not_serve_it(tampered):
+    tampered[1].client()
+    with pytest.raises(ValueError, match="not as it was registered"):
+        mlflow.pyfunc.load_model("models:/vidtag@champion")
+
+
+def test_the_gate_does_not_judge_it_nor_measure_by_it(tampered, params):
+    root, tracking = tampered
+    at = layout.of(root, params)
+    tracking.client().delete_registered_model_alias("vidtag", "champion")
+    log = registry.log_path(root).read_bytes()
+    with pytest.raises(ValueError, match="not as it was registered"):
+        registration.decide(SYSTEM, tracking, at, params)
+    assert "champion" not in registry.aliases(tracking, "vidtag")
+    assert registry.log_path(root).read_bytes() == log
