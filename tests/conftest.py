@@ -6,6 +6,7 @@ neighbours. The fixtures of the session are read by many tests: copy before you 
 
 import dataclasses
 import datetime as dt
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ import yaml
 from PIL import ExifTags, Image
 
 from orchestration.definitions import build_definitions
+from vidtag_assets import promotions, registry
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml import config
 from vidtag_ml.dataset import tables as clip_tables
@@ -306,3 +308,16 @@ def resources_of(root: Path) -> dict[str, Any]:
         "dvc": FakeDvc(root=str(root)),
         "tracking": Tracking(root=str(root)),
     }
+
+
+def forget_decisions(tracking: Tracking, name: str) -> None:
+    """Makes a store that of a workspace in which nothing was decided; `name` has no champion."""
+    promotions.log_path(Path(tracking.root)).unlink(missing_ok=True)
+    client = tracking.client()
+    for number, line in registry.recorded(tracking).items():
+        entry = json.loads(line)
+        tag = f"{registry.DECISION}{number:04}"
+        client.delete_model_version_tag(entry["model"], str(entry["version"]), tag)
+        client.set_registered_model_tag(entry["model"], registry.DECIDED, "0")
+    for alias in {"champion", "previous"} & set(registry.aliases(tracking, name)):
+        client.delete_registered_model_alias(name, alias)

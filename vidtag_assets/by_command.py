@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidtag_assets import provenance, registration, registry
+from vidtag_assets import promotions, provenance, registration
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
 from vidtag_ml.models.registry import SYSTEMS
@@ -46,7 +46,7 @@ def prepare(root: Path, params: config.Params, dvc: Dvc, *names: str) -> None:
 
 def register(
     root: Path, params: config.Params, dvc: Dvc, tracking: Tracking, name: str
-) -> "tuple[ModelVersion, bool, registry.Promotion]":
+) -> "tuple[ModelVersion, bool, promotions.Promotion]":
     """The version of a prepared model, whether it is new, and the gate's decision about it."""
     system, run = SYSTEMS[name], provenance.COMMAND_LINE
     version, new = registration.bundle_and_register(system, root, params, dvc, tracking, run)

@@ -23,7 +23,7 @@ from vidtag_ml.workflow import progress
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-    from vidtag_assets.registry import Promotion
+    from vidtag_assets.promotions import Promotion
     from vidtag_assets.resources import Tracking
 
 

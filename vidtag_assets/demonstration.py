@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vidtag_assets import registry
+from vidtag_assets import promotions, registry
 from vidtag_assets.resources import Tracking
 from vidtag_ml import config
 from vidtag_ml.cli.output import print_line, print_sheet
@@ -105,7 +105,7 @@ def verdict(root: Path, summary: Mapping[str, Any]) -> str:
     name, champion = summary["registered_model"], summary["champion_version"]
     if champion:
         return f"Champion: {name}, version {champion}."
-    last = [entry for entry in registry.history(root) if entry.model == name][-1]
+    last = [entry for entry in promotions.history(root) if entry.model == name][-1]
     return (
         f"There is no champion: the gate rejected {name}, version {last.version}: {last.reason}.\n"
         f"It stays @{registry.CHALLENGER}."

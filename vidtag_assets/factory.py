@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
-from vidtag_assets import provenance, registration, registry
+from vidtag_assets import promotions, provenance, registration, registry
 from vidtag_assets.metadata import OWNERS, numbers, picture, preview
 from vidtag_assets.provenance import WEIGHTS
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
@@ -49,8 +49,11 @@ def assets_of(system: System) -> list[dg.AssetsDefinition]:
 
 
 def checks_of(system: System) -> list[dg.AssetChecksDefinition]:
-    """That the challenger is the champion, of systems that have any."""
-    return [_check(system, b.registration)] if (b := system.bundling) else []
+    """That the challenger is the champion and decisions stand as written, where there are any."""
+    if system.bundling is None:
+        return []
+    how = system.bundling.registration
+    return [_check(system, how), _log_check(system, how)]
 
 
 def _training(system: System, name: str) -> dg.AssetsDefinition:
@@ -244,7 +247,7 @@ A rejection is a verdict: this asset stays green, keeps the old version and says
     ) -> dg.MaterializeResult:
         params = params_file.load()
         entry, verdict = registration.decide(system, tracking, workspace.layout(params), params)
-        log = [line for line in registry.history(workspace.path) if line.model == entry.model]
+        log = [line for line in promotions.history(workspace.path) if line.model == entry.model]
         return dg.MaterializeResult(
             data_version=dg.DataVersion(str(entry.champion or "none")),
             metadata={
@@ -267,7 +270,7 @@ def _check(system: System, how: Registration) -> dg.AssetChecksDefinition:
         name = registry.name_of(system.name, params_file.load())
         named = registry.aliases(tracking, name)
         challenger, champion = named.get(registry.CHALLENGER), named.get(registry.CHAMPION)
-        log = registry.history(Path(tracking.root))
+        log = promotions.history(Path(tracking.root))
         past = [e for e in log if (e.model, e.version) == (name, challenger)]
         return dg.AssetCheckResult(
             passed=challenger is not None and challenger == champion,
@@ -277,6 +280,24 @@ def _check(system: System, how: Registration) -> dg.AssetChecksDefinition:
         )
 
     return beats
+
+
+def _log_check(system: System, how: Registration) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=f"champion_{how.called or system.name}",
+        name="promotion_log_is_as_written",
+        description="No line of out/promotions.jsonl was altered or deleted; if one was, warns.",
+    )
+    def is_as_written(tracking: Tracking) -> dg.AssetCheckResult:
+        root = Path(tracking.root)
+        found = promotions.faults(root, registry.recorded(tracking))
+        return dg.AssetCheckResult(
+            passed=not found,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=promotions.advice(root, found) if found else None,
+        )
+
+    return is_as_written
 
 
 def _asset(system: System, read: str) -> str:
@@ -319,7 +340,7 @@ def _about_version(tracking: Tracking, version: "ModelVersion", new: bool) -> di
     }
 
 
-def _about_verdict(entry: registry.Promotion, verdict: "Verdict | None") -> dict[str, Any]:
+def _about_verdict(entry: promotions.Promotion, verdict: "Verdict | None") -> dict[str, Any]:
     """What the UI shows of the gate's decision: what and why, the champion after it, figures."""
     return {
         "verdict": entry.action,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import vidtag_ml
-from vidtag_assets import provenance, registry
+from vidtag_assets import promotions, provenance, registry
 from vidtag_assets.metadata import numbers
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
@@ -107,7 +107,7 @@ def register(
 
 def decide(
     system: System, tracking: Tracking, at: Layout, params: config.Params
-) -> "tuple[registry.Promotion, Verdict | None]":
+) -> "tuple[promotions.Promotion, Verdict | None]":
     """The gate's decision about the challenger, carried out and logged."""
     from vidtag_ml.models import gate
 

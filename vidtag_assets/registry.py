@@ -1,16 +1,18 @@
 """The registry of models in MLflow: names, versions and aliases; promotion and rollback.
 
-Belongs here: plain functions that assets and the command line share, and the append-only log of
-decisions. Does not belong here: what decides (registration.py, vidtag_ml.models.gate), lineage.
+Belongs here: plain functions that assets and the command line share; a decision is logged first and
+carried out then, and the next one ends what a killed process began (decision 37). Does not belong
+here: the log as a file (promotions.py), what decides (registration.py, vidtag_ml.models.gate).
 """
 
-import dataclasses
-import datetime as dt
+import contextlib
 import json
-from dataclasses import dataclass
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vidtag_assets import promotions
+from vidtag_assets.promotions import Promotion
 from vidtag_assets.registry_file import DIGEST, parse
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
@@ -18,7 +20,7 @@ from vidtag_ml.models import bundle
 from vidtag_ml.models.registry import SYSTEMS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models.model import ModelInfo
@@ -31,26 +33,17 @@ NAME = "vidtag"
 KIND = "vidtag.kind"
 """Tag of a registered model: its kind. Those called as their kind were registered without it."""
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
+LINK = "mlflow.modelVersions"
+"""MLflow's tag of a logged model: its versions."""
 ROLLED_BACK = "rolled_back"
 """Tag of a version that a person took back; the gate does not promote it again."""
 
+DECISION = "decision."
+"""Beginning of tags of a version: lines of the log about it, by their number."""
+DECIDED = "decided"
+"""Tag of a registered model: the number of the last decision about it that was carried out."""
 
-@dataclass(frozen=True)
-class Promotion:
-    """One line of the log: a decision about the champion."""
-
-    time: str
-    """UTC, ISO 8601."""
-    action: str
-    """promoted, rejected or rolled back."""
-    model: str
-    version: int
-    """The version that the decision is about."""
-    champion: int | None
-    """The champion after the decision."""
-    previous: int | None
-    """The champion before it."""
-    reason: str
+_LOG = logging.getLogger(__name__)
 
 
 def name_of(kind: str, params: config.Params) -> str:
@@ -94,14 +87,18 @@ def enter(
 
     As `mlflow.register_model`, which besides writes on standard error what it does.
     """
-    from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
-
     client = tracking.client()
     source, model_id = model.model_uri, model.model_id
     version = client.create_model_version(name, source, tags=tags, model_id=model_id)
-    link = json.dumps([{"name": name, "version": version.version}])
-    client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: link})
+    link(tracking, version)
     return version
+
+
+def link(tracking: Tracking, version: "ModelVersion") -> None:
+    """Makes a version known to the logged model that it is made from."""
+    known = json.dumps([{"name": version.name, "version": version.version}])
+    model_id = str(version.source).removeprefix("models:/")
+    tracking.client().set_logged_model_tags(model_id, {LINK: known})
 
 
 def versions(tracking: Tracking, name: str) -> list["ModelVersion"]:
@@ -211,35 +208,32 @@ def settle(
     """The gate's decision about the challenger, carried out and logged.
 
     A challenger that is champion already, that a person took back, or that was rejected against the
-    same champion before, moves nothing and adds no line.
+    same champion before, moves nothing and adds no line. If another process changes the champion
+    while this one judges, it judges again.
 
     Args:
         tracking: MLflow's store.
         name: of the model.
         judge: the verdict on the challenger against the champion's number, if there is one.
     """
+    replay(tracking)
     challenger = resolve(tracking, f"{name}@{CHALLENGER}")
-    number = int(challenger.version)
     champion = aliases(tracking, name).get(CHAMPION)
-
-    def entry(action: str, reason: str) -> Promotion:
-        return Promotion(now(), action, name, number, champion, champion, reason)
-
+    number = int(challenger.version)
     if number == champion:
-        return entry("unchanged", f"version {number} is the champion already"), None
+        reason = f"version {number} is the champion already"
+        return _about(challenger, "unchanged", champion, champion, reason), None
     if ROLLED_BACK in challenger.tags:
-        why = challenger.tags[ROLLED_BACK]
-        return entry("rejected", f"version {number} was rolled back by hand: {why}"), None
+        reason = f"version {number} was rolled back by hand: {challenger.tags[ROLLED_BACK]}"
+        return _about(challenger, "rejected", champion, champion, reason), None
     verdict = judge(challenger, champion)
     reason = "; ".join(verdict.reasons)
     tracking.client().set_model_version_tag(name, str(number), "verdict", reason)
-    if verdict.promoted:
-        return promote(tracking, name, number, reason), verdict
-    rejection = entry("rejected", reason)
-    same = [(e.model, e.version, e.champion, e.reason) for e in history(Path(tracking.root))]
-    if (name, number, champion, reason) not in same:
-        append(tracking, rejection)
-    return rejection, verdict
+    with _deciding(tracking):
+        if aliases(tracking, name).get(CHAMPION) == champion:
+            action, after = ("promoted", number) if verdict.promoted else ("rejected", champion)
+            return _decide(tracking, _about(challenger, action, after, champion, reason)), verdict
+    return settle(tracking, name, judge)
 
 
 def promote(tracking: Tracking, name: str, version: int | str, reason: str) -> Promotion:
@@ -252,19 +246,11 @@ def promote(tracking: Tracking, name: str, version: int | str, reason: str) -> P
     """
     if not reason.strip():
         raise ValueError("a promotion needs a reason: it is all that the log tells later")
-    target = resolve(tracking, f"{name}/{version}")
-    number, old = int(target.version), aliases(tracking, name).get(CHAMPION)
-    entry = Promotion(now(), "promoted", name, number, number, old, reason)
-    if old == number:
-        return entry
-    client = tracking.client()
-    if ROLLED_BACK in target.tags:
-        client.delete_model_version_tag(name, target.version, ROLLED_BACK)
-    if old is not None:
-        client.set_registered_model_alias(name, PREVIOUS, str(old))
-    client.set_registered_model_alias(name, CHAMPION, str(number))
-    append(tracking, entry)
-    return entry
+    with _deciding(tracking):
+        target = resolve(tracking, f"{name}/{version}")
+        number, old = int(target.version), aliases(tracking, name).get(CHAMPION)
+        entry = _about(target, "promoted", number, old, reason)
+        return entry if old == number else _decide(tracking, entry)
 
 
 def rollback(tracking: Tracking, name: str, reason: str) -> Promotion:
@@ -275,54 +261,114 @@ def rollback(tracking: Tracking, name: str, reason: str) -> Promotion:
     """
     if not reason.strip():
         raise ValueError("a rollback needs a reason: it is all that the log tells later")
-    named = aliases(tracking, name)
-    old, target = named.get(CHAMPION), named.get(PREVIOUS)
-    if old is None or target is None or old == target:
-        raise ValueError(f"{name} has no previous champion to go back to")
-    client = tracking.client()
-    client.set_model_version_tag(name, str(old), ROLLED_BACK, reason)
-    client.set_registered_model_alias(name, CHAMPION, str(target))
-    before = _champion_before(Path(tracking.root), name, target)
-    if before is None:
-        client.delete_registered_model_alias(name, PREVIOUS)
-    else:
-        client.set_registered_model_alias(name, PREVIOUS, str(before))
-    entry = Promotion(now(), "rolled back", name, old, target, old, reason)
-    append(tracking, entry)
-    return entry
+    with _deciding(tracking):
+        named = aliases(tracking, name)
+        old, target = named.get(CHAMPION), named.get(PREVIOUS)
+        if old is None or target is None or old == target:
+            raise ValueError(f"{name} has no previous champion to go back to")
+        taken_back = resolve(tracking, f"{name}/{old}")
+        return _decide(tracking, _about(taken_back, "rolled back", target, old, reason))
 
 
-def log_path(root: Path) -> Path:
-    """The append-only log of promotions, rejections and rollbacks, one JSON object a line."""
-    return root / "out" / "promotions.jsonl"
+def replay(tracking: Tracking) -> None:
+    """Carries out the log's last decision, if the process that took it was killed before it did.
+
+    Tells that, and what was done to the log meanwhile. A decision about a version that is no more,
+    or since which the champion was changed by other means, is not carried out.
+    """
+    with _deciding(tracking):
+        pass
 
 
-def history(root: Path) -> list[Promotion]:
-    """The log's entries, oldest first."""
-    path = log_path(root)
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [Promotion(**json.loads(line)) for line in lines]
+@contextlib.contextmanager
+def _deciding(tracking: Tracking) -> "Iterator[None]":
+    """The right to change champions, when all decisions of the log are carried out."""
+    root = Path(tracking.root)
+    with promotions.locked(root):
+        if found := promotions.faults(root, recorded(tracking)):
+            _LOG.warning(promotions.advice(root, found))
+        entry = next(reversed(promotions.history(root)), None)
+        if entry is not None and _is_pending(tracking, entry):
+            _LOG.warning("decision %d was logged and not carried out: done now", entry.number)
+            _carry_out(tracking, entry)
+        yield
 
 
-def _champion_before(root: Path, name: str, version: int) -> int | None:
-    """The champion that a version replaced when it was last promoted."""
-    for entry in reversed(history(root)):
-        if (entry.model, entry.action, entry.version) == (name, "promoted", version):
+def recorded(tracking: Tracking) -> dict[int, str]:
+    """The registry's copy of the log: lines by their number."""
+    known = (version for name in names(tracking) for version in versions(tracking, name))
+    tags = (tag for version in known for tag in version.tags.items())
+    return {int(key.removeprefix(DECISION)): line for key, line in tags if key.startswith(DECISION)}
+
+
+def _about(
+    version: "ModelVersion", action: str, champion: int | None, previous: int | None, reason: str
+) -> Promotion:
+    """A decision about a version, taken now."""
+    bundle, number = version.tags.get("bundle", ""), int(version.version)
+    now = promotions.now()
+    return Promotion(now, action, version.name, number, champion, previous, reason, bundle)
+
+
+def _decide(tracking: Tracking, entry: Promotion) -> Promotion:
+    """Logs a decision and carries it out; a rejection for the same reason is logged once."""
+    root = Path(tracking.root)
+    known = promotions.history(root) if entry.action == "rejected" else []
+    if any(_matter(entry) == _matter(other) for other in known):
+        return entry
+    logged = promotions.append(root, entry, recorded(tracking))
+    _carry_out(tracking, logged)
+    return logged
+
+
+def _matter(entry: Promotion) -> tuple[Any, ...]:
+    """What was decided, whenever and by whomever."""
+    return entry.action, entry.model, entry.version, entry.champion, entry.reason
+
+
+def _is_pending(tracking: Tracking, entry: Promotion) -> bool:
+    """Whether a decision of the log was not carried out and still can be."""
+    found = tracking.client().search_registered_models(f"name = '{entry.model}'")
+    if not found or entry.number <= int(found[0].tags.get(DECIDED, 0)):
+        return False
+    bundles = {int(v.version): v.tags.get("bundle", "") for v in versions(tracking, entry.model)}
+    champion = aliases(tracking, entry.model).get(CHAMPION)
+    same = bundles.get(entry.version) == entry.bundle
+    return same and champion in (entry.previous, entry.champion)
+
+
+def _carry_out(tracking: Tracking, entry: Promotion) -> None:
+    """Makes the registry what a logged decision says; doing it again changes nothing."""
+    client, name, version = tracking.client(), entry.model, str(entry.version)
+    if entry.action == "promoted":
+        client.delete_model_version_tag(name, version, ROLLED_BACK)
+        if entry.previous is not None:
+            client.set_registered_model_alias(name, PREVIOUS, str(entry.previous))
+        client.set_registered_model_alias(name, CHAMPION, version)
+    elif entry.action == "rolled back":
+        client.set_model_version_tag(name, version, ROLLED_BACK, entry.reason)
+        before = _champion_before(tracking, name, entry.champion)
+        if before is None:
+            client.delete_registered_model_alias(name, PREVIOUS)
+        else:
+            client.set_registered_model_alias(name, PREVIOUS, str(before))
+        client.set_registered_model_alias(name, CHAMPION, str(entry.champion))
+    client.set_model_version_tag(
+        name, version, f"{DECISION}{entry.number:04}", promotions.text(entry)
+    )
+    client.set_registered_model_tag(name, DECIDED, str(entry.number))
+
+
+def _champion_before(tracking: Tracking, name: str, version: int | None) -> int | None:
+    """The champion that a version replaced when it was last promoted, by the registry or the log.
+
+    The registry comes first: the log may have been lost or altered.
+    """
+    copies = [promotions.parse(line) for _, line in sorted(recorded(tracking).items())]
+    for entry in reversed([*promotions.history(Path(tracking.root)), *copies]):
+        if entry and (entry.model, entry.action, entry.version) == (name, "promoted", version):
             return entry.previous
     return None
-
-
-def append(tracking: Tracking, entry: Promotion) -> None:
-    """Adds a line to the log."""
-    path = log_path(Path(tracking.root))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as log:
-        log.write(json.dumps(dataclasses.asdict(entry)) + "\n")
-
-
-def now() -> str:
-    """The time in UTC, to the second."""
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
 
 def nothing_new(tracking: Tracking, dvc: Dvc, name: str) -> str | None:

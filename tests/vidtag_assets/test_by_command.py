@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tests.conftest import FakeDvc
-from vidtag_assets import by_command, registry, resources
+from vidtag_assets import by_command, promotions, resources
 from vidtag_assets.resources import Tracking
 from vidtag_ml.models.geoclip import stages as geoclip_stages
 from vidtag_ml.models.report import Report
@@ -28,7 +28,7 @@ def test_places_are_registered_with_the_data_that_they_are_made_from(copied, par
     assert version.tags["dvc.hierarchy"] == dvc.md5("hierarchy")
     assert version.tags["dvc.clips"] == dvc.md5("clips")
     assert version.tags["dagster.run"] == "command-line"
-    assert entry == registry.history(root)[-1]
+    assert entry == promotions.history(root)[-1]
 
 
 def test_the_report_on_an_earlier_model_is_made_anew(copied, params):

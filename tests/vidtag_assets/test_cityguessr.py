@@ -7,6 +7,7 @@ import mlflow
 import pandas as pd
 import pytest
 
+from tests.conftest import forget_decisions
 from vidtag_assets import cityguessr, provenance, registration, registry
 from vidtag_assets.resources import ParamsFile, Tracking, Workspace
 from vidtag_ml.dataset import hierarchy
@@ -23,10 +24,8 @@ LINEAGE = provenance.Lineage("commit", "c.dir", "g.dir", "params", "run")
 def copied(world, tmp_path, params):
     """Tracking and layout of a copy in which version 1 is the champion, whatever the gate said."""
     root = shutil.copytree(world.root, tmp_path / "a copy")
-    registry.log_path(root).unlink()
     tracking = Tracking(root=str(root))
-    for alias in {"champion", "previous"} & set(registry.aliases(tracking, "cityguessr")):
-        tracking.client().delete_registered_model_alias("cityguessr", alias)
+    forget_decisions(tracking, "cityguessr")
     registry.promote(tracking, "cityguessr", 1, "first")
     yield tracking, layout.of(root, params)
     world.resources["tracking"].client()

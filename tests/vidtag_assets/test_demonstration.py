@@ -8,7 +8,8 @@ import shutil
 import pytest
 import yaml
 
-from vidtag_assets import demonstration, registry
+from tests.conftest import forget_decisions
+from vidtag_assets import demonstration, promotions, registry
 from vidtag_assets.resources import Tracking
 from vidtag_ml import config
 from vidtag_ml.ingest import stages as ingest_stages
@@ -63,10 +64,9 @@ def rejected(root, world, tmp_path):
     """A copy of the workspace whose only version the gate has rejected."""
     place = shutil.copytree(root, tmp_path / "workspace", symlinks=True)
     tracking = Tracking(root=str(place))
-    for alias in {"champion", "previous"} & set(registry.aliases(tracking)):
-        tracking.client().delete_registered_model_alias("vidtag", alias)
+    forget_decisions(tracking, "vidtag")
     entry = ("rejected", "vidtag", 1, None, None, "no significant gain")
-    registry.append(tracking, registry.Promotion(registry.now(), *entry))
+    promotions.append(place, promotions.Promotion(promotions.now(), *entry), {})
     yield place
     world.resources["tracking"].client()
 

@@ -7,8 +7,8 @@ import shutil
 import pandas as pd
 import pytest
 
-from tests.conftest import FakeDvc
-from vidtag_assets import provenance, registration, registry
+from tests.conftest import FakeDvc, forget_decisions
+from vidtag_assets import promotions, provenance, registration, registry
 from vidtag_assets.resources import Tracking
 from vidtag_ml.models.gps_retrieval import judging
 from vidtag_ml.models.vidtag import stages as vidtag_stages
@@ -21,10 +21,8 @@ from vidtag_ml.workflow import layout, sums
 def copied(world, tmp_path, params):
     """Tracking, layout and lineage of a copy in which version 1 is the champion."""
     root = shutil.copytree(world.root, tmp_path / "a copy")
-    registry.log_path(root).unlink()  # the world's own verdict on its untrained model
     tracking = Tracking(root=str(root))
-    for alias in {"champion", "previous"} & set(registry.aliases(tracking)):
-        tracking.client().delete_registered_model_alias("vidtag", alias)
+    forget_decisions(tracking, "vidtag")  # the world's own verdict on its untrained model
     registry.promote(tracking, "vidtag", 1, "first")
     at = layout.of(root, params)
     lineage = provenance.Lineage("commit", "c.dir", "g.dir", "params", "run")
@@ -64,7 +62,7 @@ def test_unchanged_challenger_moves_nothing(copied, params):
     tracking, at, _ = copied
     entry, verdict = registration.decide(SYSTEM, tracking, at, params)
     assert (entry.action, entry.champion, verdict) == ("unchanged", 1, None)
-    assert len(registry.history(at.root)) == 1
+    assert len(promotions.history(at.root)) == 1
 
 
 def test_better_challenger_becomes_champion(copied, params):
@@ -83,7 +81,7 @@ def test_rejection_keeps_the_champion_and_is_logged_once(copied, params):
     for _ in range(2):
         entry, _ = registration.decide(SYSTEM, tracking, at, params)
         assert (entry.action, entry.champion) == ("rejected", 1)
-    assert [e.action for e in registry.history(at.root)] == ["promoted", "rejected"]
+    assert [e.action for e in promotions.history(at.root)] == ["promoted", "rejected"]
     assert "no significant gain" in registry.resolve(tracking, "vidtag/2").tags["verdict"]
 
 

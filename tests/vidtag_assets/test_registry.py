@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vidtag_assets import registry, registry_file
+from vidtag_assets import promotions, registry, registry_file
 from vidtag_assets.resources import Tracking
 from vidtag_ml.models.gate import Verdict
 
@@ -28,7 +28,7 @@ def tracking(store):
         client.create_model_version(registry.NAME, f"/nowhere/{number}", tags=tags)
     yield store
     client.delete_registered_model(registry.NAME)
-    registry.log_path(Path(store.root)).unlink(missing_ok=True)
+    promotions.log_path(Path(store.root)).unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_promotion_moves_aliases_and_is_logged(tracking):
     registry.promote(tracking, "vidtag", 1, "first")
     registry.promote(tracking, "vidtag", 2, "better")
     assert registry.aliases(tracking) == {"champion": 2, "previous": 1}
-    lines = registry.log_path(Path(tracking.root)).read_text().splitlines()
+    lines = promotions.log_path(Path(tracking.root)).read_text().splitlines()
     assert [json.loads(line)["reason"] for line in lines] == ["first", "better"]
 
 
@@ -125,7 +125,7 @@ def test_promoting_the_champion_changes_nothing(tracking):
     registry.promote(tracking, "vidtag", 1, "first")
     registry.promote(tracking, "vidtag", 1, "again")
     assert registry.aliases(tracking) == {"champion": 1}
-    assert len(registry.history(Path(tracking.root))) == 1
+    assert len(promotions.history(Path(tracking.root))) == 1
 
 
 def test_rollbacks_walk_back_one_champion_each(tracking):
@@ -218,7 +218,7 @@ def test_a_verdict_against_the_challenger_is_logged_once_a_reason(tracking):
         entry, _, _ = settle(tracking, 2, promoted=False, reason=reason)
         assert (entry.action, entry.champion) == ("rejected", 1)
     assert registry.aliases(tracking)["champion"] == 1
-    log = [(e.action, e.reason.partition(";")[0]) for e in registry.history(Path(tracking.root))]
+    log = [(e.action, e.reason.partition(";")[0]) for e in promotions.history(Path(tracking.root))]
     assert log[1:] == [("rejected", "worse"), ("rejected", "still worse")]
 
 
