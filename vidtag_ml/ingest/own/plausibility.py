@@ -28,6 +28,9 @@ FROZEN_S = 5.0
 """A receiver that says the same for so long, and then jumps, was not measuring."""
 FROM_REST_M, FROM_REST_MPS2 = 15.0, 10.0
 """Who stood has moved on by no more than a receiver's error and what this acceleration gives."""
+_LEAST_SET = 3
+"""Fewer positions at times that come again are no clock that was set."""
+_COARSE = "a clock that stood shows their time, and not since when"
 GUESSED = ("walk", "ride", "car")
 """Modes that can be guessed from speeds, slowest first."""
 _LOOK_BACK = 200
@@ -90,6 +93,8 @@ def judge(
     if dop:
         judged.drop((points["dop"] > MAX_DOP).to_numpy(bool), f"DOP above {MAX_DOP:g}")
     if judged.kept["time_s"].notna().any():
+        judged.drop(judged.on_kept(_before_set(judged)), "before its clock was set back")
+        judged.drop(judged.on_kept(_at_one_time(judged)), _COARSE)
         judged.drop(judged.on_kept(~_growing(_times(judged))), "time repeats or goes back")
     if len(judged.kept) < 2 or judged.kept["time_s"].isna().all():
         return judged, mode or "photos"
@@ -124,11 +129,11 @@ def on_video_clock(
     Raises:
         ClockError: no point has a time, or none falls into the video.
     """
-    points = points.copy()
-    repairs: list[str] = []
+    points, repairs = _turned(points)
     unfit = ""
     if points["time_s"].isna().all():
-        points["time_s"], repairs, unfit = _from_utc(points, clock, duration_s, offset_s, max_gap_s)
+        points["time_s"], said, unfit = _from_utc(points, clock, duration_s, offset_s, max_gap_s)
+        repairs += said
     time_N = points["time_s"].to_numpy(float) + offset_s
     points["time_s"] = time_N
     inside_N = (time_N >= -max_gap_s) & (time_N <= duration_s + max_gap_s)
@@ -138,6 +143,15 @@ def on_video_clock(
             f"video from 0 to {duration_s:.0f} s{unfit}"
         )
     return points[inside_N].reset_index(drop=True), repairs
+
+
+def _turned(points: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """A copy of points, by growing times where all times of the file fall, and what is told."""
+    timed = points["utc_s" if points["time_s"].isna().all() else "time_s"].dropna()
+    if len(timed) < 2 or timed.iloc[0] <= timed.iloc[-1] or not timed.is_monotonic_decreasing:
+        return points.copy(), []
+    turned = points[::-1].reset_index(drop=True)
+    return turned, ["its positions begin with the latest: put in the order of their times"]
 
 
 def _from_utc(
@@ -196,13 +210,51 @@ def _places(judged: Judged) -> Floats:
     return judged.kept[["lat", "lon"]].to_numpy(float)
 
 
+def _before_set(judged: Judged) -> Mask:
+    """Those before a time goes back, if what follows tells of the same times other places.
+
+    Receivers set their clocks when they see the sky; from then on these are right.
+    """
+    time_K, latlon_K2 = _times(judged), _places(judged)
+    wrong_K = np.zeros(len(time_K), bool)
+    starts = [0, *np.flatnonzero(np.diff(time_K) < 0) + 1, len(time_K)]
+    for first, at, end in zip(starts, starts[1:], starts[2:], strict=False):
+        again_K = time_K[first:at] >= time_K[at]
+        twice = time_K[at:end] <= np.nanmax(time_K[first:at])
+        if min(again_K.sum(), twice.sum()) < _LEAST_SET:
+            continue
+        then_2, known = tracks.positions_at(
+            time_K[at:end], latlon_K2[at:end], time_K[first:at][again_K], np.inf
+        )
+        apart_m = 1000.0 * sphere.great_circle_km(latlon_K2[first:at][again_K], then_2)[known]
+        wrong_K[first:at] = known.sum() >= _LEAST_SET and np.median(apart_m) > FROM_REST_M
+    return wrong_K
+
+
+def _at_one_time(judged: Judged) -> Mask:
+    """Those at the begin that share a time though they lie apart.
+
+    A clock of whole seconds or minutes tells the time of the first position that it gives a time,
+    but had perhaps shown it for long where the track begins.
+    """
+    time_K, latlon_K2 = _times(judged), _places(judged)
+    first_K = np.logical_and.accumulate(time_K == time_K[0])
+    way_m = 1000.0 * sphere.great_circle_km(latlon_K2[first_K], latlon_K2[:1])
+    return first_K & (np.max(way_m, initial=0.0) > FROM_REST_M)
+
+
 def _growing(time_N: Floats) -> Mask:
-    """The most points whose times grow (longest increasing subsequence); unknown times are not."""
+    """The most points whose times grow (longest increasing subsequence); unknown times are not.
+
+    Of those that share a time it is the first, as clocks show a time from its begin on.
+    """
     ends: list[float] = []
     rows: list[int] = []
     before = np.full(len(time_N), -1)
     for k in np.flatnonzero(np.isfinite(time_N)):
         place = bisect.bisect_left(ends, time_N[k])
+        if ends[place : place + 1] == [time_N[k]]:
+            continue
         before[k] = rows[place - 1] if place else -1
         ends[place : place + 1] = [float(time_N[k])]
         rows[place : place + 1] = [int(k)]

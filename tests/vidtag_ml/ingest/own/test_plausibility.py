@@ -72,6 +72,37 @@ def test_one_wrong_clock_does_not_cost_all_later_fixes():
     assert np.flatnonzero(~judged.kept_N).tolist() == [3]
 
 
+@pytest.mark.parametrize("tick_s", [1.0, 60.0])
+def test_a_coarse_clock_shows_the_time_of_the_first_position_that_it_gives_it(tick_s):
+    true_s = (np.arange(150) + 2) * tick_s / 10
+    lat = 47.0 + true_s * 0.05 / tick_s * KM
+    table = points.table(time_s=true_s // tick_s * tick_s, lat=lat, lon=np.full(150, 8.0))
+    judged, _ = plausibility.judge(table, None, LIMITS)
+    kept = np.flatnonzero(judged.kept_N)
+    assert np.allclose(true_s[kept], table["time_s"][kept])
+    assert len(kept) == 15
+    assert "8 of 150 fixes dropped: a clock that stood shows" in judged.repairs[0]
+
+
+def test_a_clock_that_never_goes_tells_no_place():
+    judged, _ = plausibility.judge(walk(30, time_s=np.full(30, 7.0)), None, LIMITS)
+    assert not judged.kept_N.any()
+
+
+@pytest.mark.parametrize("ahead_s", [5.0, 18.0])
+def test_positions_before_a_clock_was_set_back_are_not_believed(ahead_s):
+    time = np.arange(60.0) + np.where(np.arange(60) < 40, ahead_s, 0.0)
+    judged, _ = plausibility.judge(walk(60, step_km=0.01, time_s=time), None, LIMITS)
+    assert np.flatnonzero(judged.kept_N).tolist() == list(range(40, 60))
+    assert "40 of 60 fixes dropped: before its clock was set back" in judged.repairs
+
+
+def test_a_track_that_two_receivers_wrote_is_none_whose_clock_was_set():
+    both = points.table(**{n: np.tile(c, 2) for n, c in walk(20)[["time_s", "lat", "lon"]].items()})
+    judged, _ = plausibility.judge(both, None, LIMITS)
+    assert judged.kept_N.sum() == 20
+
+
 def test_jitter_at_18_hz_is_no_teleport():
     time = np.arange(54) / 18
     lat = 47.0 + np.where(np.arange(54) % 2, 0.0015, 0.0) * KM
@@ -169,6 +200,14 @@ def test_a_receivers_utc_and_the_cameras_give_video_time():
 def test_positions_of_other_recordings_are_left_out():
     table, _ = on_clock(utc_walk(900.0, 300), created_utc_s=1000.0)
     assert table["time_s"].tolist() == list(range(-2, 12 + 1))
+
+
+@pytest.mark.parametrize("column", ["time_s", "utc_s"])
+def test_a_log_that_begins_with_the_latest_is_turned_around_and_told(column):
+    timed = walk() if column == "time_s" else utc_walk(1000.0)
+    table, repairs = on_clock(timed[::-1], created_utc_s=1000.0)
+    assert table["time_s"].tolist() == list(range(10))
+    assert "put in the order of their times" in repairs[0]
 
 
 @pytest.mark.parametrize("hours", [-7, 2, 5.75])
