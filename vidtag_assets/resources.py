@@ -23,6 +23,7 @@ from vidtag_assets import home
 from vidtag_ml import config
 from vidtag_ml.workflow import layout
 from vidtag_ml.workflow.layout import Layout
+from vidtag_ml.workflow.stage import RECORD
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -89,8 +90,11 @@ class Dvc(dg.ConfigurableResource):
         return md5
 
     def add(self, name: str) -> str:
-        """Records `data/NAME`, which no stage makes, in `data/NAME.dvc`; returns its md5."""
-        self.run("add", f"data/{name}")
+        """Records `data/NAME`, which no stage of DVC makes, in `data/NAME.dvc`; returns its md5.
+
+        The record of what it was made from is added with it.
+        """
+        self.run("add", f"data/{name}", f"data/{name}{RECORD}")
         md5 = self.md5(name)
         if md5 is None:
             raise RuntimeError(f"data/{name}.dvc in {self.root} records nothing")
@@ -105,9 +109,8 @@ class Dvc(dg.ConfigurableResource):
             recorded = (yaml.safe_load(lock.read_text()) or {}).get("stages", {}).get(name, {})
         else:
             return None
-        outs = recorded.get("outs", [{}])
-        found: str | None = outs[0].get("md5")
-        return found
+        outs = [out for out in recorded.get("outs", []) if not out["path"].endswith(RECORD)]
+        return str(outs[0]["md5"]) if outs else None
 
     def run(self, *arguments: str) -> str:
         """Standard output of `dvc ARGUMENTS`.

@@ -72,6 +72,7 @@ def test_what_no_stage_makes_is_recorded_beside_it_and_leaves_a_clean_status(dvc
     folder = pathlib.Path(f"{dvc.root}/data/tiles")
     folder.mkdir()
     (folder / "table").write_text("a, b")
+    folder.with_name("tiles.record.json").write_text("{}")
     assert dvc.md5("tiles") is None
     md5 = dvc.add("tiles")
     assert dvc.md5("tiles") == md5 != dvc.md5("gallery")

@@ -42,7 +42,7 @@ def features(root: Path, params: config.Params) -> bool:
 
 def _reuse_shards(old: Path, aside: Path, settings: Mapping[str, Any]) -> None:
     """Links the shards of the last store into the new one, if its settings were the same."""
-    record = old.with_name(f"{old.name}.record.json")
+    record = old.with_name(f"{old.name}{stage.RECORD}")
     if not record.exists() or json.loads(record.read_text())["key"].get("settings") != settings:
         return
     aside.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+RECORD = ".record.json"
+"""Behind the name of an output: the file beside it that tells what it was made from."""
+
 
 def digest(path: Path) -> str:
     """md5 of a file's bytes, or of the names and bytes of all files in a folder.
@@ -43,7 +46,7 @@ def make(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> bo
         build: creates the path that it is given, a file or a folder as `out` should be.
     """
     key = json.loads(json.dumps(key, sort_keys=True))
-    record_path = out.with_name(f"{out.name}.record.json")
+    record_path = out.with_name(f"{out.name}{RECORD}")
     old = out.with_name(f".{out.name}.old")
     if old.exists() and not out.exists():
         old.rename(out)
@@ -67,7 +70,7 @@ def make(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> bo
 def is_made(out: Path, key: Mapping[str, Any]) -> bool:
     """Whether `out` was made from `key` and still has the bytes that its record tells of."""
     try:
-        record = json.loads(out.with_name(f"{out.name}.record.json").read_text())
+        record = json.loads(out.with_name(f"{out.name}{RECORD}").read_text())
         same_key = record["key"] == json.loads(json.dumps(key))
         return bool(same_key and record["digest"] == digest(out))
     except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
