@@ -21,22 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidtag_ml.ingest.own import chapters
-from vidtag_ml.ingest.telemetry import quicktime, text
+from vidtag_ml.ingest.telemetry import quicktime, text, zones
 from vidtag_ml.media import video
 
 QUARTER_S = 900
 """Zones are ahead of UTC by multiples of this."""
-_BROKEN = (-9.5, -3.5, -2.5, 3.5, 4.5, 5.5, 5.75, 6.5, 8.75, 9.5, 10.5, 12.75, 13.75)
-_IN_USE: list[float] = [3600.0 * hours for hours in (*range(-12, 15), *_BROKEN)]
-"""How far zones in use are ahead of UTC."""
-_OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?([0-5]\d))?", re.ASCII | re.IGNORECASE)
 _ANDROID = "com.android.version"
 _STAMP = re.compile(
     r"(?<!\d)(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[-_. T]?(\d\d)[-_.:]?(\d\d)[-_.:]?(\d\d)", re.ASCII
 )
 """When a recording began, as phones and dash cams name it: VID_20240601_120000."""
 _SOON_S = 3.0
-_FARTHEST_S = 14 * 3600
 _LOCAL_FIRMWARE = re.compile(r"HD[2-9]|H18|H19|H2[01]")
 
 
@@ -118,7 +113,7 @@ def _ended(path: Path, tags: Mapping[str, str], utc_s: float) -> tuple[float, tu
 
 def _off_s(apart_s: float) -> float:
     """How far two times are apart by clocks of whatever zones."""
-    return float(min(abs(apart_s + zone_s) for zone_s in _IN_USE))
+    return float(min(abs(apart_s + zone_s) for zone_s in zones.IN_USE))
 
 
 def _local(path: Path, tags: Mapping[str, str]) -> str:
@@ -160,10 +155,9 @@ def zone(name: str) -> dt.tzinfo:
     Raises:
         ValueError: there is no such zone.
     """
-    if found := _OFFSET.fullmatch(name.strip()):
-        size_s = 3600 * int(found[2]) + 60 * int(found[3] or 0)
-        if size_s <= _FARTHEST_S:
-            return dt.timezone(dt.timedelta(seconds=-size_s if found[1] == "-" else size_s))
+    written_s = zones.ahead_s(name)
+    if not math.isnan(written_s):
+        return dt.timezone(dt.timedelta(seconds=written_s))
     try:
         return zoneinfo.ZoneInfo(name.strip())
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):

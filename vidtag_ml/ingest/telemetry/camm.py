@@ -6,14 +6,13 @@ and 6 are positions; the others tell how the camera turned and moved.
 Belongs here: the samples with positions. Does not belong here: the packets (vidtag_ml.media.video).
 """
 
-import datetime as dt
 import struct
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from vidtag_ml.ingest.telemetry import points
+from vidtag_ml.ingest.telemetry import epochs, points
 from vidtag_ml.ingest.telemetry.readers import InTrack, Reading
 from vidtag_ml.media.video import Packet
 
@@ -21,9 +20,6 @@ _HEAD = struct.Struct("<2xH")
 _DATA = {0: "<3f", 1: "<2i", 2: "<3f", 3: "<3f", 4: "<3f", 5: "<3d", 6: "<di2d7f", 7: "<3f"}
 _PLACE, _GPS_PLACE = 5, 6
 _FIX_TYPES = {0: "none", 2: "2d", 3: "3d"}
-_GPS_START_S = dt.datetime(1980, 1, 6, tzinfo=dt.UTC).timestamp()
-_LEAP_S = 18.0
-"""How far the clock of GPS is ahead of UTC since 2017; before that up to a few seconds less."""
 
 
 def is_camm(track: Sequence[Packet]) -> bool:
@@ -53,7 +49,7 @@ def read(track: Sequence[Packet]) -> Reading:
         np.array(samples, np.float64)[:, :6].T
     )
     # A clock that was never set is written as 0.
-    columns["utc_s"] = np.where(gps_s > 0, gps_s + _GPS_START_S - _LEAP_S, np.nan)
+    columns["utc_s"] = np.where(gps_s > 0, epochs.utc_s(gps_s, "s", epochs.GPS), np.nan)
     columns["fix_type"] = [_FIX_TYPES.get(sample[1]) for sample in samples]
     return Reading(points.table(**columns), "camm")
 

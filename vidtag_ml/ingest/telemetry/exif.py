@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from PIL import ExifTags, Image
 
 from vidtag_ml.earth import sphere
-from vidtag_ml.ingest.telemetry import angles, flir
+from vidtag_ml.ingest.telemetry import angles, flir, zones
 from vidtag_ml.media import pictures
 
 _BASE, _GPS = ExifTags.Base, ExifTags.GPS
@@ -40,15 +40,14 @@ _DATE_TIME = re.compile(r"(\d{4})\D(\d\d)\D(\d\d)(?:\D(\d\d)\D(\d\d)\D(\d\d))?",
 _XMP = r"""exif:GPS{}(?:\s*=\s*["']|>)\s*([\d,.]+)([NSEW])\s*["'<]"""
 _WGS_84 = ("", "wgs84", "worldgeodeticsystem1984", "unknown")
 """What cameras write for it, by letters and digits."""
-_ZONE = re.compile(r"([+-])(\d\d)(?::?([0-5]\d))?", re.ASCII)
 _ZONES = {
     "OffsetTimeOriginal": _BASE.OffsetTimeOriginal,
     "OffsetTimeDigitized": _BASE.OffsetTimeDigitized,
     "OffsetTime": _BASE.OffsetTime,
 }
 """Tags of zones, that of DateTimeOriginal first."""
-_ZONES_S, _WRONG_S, _DAY_S = (-12 * 3600.0, 14 * 3600.0), 900.0, 86400.0
-"""Zones of the Earth, and by how much cameras' clocks go wrong."""
+_WRONG_S, _DAY_S = 900.0, 86400.0
+"""By how much cameras' clocks go wrong."""
 _GPS_BEGAN_S = dt.datetime(1980, 1, 6, tzinfo=dt.UTC).timestamp()
 _WRONG_DAYS = (1, -1, *(1024 * 7 * k + day for k in (1, 2) for day in (0, 1, -1)))
 """Days by which receivers' dates are early: dates of local time, and weeks counted up to 1024."""
@@ -242,7 +241,7 @@ def _captured(detail: Tags, gps: Tags) -> Moment:
     zone that is written for another time of the photo comes after it.
     """
     local_s = _local_s(detail)
-    zones_s = {name: _zone_s(_text(detail.get(tag))) for name, tag in _ZONES.items()}
+    zones_s = {name: zones.ahead_s(_text(detail.get(tag))) for name, tag in _ZONES.items()}
     of, zone_s = next(((n, s) for n, s in zones_s.items() if not math.isnan(s)), ("", math.nan))
     if of == "OffsetTimeOriginal" and not math.isnan(local_s):
         return Moment(local_s - zone_s, is_utc=True)
@@ -258,16 +257,6 @@ def _local_s(detail: Tags) -> float:
     fraction = _text(detail.get(_BASE.SubsecTimeOriginal))
     part_s = float(f"0.{fraction}") if fraction.isdecimal() and fraction.isascii() else 0.0
     return _clock_s(_text(detail.get(_BASE.DateTimeOriginal))) + part_s
-
-
-def _zone_s(text: str) -> float:
-    """How far ahead of UTC a zone is, of +05:30, +0530, +05 or Z; NaN if it is none."""
-    if text.upper() in ("Z", "UTC"):
-        return 0.0
-    found = _ZONE.fullmatch(text)
-    ahead_s = 3600 * int(found[2]) + 60 * int(found[3] or 0) if found else math.nan
-    ahead_s = -ahead_s if found and found[1] == "-" else ahead_s
-    return ahead_s if _ZONES_S[0] <= ahead_s <= _ZONES_S[1] else math.nan
 
 
 def _stamped(gps: Tags, local_s: float) -> tuple[float, str]:
@@ -295,7 +284,7 @@ def _stamped(gps: Tags, local_s: float) -> tuple[float, str]:
 
 def _is_zone(ahead_s: float) -> bool:
     """Whether a clock may be so far ahead of UTC, if it goes wrong by less than a quarter hour."""
-    return _ZONES_S[0] - _WRONG_S < ahead_s < _ZONES_S[1] + _WRONG_S
+    return zones.FIRST_S - _WRONG_S < ahead_s < zones.LAST_S + _WRONG_S
 
 
 def _clock_s(text: str) -> float:

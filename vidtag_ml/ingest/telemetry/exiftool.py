@@ -26,7 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vidtag_ml.earth import sphere
-from vidtag_ml.ingest.telemetry import points, quicktime, text
+from vidtag_ml.ingest.telemetry import points, quicktime, text, zones
 from vidtag_ml.ingest.telemetry.readers import InFile, Reading, Recording
 from vidtag_ml.media import video
 
@@ -66,8 +66,8 @@ _FIX_TYPES = {"0": "none", "2": "2d", "3": "3d"}
 _LOOSE_S = 2.0
 """Tracks that tell whole seconds may be so much shorter or longer than their video."""
 _EDITED_S = 0.5
-_ZONE_S, _MAX_ZONES = 900.0, 56
-"""Clocks differ by zones, multiples of this."""
+_APART_S = sorted({*zones.IN_USE, *(-zone_s for zone_s in zones.IN_USE)})
+"""By how much clocks differ of which one is UTC."""
 _AWAY_KM = 100.0
 """A track so far from the location tag of its video is another one, or is read wrongly."""
 
@@ -317,7 +317,7 @@ def _by_utc(utc_N: Floats, recording: Recording, *, made_up: bool) -> tuple[Floa
     if abs(last_s - first_s - duration_s) <= _LOOSE_S:
         return time_N - first_s, [*told, "its track tells no video time: it begins with the video"]
     shared_s = min(last_s - first_s, duration_s) - _LOOSE_S
-    begins = [created_s + k * _ZONE_S for k in range(-_MAX_ZONES, _MAX_ZONES + 1)]
+    begins = [created_s + apart_s for apart_s in _APART_S]
     fit = [b for b in begins if min(last_s, b + duration_s) - max(first_s, b) >= shared_s]
     if len(fit) != 1:
         raise ValueError(

@@ -4,16 +4,15 @@ Numbers count in a unit from an epoch, or from the start of the video. The name 
 (`time (ms)`, `gps_time`); else the epoch is the one under which the recording is neither older than
 2000 nor of the future, and the unit of small numbers that which makes a position every twenty
 seconds at least, where the track would hardly move in seconds. Texts are dates with a time of day,
-in one column or in two. Where a doubt is left the likeliest comes first, and the others are given,
-so that the video's own clock decides. What was assumed is told.
+in one column, in two, or with one for each part. Where a doubt is left the likeliest comes first,
+and the others are given, so that the video's own clock decides. What was assumed is told.
 
-Belongs here: names, units, epochs, orders of day, month and year. Does not belong here: which
-columns a file has (table.py), the video's clock (vidtag_ml.ingest.own.readings).
+Belongs here: names, which columns tell a time together, times since a start. Does not belong here:
+epochs (epochs.py), dates as texts (dates.py), which columns a file has (table.py), the video's
+clock (vidtag_ml.ingest.own.readings).
 Shape legend: N rows, 2 = (lat, lon) in degrees.
 """
 
-import bisect
-import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidtag_ml.earth import sphere
-from vidtag_ml.ingest.telemetry import text
+from vidtag_ml.ingest.telemetry import dates, epochs, text
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, Sequence[str]]
@@ -34,8 +33,6 @@ _UNITS = {
     "ns": ("ns", "nsec", "nsecs", "nanos", "nanosecond", "nanoseconds"),
 }
 _UNIT_OF = {word: unit for unit, words in _UNITS.items() for word in words}
-_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-_IN_FULL = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _OF_VIDEO = ("time_s", "t_s", "cts", "videotime", "timeinvideo")
 """Names of times from the first frame, in whatever unit the first of them says."""
 _OF_ANY_START = ("time_s",)
@@ -45,76 +42,44 @@ _MOMENTS = (
     "utcdatetime", "gpstime", "gpsdatetime", "gpstimestamp", "gpsutc", "gpsutctime", "unix",
     "unixtime", "unixtimestamp", "epoch", "epochtime", "posixtime", "systemtime", "isotime",
     "datetimeoriginal", "recordedat", "capturedat", "measuredat", "localtime", "timelocal",
-    "datetimelocal", "localdatetime", "date",
+    "datetimelocal", "localdatetime", "date", "zeitstempel", "zeit", "datumuhrzeit", "horodatage",
+    "dateheure", "fechahora", "fechayhora", "hora", "heure", "ora",
 )  # fmt: skip
-_UNSURE = ("time", "localtime", "timelocal", "ts", "date")
+_UNSURE = ("time", "localtime", "timelocal", "ts", "date", "zeit", "hora", "heure", "ora")
 """Of them, those beside which a column that says more may stand."""
 _WEEKS = ("gpsweek", "week", "weeknumber", "gpsweeknumber")
 _IN_WEEK = ("gpstow", "tow", "timeofweek", "gpssow", "sow", "secondsofweek", "itow", "gpsmillis")
-_DATES = ("date", "gpsdate", "utcdate", "dateutc", "gpsdatestamp", "localdate", "datelocal", "day")
+_DATES = (
+    "date", "gpsdate", "utcdate", "dateutc", "gpsdatestamp", "localdate", "datelocal", "day",
+    "datum", "fecha", "data",
+)  # fmt: skip
 _CLOCKS = (
     "time", "gpstime", "utctime", "timeutc", "utc", "gpstimestamp", "timestamp", "localtime",
-    "timelocal", "clock", "timeofday",
+    "timelocal", "clock", "timeofday", "zeit", "uhrzeit", "hora", "heure", "ora", "tijd",
 )  # fmt: skip
+_PARTS = (("year",), ("month",), ("day",), ("hour",), ("minute", "min"))
+"""Columns that are a moment together, perhaps with those of seconds."""
+_MINUTES, _OF_MINUTE = _PARTS[-1], ("second", "sec", "s")
 _ELAPSED = (
     "elapsed", "elapsedtime", "timeelapsed", "offset", "reltime", "relativetime", "runtime",
     "timesincestart", "frametime",
 )  # fmt: skip
 _SINCE = ("t", *_ELAPSED, *_UNIT_OF)
 _BASES = {*_OF_VIDEO, *_MOMENTS, *_DATES, *_CLOCKS, *_SINCE, *_WEEKS, *_IN_WEEK}
+_BASES |= {name for names in _PARTS for name in names}
 NAMES = frozenset({*_BASES, *(f"{base}_{unit}" for base in _BASES for unit in _UNITS)})
 """All names of columns that are read, as `name` gives them."""
 
-_EPOCHS = {
-    name: dt.datetime(*date, tzinfo=dt.UTC).timestamp()
-    for name, date in {
-        "1970": (1970, 1, 1),
-        "1904, as in QuickTime": (1904, 1, 1),
-        "2001, as Apple counts": (2001, 1, 1),
-        "1980, as GPS counts": (1980, 1, 6),
-        "2000": (2000, 1, 1),
-    }.items()
-}
-_GPS, _UNIX = "1980, as GPS counts", "1970"
-_LEAPS = (
-    (1981, 7), (1982, 7), (1983, 7), (1985, 7), (1988, 1), (1990, 1), (1991, 1), (1992, 7),
-    (1993, 7), (1994, 7), (1996, 1), (1997, 7), (1999, 1), (2006, 1), (2009, 1), (2012, 7),
-    (2015, 7), (2017, 1),
-)  # fmt: skip
-"""Years and months before which a leap second was put in since GPS began."""
-_LEAPS_S = [
-    dt.datetime(*leap, 1, tzinfo=dt.UTC).timestamp() + num for num, leap in enumerate(_LEAPS, 1)
-]
-"""When the clock of GPS showed their end, in seconds since 1970 by that clock."""
-_OLDEST_S = _EPOCHS["2000"]
-_DAYS, _AS_DAYS = 25569.0, "days since 1899, as spreadsheets count"
-"""The first of 1970 by that."""
 _LEAST_S = 1e8
 """Smaller numbers of seconds count from the start of a recording."""
 _SPARSE_S, _STILL_KMH = 20.0, 0.4
 _SLOW_KMH = 3.0
 """A drive at 180 km/h whose seconds are taken for minutes."""
 
-_DATE = re.compile(r"(\d{1,4})[-/.:](\d{1,2})[-/.:](\d{1,4})", re.ASCII)
-_COMPACT = re.compile(
-    r"((?:20)?[0-4]\d)(0[1-9]|1[0-2])([0-2]\d|3[01])"
-    r"[T_ -]?([01]\d|2[0-3])([0-5]\d)([0-5]\d(?:\.\d*)?|60)(Z|[+-]\d\d:?\d\d)?",
-    re.ASCII,
-)
-_COMPACT_DATE = re.compile(r"(20\d\d)(\d\d)(\d\d)|(\d\d)(\d\d)(\d\d)", re.ASCII)
-_CLOCK = re.compile(
-    r"(\d{1,2}):(\d\d)(?::(\d\d(?:[.,:]\d*)?))?\s*([ap]\.?m\.?)?\s*(.*)", re.ASCII | re.IGNORECASE
-)
+_DAY, _LEAP = 240000.0, 43200.0
+"""More than the largest time of day, as a number, and how far it falls at midnight at least."""
 _SHORT = re.compile(r"(\d{1,3}):([0-5]\d(?:[.,]\d*)?)", re.ASCII)
 """Minutes and seconds, or hours and minutes."""
-_COMPACT_CLOCK = re.compile(r"(\d{1,2})(\d\d)(\d\d(?:\.\d*)?)", re.ASCII)
-_ZONE = re.compile(r"(?:UTC|GMT|Z)?\s*(?:([+-])(\d{1,2}):?(\d\d)?)?", re.ASCII | re.IGNORECASE)
-_WEEKDAY = re.compile(r"\A(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+", re.IGNORECASE)
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_NAMED = re.compile(
-    rf"(?:(\d{{1,2}})[ -])?({'|'.join(_MONTHS)})[a-z]*\.?[ -](?:(\d{{1,2}}),? +)?(\d{{4}})",
-    re.ASCII | re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -155,8 +120,10 @@ def name(written: str) -> str | None:
 def read(columns: Columns, latlon_N2: Floats) -> Times:
     """The times in columns: the first that is of the video, of the world, since some start."""
     size = len(latlon_N2)
+    seconds = _OF_MINUTE if any(n in columns for n in _MINUTES) else ()
+    alone = {n: cells for n, cells in columns.items() if n not in seconds}
     written = {
-        bases: {n: _column(n, columns[n], latlon_N2) for n in _with_units(bases) if n in columns}
+        bases: {n: _column(n, alone[n], latlon_N2) for n in _with_units(bases) if n in alone}
         for bases in (_OF_VIDEO, _MOMENTS, _SINCE)
     }
     of_video, moments, since = (
@@ -164,8 +131,9 @@ def read(columns: Columns, latlon_N2: Floats) -> Times:
     )
     sure = [t for n, t in moments.items() if _is_sure(n, t)]
     # A number may be the time of day that belongs to a date.
-    both = [t for t in (_in_two(columns), _in_weeks(columns)) if t is not None]
-    ordered = [*of_video.values(), *sure, *both, *moments.values(), *since.values()]
+    several = [_in_two(columns), _in_parts(columns), _in_weeks(columns)]
+    together = [t for t in several if t is not None]
+    ordered = [*of_video.values(), *sure, *together, *moments.values(), *since.values()]
     nothing = Times(np.full(size, np.nan), np.full(size, np.nan))
     return next(iter(ordered), nothing)
 
@@ -191,8 +159,8 @@ def _column(column: str, cells: Sequence[str], latlon_N2: Floats) -> Times | Non
     number_N = np.array([text.number(cell) for cell in cells], np.float64)
     if np.isinf(number_N).any():
         number_N[np.isinf(number_N)] = np.nan
-    if not np.isnan(number_N).all() and not all(map(_COMPACT.fullmatch, _given(cells))):
-        return _numbers(column, number_N, latlon_N2)
+    if not np.isnan(number_N).all() and not all(map(dates.compact, _given(cells))):
+        return None if _goes_round(number_N) else _numbers(column, number_N, latlon_N2)
     if (given := _given(cells)) and all(map(_SHORT.fullmatch, given)):
         return _short(column, cells, latlon_N2)
     return _moments(column, cells)
@@ -208,68 +176,42 @@ def _numbers(column: str, number_N: Floats, latlon_N2: Floats) -> Times:
     base, unit = (base, unit) if base and unit in _UNITS else (column, _UNIT_OF.get(column, ""))
     unknown = np.full(len(number_N), np.nan)
     given = number_N[np.isfinite(number_N)]
-    units = [unit] if unit else list(_UNITS)
-    if not unit and base in _MOMENTS and _are_days(given):
-        return Times(unknown, (number_N - _DAYS) * 86400.0, (f"{column} is taken as {_AS_DAYS}",))
-    known = [] if base in _ELAPSED or _from_a_start(given, units) else _epochs(base, given, units)
+    units = [unit] if unit else list(epochs.SECONDS)
+    if not unit and base in _MOMENTS and (days := epochs.days(given)):
+        first, *later = days.values()
+        shifts = tuple((first - zero) * 86400.0 for zero in later)
+        told = f"{column} is taken as {next(iter(days))}"
+        return Times(unknown, (number_N - first) * 86400.0, (told,), shifts)
+    counts = base not in _ELAPSED and not _from_a_start(given, units)
+    known = epochs.likely(given, units, is_gps=base.startswith("gps")) if counts else []
     if not known:
         return _since_start(column, base, unit, number_N, latlon_N2)
     (counted, epoch), *others = known
-    utc_s = _utc_s(number_N, counted, epoch)
-    middle_s = float(np.nanmedian(utc_s))
-    shifts = [float(_utc_s(np.median(given, keepdims=True), *o)[0]) - middle_s for o in others]
-    told = f"{column} is taken as {_IN_FULL[counted]} since {epoch}"
-    plain = epoch == _UNIX and (unit or counted == "s")
-    return Times(unknown, utc_s, () if plain else (told,), tuple(shifts))
-
-
-def _are_days(given: Floats) -> bool:
-    """Whether numbers are days as spreadsheets count them, and parts of days."""
-    return bool(
-        given.min() > _DAYS + _OLDEST_S / 86400.0
-        and given.max() < _DAYS + dt.datetime.now(dt.UTC).timestamp() / 86400.0 + 1
-        and np.ptp(given) < 2
-        and (given % 1 > 0).any()
-    )
+    utc_s = epochs.utc_s(number_N, counted, epoch)
+    middle = np.median(given, keepdims=True)
+    shifts = tuple(float(epochs.utc_s(middle, *o)[0] - np.nanmedian(utc_s)) for o in others)
+    told = f"{column} is taken as {epochs.IN_FULL[counted]} since {epoch}"
+    plain = epoch == epochs.UNIX and (unit or counted == "s")
+    return Times(unknown, utc_s, () if plain else (told,), shifts)
 
 
 def _from_a_start(given: Floats, units: list[str]) -> bool:
     """Whether numbers are too small, or grow too much, to count from an epoch."""
     low, high = np.quantile(given, (0.25, 0.75))
-    return bool(high * _SECONDS[units[0]] < _LEAST_S or low < high / 2)
-
-
-def _epochs(base: str, given: Floats, units: list[str]) -> list[tuple[str, str]]:
-    """The largest unit, and epochs, under which times are neither too old nor of the future."""
-    tomorrow_s = dt.datetime.now(dt.UTC).timestamp() + 86400
-    middle = np.median(given, keepdims=True)
-    names = [_GPS, *_EPOCHS] if base.startswith("gps") else list(_EPOCHS)
-    for unit in units:
-        moments = {epoch: _utc_s(middle, unit, epoch)[0] for epoch in names}
-        if found := [e for e, moment_s in moments.items() if _OLDEST_S <= moment_s < tomorrow_s]:
-            return [(unit, epoch) for epoch in found]
-    return []
-
-
-def _utc_s(number_N: Floats, unit: str, epoch: str) -> Floats:
-    utc_N = number_N * _SECONDS[unit] + _EPOCHS[epoch]
-    if epoch != _GPS:
-        return utc_N
-    leaps_N = [bisect.bisect_right(_LEAPS_S, moment) for moment in utc_N]
-    return np.asarray(utc_N - np.array(leaps_N, float))
+    return bool(high * epochs.SECONDS[units[0]] < _LEAST_S or low < high / 2)
 
 
 def _since_start(column: str, base: str, unit: str, number_N: Floats, latlon_N2: Floats) -> Times:
     """Numbers that count from the first frame."""
     guessed = unit or _unit(number_N, latlon_N2)
     told = (
-        [f"{column} has no unit and is taken as {_IN_FULL[guessed]}"]
+        [f"{column} has no unit and is taken as {epochs.IN_FULL[guessed]}"]
         if guessed != (unit or "s")
         else []
     )
     if not {base, column} & set(_OF_VIDEO):
         told.append(f"{column} is taken as the time from the first frame")
-    return Times(number_N * _SECONDS[guessed], np.full(len(number_N), np.nan), tuple(told))
+    return Times(number_N * epochs.SECONDS[guessed], np.full(len(number_N), np.nan), tuple(told))
 
 
 def _unit(number_N: Floats, latlon_N2: Floats) -> str:
@@ -283,7 +225,7 @@ def _unit(number_N: Floats, latlon_N2: Floats) -> str:
     way_km = float(np.sum(sphere.great_circle_km(latlon_K2[:-1], latlon_K2[1:])))
     if way_km / (float(np.ptp(number_K)) / 3600) > _STILL_KMH:
         return "s"
-    return next((u for u in _UNITS if np.median(steps) * _SECONDS[u] <= _SPARSE_S), "ns")
+    return next((u for u in _UNITS if np.median(steps) * epochs.SECONDS[u] <= _SPARSE_S), "ns")
 
 
 def _short(column: str, cells: Sequence[str], latlon_N2: Floats) -> Times | None:
@@ -313,18 +255,30 @@ def _decimal(number: str) -> float:
     return float(number.replace(",", "."))
 
 
+def _goes_round(time_N: Floats) -> bool:
+    """Whether times of day go on after midnight, as the time since a start never does."""
+    known_K = time_N[np.isfinite(time_N)]
+    return bool((known_K >= 0).all() and known_K.max() < _DAY and (np.diff(known_K) < -_LEAP).any())
+
+
 def _moments(column: str, cells: Sequence[str]) -> Times | None:
     """Texts that are dates with a time of day, or the time since a start."""
-    size = len(cells)
-    unknown = np.full(size, np.nan)
-    if all(_CLOCK.fullmatch(cell) for cell in _given(cells)):
-        time_s = np.array([_clock_s(cell)[0] for cell in cells], np.float64)
-        # A time of day without a date tells no moment; one that begins with nothing is a duration.
-        if np.isnan(time_s).all() or np.nanmin(time_s) >= 60:
-            return None
-        return Times(time_s, unknown, (f"{column} is taken as the time from the first frame",))
-    dates, clocks = zip(*(_parted(cell.strip()) for cell in cells), strict=True)
-    return _joined(column, dates, clocks)
+    if not all(dates.CLOCK.fullmatch(cell) for cell in _given(cells)):
+        parts = [dates.parted(cell.strip()) for cell in cells]
+        return _joined(column, *zip(*parts, strict=True))
+    time_s = np.array([dates.clock(cell).time_s for cell in cells], np.float64)
+    # A time of day without a date tells no moment; one that begins with nothing is a duration.
+    if np.isnan(time_s).all() or np.nanmin(time_s) >= 60 or _goes_round(time_s):
+        return None
+    told = f"{column} is taken as the time from the first frame"
+    return Times(time_s, np.full(len(cells), np.nan), (told,))
+
+
+def _joined(column: str, days: Sequence[str], clocks: Sequence[str]) -> Times | None:
+    found = dates.joined(column, days, clocks)
+    if found is None:
+        return None
+    return Times(np.full(len(clocks), np.nan), found.utc_s, found.told, found.shifts_s)
 
 
 def _in_two(columns: Columns) -> Times | None:
@@ -334,6 +288,32 @@ def _in_two(columns: Columns) -> Times | None:
     if date is None or clock is None:
         return None
     return _joined(f"{date} and {clock}", columns[date], columns[clock])
+
+
+def _in_parts(columns: Columns) -> Times | None:
+    """Moments of columns of years, months, days, hours, minutes and perhaps seconds."""
+    found = [next((columns[n] for n in names if n in columns), None) for names in _PARTS]
+    if any(cells is None for cells in found):
+        return None
+    known = [cells for cells in found if cells is not None]
+    seconds = next((columns[n] for n in _OF_MINUTE if n in columns), ())
+    numbers = [
+        [text.number(cell) for cell in cells] for cells in (*known, *filter(None, [seconds]))
+    ]
+    written = [_written(*row) for row in zip(*numbers, strict=True)]
+    return _joined("year to minute", *zip(*written, strict=True))
+
+
+def _written(
+    year: float, month: float, day: float, hour: float, minute: float, second: float | None = None
+) -> tuple[str, str]:
+    """A date and a time of day as texts; empty where a number is none."""
+    if not np.isfinite((year, month, day, hour, minute)).all():
+        return "", ""
+    whole = year + 2000 if year < 100 else year
+    clock = f"{hour:.0f}:{minute:02.0f}"
+    told = clock if second is None else f"{clock}:{second:09.6f}"
+    return f"{whole:04.0f}-{month:.0f}-{day:.0f}", told
 
 
 def _in_weeks(columns: Columns) -> Times | None:
@@ -346,104 +326,5 @@ def _in_weeks(columns: Columns) -> Times | None:
     numbers = (np.array([text.number(c) for c in columns[n]], float) for n in (week, within))
     week_N, within_N = numbers
     gps_N = week_N * 604800.0 + within_N / (1000.0 if in_millis else 1.0)
-    utc_s = _utc_s(gps_N, "s", _GPS)
+    utc_s = epochs.utc_s(gps_N, "s", epochs.GPS)
     return None if np.isnan(utc_s).all() else Times(np.full(len(utc_s), np.nan), utc_s)
-
-
-def _joined(column: str, dates: Sequence[str], clocks: Sequence[str]) -> Times | None:
-    """Moments of dates and times of day."""
-    day_first, told, doubt = _order([d.strip() for d in dates])
-    seconds = [_clock_s(clock) for clock in clocks]
-    day_N = np.array([_day_s(date.strip(), day_first=day_first) for date in dates])
-    utc_s = day_N + np.array([clock_s - ahead_s for clock_s, ahead_s, _ in seconds])
-    if np.isnan(utc_s).all():
-        return None
-    shifts: tuple[float, ...] = ()
-    if doubt:
-        other_N = np.array([_day_s(date.strip(), day_first=not day_first) for date in dates])
-        shifts = (float(np.nanmedian(other_N - day_N)),)
-    said = [f"{column}: {told}"] if told else []
-    if "local" in column and not any(zoned for *_, zoned in seconds):
-        said.append(f"{column}: tells no time zone, taken as UTC")
-    return Times(np.full(len(utc_s), np.nan), utc_s, tuple(said), shifts)
-
-
-def _parted(cell: str) -> tuple[str, str]:
-    """The date and the time of day of a text."""
-    cell = _WEEKDAY.sub("", cell)
-    if found := _COMPACT.fullmatch(cell):
-        year, month, day, hours, minutes, seconds, zone = found.groups()
-        year = year if len(year) == 4 else f"20{year}"
-        return f"{year}-{month}-{day}", f"{hours}:{minutes}:{seconds}{zone or ''}"
-    for pattern in (_DATE, _NAMED):
-        if found := pattern.match(cell):
-            return found[0], cell[found.end() :].lstrip("T,_ -" if pattern is _DATE else "T, ")
-    # As C writes it: May  6 18:15:07 2019
-    if found := re.fullmatch(r"([A-Za-z]{3}) +(\d{1,2}) +([\d:.]+) +(?:[A-Z]+ +)?(\d{4})", cell):
-        return f"{found[2]} {found[1]} {found[4]}", found[3]
-    return "", ""
-
-
-def _order(dates: Sequence[str]) -> tuple[bool, str, bool]:
-    """Whether days come before months, what of that is told, and whether a doubt is left."""
-    both = [m for date in dates if (m := _DATE.fullmatch(date)) and len(m[1]) <= 2]
-    both = [m for m in both if "." not in m[0]]  # with points, days come first
-    if not both:
-        return True, "", False
-    if any(int(m[1]) > 12 for m in both):
-        return True, "", False
-    if any(int(m[2]) > 12 for m in both):
-        return False, "", False
-    if all(m[1] == m[2] for m in both):
-        return True, "", False
-    return True, f"{both[0][0]} is read as day, month, year", True
-
-
-def _day_s(date: str, *, day_first: bool) -> float:
-    """Seconds since 1970 of a midnight, in whatever order a date is written; NaN if it is none."""
-    year, month, day = 0, 0, 0
-    if found := _DATE.fullmatch(date):
-        first, middle, last = (int(part) for part in found.groups())
-        if len(found[1]) == 4:
-            year, month, day = first, middle, last
-        else:
-            day, month = (first, middle) if day_first else (middle, first)
-            year = last if last >= 100 else 2000 + last
-    elif found := _NAMED.fullmatch(date):
-        day, year = int(found[1] or found[3] or 0), int(found[4])
-        month = _MONTHS.index(found[2].lower()) + 1
-    elif found := _COMPACT_DATE.fullmatch(date):
-        if found[1]:
-            year, month, day = int(found[1]), int(found[2]), int(found[3])
-        else:  # as NMEA writes it
-            day, month, year = int(found[4]), int(found[5]), 2000 + int(found[6])
-    try:
-        return dt.datetime(year, month, day, tzinfo=dt.UTC).timestamp()
-    except ValueError:
-        return np.nan
-
-
-def _clock_s(clock: str) -> tuple[float, float, bool]:
-    """Seconds since midnight, how far its zone is ahead, and whether it names one.
-
-    A leap second, 23:59:60, is the first of the next day.
-    """
-    clock = clock.strip()
-    nothing = np.nan, 0.0, False
-    if found := _COMPACT_CLOCK.fullmatch(clock):
-        hours, minutes, seconds = int(found[1]), int(found[2]), float(found[3])
-        half, zone = "", ""
-    elif found := _CLOCK.fullmatch(clock):
-        hours, minutes = int(found[1]), int(found[2])
-        seconds = float((found[3] or "0").replace(",", ".").replace(":", "."))
-        half, zone = (found[4] or "").lower()[:1], found[5]
-    else:
-        return nothing
-    if half:
-        hours = hours % 12 + (12 if half == "p" else 0)
-    ahead = _ZONE.fullmatch(zone.strip())
-    if ahead is None or hours > 23 or minutes > 59 or seconds >= 61:
-        return nothing
-    ahead_s = 3600 * int(ahead[2] or 0) + 60 * int(ahead[3] or 0)
-    zoned_s = -ahead_s if ahead[1] == "-" else ahead_s
-    return 3600 * hours + 60 * minutes + seconds, float(zoned_s), bool(zone.strip())

@@ -11,7 +11,7 @@ TRUE_S = dt.datetime(2024, 5, 21, 10, 0, 0, tzinfo=dt.UTC).timestamp()
 WALK = np.stack([47.0 + np.arange(3) * 1e-5, np.full(3, 8.0)], -1)
 """One metre a row."""
 SINCE = {"1970": 0, "1904": 2082844800, "2001": -978307200, "2000": -946684800}
-SINCE |= {"1980": -315964800 + 18}
+SINCE |= {"1980": -315964800 + 18, "1900": 2208988800}
 UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 
 
@@ -26,8 +26,17 @@ def test_every_unit_since_every_epoch_is_found_or_given_as_a_doubt(epoch, unit):
     found = read(timestamp=cells)
     doubts_s = [0.0, *found.shifts_s]
     assert any(np.allclose(found.utc_s + s, TRUE_S + np.arange(3), atol=0.01) for s in doubts_s)
-    if unit != "seconds" or epoch in ("1904", "2001", "2000"):
+    if unit != "seconds" or epoch in ("1900", "1904", "2001", "2000"):
         assert f"is taken as {unit} since" in found.told[0]
+
+
+@pytest.mark.parametrize(
+    ("since_s", "told"), [(11644473600, "1601, as Windows"), (62135596800, "the year 1, as .NET")]
+)
+def test_tenths_of_microseconds_are_those_of_windows(since_s, told):
+    found = read(timestamp=[str((int(TRUE_S) + k + since_s) * 10**7) for k in range(3)])
+    assert found.utc_s == pytest.approx(TRUE_S + np.arange(3), abs=0.01)
+    assert f"is taken as tenths of microseconds since {told}" in found.told[0]
 
 
 def test_seconds_since_1970_are_no_assumption():
@@ -115,6 +124,10 @@ def test_columns_of_times_go_by_every_usual_name(written, name):
         "5/21/24, 10:00:00 am",
         "20240521100000",
         "20240521T100000Z",
+        "20240521100000000",
+        "2024-05-21 12:00:00 UTC+2",
+        "2024-05-21 03:00:00 \u221207:00",
+        "21/05/2024 10:00:00 a. m.",
         "240521100000.000",
         "20240521T120000+0200",
         "May 21, 2024 10:00:00 AM",
@@ -216,6 +229,48 @@ def test_days_as_spreadsheets_count_them_are_moments():
     found = read(time=[f"{TRUE_S / 86400 + 25569 + k / 86400:.9f}" for k in range(3)])
     assert found.utc_s == pytest.approx(TRUE_S + np.arange(3), abs=0.01)
     assert "spreadsheets" in found.told[0]
+
+
+@pytest.mark.parametrize(
+    ("zero", "what"),
+    [
+        (24107.0, "since 1904"), (2440587.5, "Julian"), (40587.0, "modified Julian"),
+        (719529.0, "MATLAB"),
+    ],
+)  # fmt: skip
+def test_days_since_other_epochs_are_read_or_given_as_a_doubt(zero, what):
+    found = read(timestamp=[f"{TRUE_S / 86400 + zero + k / 86400:.9f}" for k in range(3)])
+    doubts_s = [0.0, *found.shifts_s]
+    assert any(np.allclose(found.utc_s + s, TRUE_S + np.arange(3), atol=0.01) for s in doubts_s)
+    assert len(doubts_s) > 1 or what in found.told[0]
+
+
+def test_columns_from_years_to_seconds_are_a_moment():
+    parts = {"year": "2024", "month": "5", "day": "21", "hour": "10", "minute": "0"}
+    columns = {name: [cell] * 3 for name, cell in parts.items()}
+    found = read(**columns, second=["17", "17.5", "18"])
+    assert found.utc_s.tolist() == [TRUE_S + 17, TRUE_S + 17.5, TRUE_S + 18]
+    assert found.told == ()
+    assert "tells no seconds" in read(**columns).told[0]
+
+
+def test_seconds_beside_minutes_are_no_time_since_a_start():
+    assert np.isnan(read(hour=["10"] * 3, minute=["0"] * 3, second=["17", "18", "19"]).time_s).all()
+
+
+@pytest.mark.parametrize(
+    "cells", [("23:59:59", "00:00:00", "00:00:01"), ("235959", "000000", "1"), ("86399", "0", "1")]
+)
+def test_a_time_of_day_that_goes_on_after_midnight_is_none_since_a_start(cells):
+    assert np.isnan(read(time=cells).time_s).all()
+
+
+@pytest.mark.parametrize(
+    "names", [("datum", "uhrzeit"), ("fecha", "hora"), ("date", "heure"), ("data", "ora")]
+)
+def test_columns_have_names_in_other_languages(names):
+    found = read(**dict(zip(names, (["21/05/2024"] * 3, ["10:00:00"] * 3), strict=True)))
+    assert found.utc_s.tolist() == [TRUE_S] * 3
 
 
 @pytest.mark.parametrize(("name", "factor"), [("tow", 1), ("tow_ms", 1000), ("itow", 1000)])
