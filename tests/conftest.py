@@ -6,6 +6,7 @@ neighbours. The fixtures of the session are read by many tests: copy before you 
 
 import dataclasses
 import datetime as dt
+import hashlib
 import json
 import os
 import shutil
@@ -26,7 +27,7 @@ from vidtag_ml import config
 from vidtag_ml.dataset import tables as clip_tables
 from vidtag_ml.ingest.flyover import dataset as flyover_dataset
 from vidtag_ml.media import video
-from vidtag_ml.workflow.stage import digest
+from vidtag_ml.workflow import sums
 
 ROOT = Path(__file__).parents[1]
 # Networks of a few weights: threads cost more than they give, most of all beside each other.
@@ -230,28 +231,49 @@ def _workspace(root: Path, params: config.Params, encoders: Path) -> Path:
 
 
 class FakeDvc(Dvc):
-    """`Dvc` without the command: digests in place of md5s, and a dvc.lock of nothing else."""
+    """`Dvc` without the command: identities and a cache as DVC has them, a lock of little else."""
 
     def require(self, stages: Sequence[str]) -> None:
         """Knows every stage."""
 
     def commit(self, stage: str) -> str:
-        """Records the digest of the stage's output in the shape of an md5 of DVC."""
+        """Records the stage's output."""
         root = Path(self.root)
-        name = {"clips": "flyover", "hierarchy": "hierarchy.csv", "gallery": "gallery"}[stage]
-        path, lock = root / "data" / name, root / "dvc.lock"
-        recorded = yaml.safe_load(lock.read_text()) if lock.exists() else {"stages": {}}
-        md5 = digest(path) + (".dir" if path.is_dir() else "")
-        recorded["stages"][stage] = {"outs": [{"path": f"data/{name}", "md5": md5}]}
+        source = config.load(root / "params.yaml").clips.source
+        name = {"clips": source, "hierarchy": "hierarchy.csv", "gallery": "gallery"}[stage]
+        lock = root / "dvc.lock"
+        empty = {"schema": "2.0", "stages": {}}
+        recorded = yaml.safe_load(lock.read_text()) if lock.exists() else empty
+        md5 = self._keep(root / "data" / name)
+        out = {"path": f"data/{name}", "hash": "md5", "md5": md5}
+        recorded["stages"][stage] = {"cmd": f"vidtag {stage}", "outs": [out]}
         lock.write_text(yaml.safe_dump(recorded))
         return md5
 
     def add(self, name: str) -> str:
-        """Records the digest of `data/NAME` in the shape of a file of DVC."""
+        """Records `data/NAME`."""
         path = Path(self.root) / "data" / name
-        recorded = {"outs": [{"path": name, "md5": f"{digest(path)}.dir"}]}
+        md5 = self._keep(path)
+        recorded = {"outs": [{"path": name, "hash": "md5", "md5": md5}]}
         path.with_name(f"{name}.dvc").write_text(yaml.safe_dump(recorded))
-        return str(recorded["outs"][0]["md5"])
+        return md5
+
+    def _keep(self, path: Path) -> str:
+        """Copies a file or folder into the cache; its identity."""
+        if path.is_file():
+            return self._keep_bytes(path.read_bytes())
+        found = sums.take(path)
+        for name in found:
+            self._keep_bytes((path / name).read_bytes())
+        entries = [{"md5": md5, "relpath": name} for name, md5 in found.items()]
+        return self._keep_bytes(json.dumps(entries, sort_keys=True).encode(), ".dir")
+
+    def _keep_bytes(self, content: bytes, suffix: str = "") -> str:
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        path = Path(self.root) / ".dvc" / "cache" / "files" / "md5" / md5[:2] / f"{md5[2:]}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return f"{md5}{suffix}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,7 @@ from vidtag_ml.cli import app as ml
 from vidtag_ml.cli.locate import folder_only, locate_with
 from vidtag_ml.cli.options import PARAMS, AsJson, load
 from vidtag_ml.cli.output import print_json, print_line
+from vidtag_ml.earth import origin
 from vidtag_ml.models.bundle import Kept
 from vidtag_ml.workflow import progress
 
@@ -51,15 +52,19 @@ def bundle_of(model: str) -> Kept:
 
 def trace(
     what: Annotated[
-        str, typer.Argument(help="A model, or the beginning of a DVC md5, a commit or a run's id.")
+        str,
+        typer.Argument(
+            help="A model, a file that locate wrote (track.gpx), or the beginning of a DVC md5, a "
+            "commit or a run's id."
+        ),
     ] = CHAMPION,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a model was made from, or which models were made from something."""
-    from vidtag_assets import provenance
+    """Show what a model or an answer is from, or which models were made from something."""
+    from vidtag_assets import tracing
     from vidtag_assets.resources import Dvc
 
-    found = provenance.trace(_tracking(), Dvc(root=str(Path.cwd())), what)
+    found = tracing.trace(_tracking(), Dvc(root=str(Path.cwd())), what)
     if as_json:
         print_json(found)
         return
@@ -165,6 +170,8 @@ def _print_model(model: dict[str, Any]) -> None:
     for key, value in model.items():
         if key in ("model", "version", "aliases"):
             continue
+        if key == "answer":
+            value = origin.sentence(value)
         if isinstance(value, dict):
             chosen = {k: v for k, v in value.items() if key != "metrics" or k in metrics}
             value = ", ".join(

@@ -17,6 +17,7 @@ from vidtag_ml.cli.output import print_line, print_sheet
 from vidtag_ml.dataset import tables as clip_tables
 from vidtag_ml.metrics import tracks as track_metrics
 from vidtag_ml.models import recording
+from vidtag_ml.models import registry as systems
 from vidtag_ml.models.gps_retrieval import figures
 from vidtag_ml.models.registry import RANKED
 from vidtag_ml.workflow import layout, stage
@@ -36,13 +37,14 @@ def locate(root: Path) -> list[Path]:
     clip = tables.clips[tables.clips["split"] == "test"].iloc[0]
     tracking = Tracking(root=str(root))
     model = answering(tracking, registry.name_of(registry.NAME, params))
-    bundle = registry.bundle_path(tracking, model)
-    seen = recording.of_clip(tables, clip["clip_id"], at.dataset)
-    track = VidtagLocator.load(bundle).locate(seen).beside(seen, None)
+    kept = registry.kept(tracking, model)
+    card, seen = kept.card(), recording.of_clip(tables, clip["clip_id"], at.dataset)
+    track = VidtagLocator.of(card).locate(seen).beside(seen, None)
     truth, _ = clip_tables.clip_positions(
         tables, clip["clip_id"], track.time_s, params.clips.max_gap_s
     )
-    return located.write_files(track, root / "out" / "demo", truth_T2=truth)
+    facts = {**systems.facts(card, kept), "video_md5": recording.md5(seen)}
+    return located.write_files(track, facts, root / "out" / "demo", truth_T2=truth)
 
 
 def answering(tracking: Tracking, name: str) -> str:

@@ -1,7 +1,7 @@
 """Where a model comes from: one identity for code, data, gallery, parameters and run (decision 3).
 
-Belongs here: reading that identity, turning it into tags and MLflow datasets, walking it back from
-a model or forward from data (`trace`). Does not belong here: registering and promoting
+Belongs here: reading that identity, turning it into tags and MLflow datasets. Does not belong here:
+walking it back (tracing.py), what is stored of it (stored.py), registering and promoting
 (registration.py), the commands themselves (resources.py).
 """
 
@@ -20,7 +20,6 @@ from vidtag_ml.workflow.layout import Layout
 
 if TYPE_CHECKING:
     from mlflow.data.meta_dataset import MetaDataset
-    from mlflow.entities.model_registry import ModelVersion
 
 
 WEIGHTS = "model.safetensors"
@@ -135,62 +134,3 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         name = f"{prefix}{key}"
         found |= flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
     return found
-
-
-def trace(tracking: Tracking, dvc: Dvc, what: str) -> list[dict[str, Any]]:
-    """What is known about models: one dict each, newest first, JSON-safe.
-
-    Walks the chain both ways. From a model (`vidtag`, `vidtag@champion`, `vidtag/3`) to its commit,
-    data, gallery, parameters and runs; from the beginning of any of those (a DVC md5, a Git commit,
-    a digest of parameters or bundle, a run's id) to the models made from it.
-
-    Raises:
-        ValueError: nothing bears that name or identity.
-    """
-    from vidtag_assets import registry, registry_file
-
-    name, names = registry_file.parse(what)[0], registry.names(tracking)
-    if what != name:
-        chosen = [registry.resolve(tracking, what)]
-    elif name in names:
-        chosen = registry.versions(tracking, name)
-    else:
-        known = [v for model in names for v in registry.versions(tracking, model)]
-        chosen = [v for v in known if any(i.startswith(what) for i in _identities(v))]
-    if not chosen:
-        raise ValueError(
-            f"no model is called {what!r} or was made from it; {registry.listed(tracking)}"
-        )
-    aliases = {model: registry.aliases(tracking, model) for model in names}
-    return [_described(tracking, dvc, v, aliases[str(v.name)]) for v in chosen]
-
-
-_TAGS = ("git_commit", "dvc.clips", "dvc.gallery", "params", "bundle", "dagster.run")
-
-
-def _identities(version: "ModelVersion") -> list[str]:
-    return [*(version.tags.get(tag, "") for tag in _TAGS), str(version.run_id)]
-
-
-def _described(
-    tracking: Tracking, dvc: Dvc, version: "ModelVersion", aliases: Mapping[str, int]
-) -> dict[str, Any]:
-    tags = version.tags
-    run = tracking.client().get_run(str(version.run_id))
-    commit = tags.get("git_commit", NO_GIT).removesuffix("+changes")
-    own = [name for name in ("hierarchy", "aerial_gallery") if tags.get(f"dvc.{name}")]
-    here = {f"dvc.{name}": dvc.md5(name) for name in ("clips", *(own or ["gallery"]))}
-    return {
-        "model": version.name,
-        "version": int(version.version),
-        "aliases": sorted(a for a, number in aliases.items() if number == int(version.version)),
-        **{tag: tags.get(tag) for tag in _TAGS},
-        "mlflow_run": version.run_id,
-        "training_runs": {
-            k.removeprefix("run."): v for k, v in sorted(tags.items()) if k.startswith("run.")
-        },
-        "url": tracking.url(str(version.run_id)),
-        "metrics": dict(sorted(run.data.metrics.items())),
-        "data_is_current": all(tags.get(name) == md5 for name, md5 in here.items()),
-        "restore": None if commit == NO_GIT else f"git checkout {commit} && dvc checkout",
-    }

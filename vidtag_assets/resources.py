@@ -21,9 +21,8 @@ import yaml
 
 from vidtag_assets import home
 from vidtag_ml import config
-from vidtag_ml.workflow import layout
+from vidtag_ml.workflow import layout, stage, sums
 from vidtag_ml.workflow.layout import Layout
-from vidtag_ml.workflow.stage import RECORD
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -77,16 +76,16 @@ class Dvc(dg.ConfigurableResource):
             RuntimeError: there is no repository of DVC here, or no such stage in its dvc.yaml.
         """
         known = self.run("stage", "list", "--name-only").split()
-        unknown = [stage for stage in stages if stage not in known]
+        unknown = [name for name in stages if name not in known]
         if unknown:
             raise RuntimeError(f"dvc.yaml in {self.root} has no stage {', '.join(unknown)}")
 
-    def commit(self, stage: str) -> str:
-        """Records the stage's output as it lies on disk; returns its md5 (`….dir` for a folder)."""
-        self.run("commit", "--force", stage)
-        md5 = self.md5(stage)
+    def commit(self, name: str) -> str:
+        """Records a stage's output as it lies on disk; returns its md5 (`….dir` for a folder)."""
+        self.run("commit", "--force", name)
+        md5 = self.md5(name)
         if md5 is None:
-            raise RuntimeError(f"dvc.lock in {self.root} has no output of stage {stage!r}")
+            raise RuntimeError(f"dvc.lock in {self.root} has no output of stage {name!r}")
         return md5
 
     def add(self, name: str) -> str:
@@ -94,7 +93,7 @@ class Dvc(dg.ConfigurableResource):
 
         The record of what it was made from is added with it.
         """
-        self.run("add", f"data/{name}", f"data/{name}{RECORD}")
+        self.run("add", f"data/{name}", f"data/{name}{stage.RECORD}")
         md5 = self.md5(name)
         if md5 is None:
             raise RuntimeError(f"data/{name}.dvc in {self.root} records nothing")
@@ -102,15 +101,48 @@ class Dvc(dg.ConfigurableResource):
 
     def md5(self, name: str) -> str | None:
         """Identity of a stage's output, or of what was added by name; None before its first."""
-        lock, added = Path(self.root) / "dvc.lock", Path(self.root) / "data" / f"{name}.dvc"
+        recorded = self._recorded(name)
+        return recorded and recorded[1]
+
+    def md5_on_disk(self, name: str) -> str | None:
+        """Identity of the bytes that lie now where `md5` is of; None if nothing does."""
+        recorded = self._recorded(name)
+        if recorded is None or not recorded[0].exists():
+            return None
+        path, _ = recorded
+        return sums.dvc_md5(sums.take(path)) if path.is_dir() else stage.digest(path)
+
+    def holds(self, md5: str) -> bool:
+        """Whether DVC's cache has all that an identity is of, so that it can be put back."""
+        files = self.cache() / "files" / "md5"
+        whole = files / md5[:2] / md5[2:]
+        if not whole.is_file() or not md5.endswith(".dir"):
+            return whole.is_file()
+        parts = (entry["md5"] for entry in json.loads(whole.read_text()))
+        return all((files / part[:2] / part[2:]).is_file() for part in parts)
+
+    def cache(self) -> Path:
+        """Where DVC's cache lies; the command is asked only where it may lie elsewhere."""
+        usual = Path(self.root).resolve() / ".dvc" / "cache"
+        settings = [usual.with_name(name) for name in ("config", "config.local")]
+        told = "".join(file.read_text() for file in settings if file.is_file())
+        elsewhere = "[cache]" in told or (told and not usual.is_dir())
+        return Path(self.run("cache", "dir").strip()) if elsewhere else usual
+
+    def _recorded(self, name: str) -> tuple[Path, str] | None:
+        """Where an output lies, and its identity."""
+        root = Path(self.root)
+        lock, added = root / "dvc.lock", root / "data" / f"{name}.dvc"
         if added.exists():
-            recorded = yaml.safe_load(added.read_text())
+            folder, recorded = added.parent, yaml.safe_load(added.read_text())
         elif lock.exists():
-            recorded = (yaml.safe_load(lock.read_text()) or {}).get("stages", {}).get(name, {})
+            stages = (yaml.safe_load(lock.read_text()) or {}).get("stages", {})
+            folder, recorded = root, stages.get(name, {})
         else:
             return None
-        outs = [out for out in recorded.get("outs", []) if not out["path"].endswith(RECORD)]
-        return str(outs[0]["md5"]) if outs else None
+        outs = recorded.get("outs", [])
+        found = [(folder / out["path"], out["md5"]) for out in outs if "md5" in out]
+        return next((each for each in found if not each[0].name.endswith(stage.RECORD)), None)
 
     def run(self, *arguments: str) -> str:
         """Standard output of `dvc ARGUMENTS`.

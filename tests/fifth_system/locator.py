@@ -27,10 +27,10 @@ class Legend:
         """Plain values."""
         return {"answer": self.where, "place": {}}
 
-    def write(self, folder, name):
+    def write(self, folder, name, facts):
         """NAME.txt."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.txt").write_text(self.where)
+        (folder / f"{name}.txt").write_text(f"{self.where}, says {facts['model']}")
         return [folder / f"{name}.txt"]
 
     def beside(self, _seen, _began):

@@ -12,7 +12,7 @@ import yaml
 
 from orchestration.definitions import build_definitions
 from tests.conftest import resources_of
-from vidtag_assets import aerial, cli, provenance, registration, registry
+from vidtag_assets import aerial, cli, provenance, registration, registry, tracing
 from vidtag_assets.resources import ParamsFile, Workspace
 from vidtag_ml.aerial import gallery as aerial_gallery
 from vidtag_ml.aerial import stages
@@ -34,9 +34,8 @@ ASSETS = (
 def crossed(made_gama, tmp_path_factory):
     """Workspace, resources and the run that made all of GAMa's assets behind its clips."""
     root = shutil.copytree(made_gama[0], tmp_path_factory.mktemp("crossed") / "a workspace")
-    clips = {"stages": {"clips": {"outs": [{"path": "data/flyover_gama", "md5": "c.dir"}]}}}
-    (root / "dvc.lock").write_text(yaml.safe_dump(clips))
     resources = resources_of(root)
+    resources["dvc"].commit("clips")
     job = build_definitions(**resources).resolve_job_def("cross_view")
     with dg.DagsterInstance.ephemeral() as instance:
         keys = [dg.AssetKey(name) for name in ASSETS]
@@ -79,12 +78,12 @@ def test_evaluation_shows_every_search_with_its_gallery_s_size(crossed):
 
 def test_the_version_is_traced_to_gallery_clips_and_runs(crossed):
     _, resources, _ = crossed
-    (found,) = provenance.trace(resources["tracking"], resources["dvc"], "gama")
+    (found,) = tracing.trace(resources["tracking"], resources["dvc"], "gama")
     assert found["dvc.gallery"] == resources["dvc"].md5("aerial_gallery")
-    assert found["dvc.clips"] == "c.dir"
+    assert found["dvc.clips"] == resources["dvc"].md5("clips")
     assert set(found["training_runs"]) == set(NETWORKS)
     assert found["data_is_current"]
-    by_gallery = provenance.trace(resources["tracking"], resources["dvc"], found["dvc.gallery"])
+    by_gallery = tracing.trace(resources["tracking"], resources["dvc"], found["dvc.gallery"])
     assert by_gallery == [found]
 
 

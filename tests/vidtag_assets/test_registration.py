@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import FakeDvc, forget_decisions
-from vidtag_assets import promotions, provenance, registration, registry
+from vidtag_assets import promotions, provenance, registration, registry, tracing
 from vidtag_assets.resources import Tracking
 from vidtag_ml.models.gps_retrieval import judging
 from vidtag_ml.models.vidtag import stages as vidtag_stages
@@ -121,9 +121,9 @@ def test_a_domain_has_a_champion_of_its_own_and_is_traced_by_its_name(copied, pa
     assert "GeoCLIP" in entry.reason
     assert registry.aliases(tracking)["champion"] == 1
     dvc = FakeDvc(root=str(at.root))
-    (found,) = provenance.trace(tracking, dvc, version.tags["bundle"])
+    (found,) = tracing.trace(tracking, dvc, version.tags["bundle"])
     assert (found["model"], found["aliases"]) == ("vidtag-trip", ["challenger", "champion"])
-    assert provenance.trace(tracking, dvc, "vidtag-trip/1") == [found]
+    assert tracing.trace(tracking, dvc, "vidtag-trip/1") == [found]
 
 
 def test_too_few_val_clips_crown_no_first_champion_either(copied, params):

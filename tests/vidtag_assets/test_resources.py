@@ -79,3 +79,27 @@ def test_what_no_stage_makes_is_recorded_beside_it_and_leaves_a_clean_status(dvc
     assert status(dvc) == {}
     (folder / "table").write_text("b, c")
     assert dvc.add("tiles") != md5
+
+
+def test_bytes_on_disk_have_the_identity_that_dvc_gives_them(dvc):
+    points = pathlib.Path(f"{dvc.root}/data/gallery/points")
+    md5 = dvc.commit("gallery")
+    assert dvc.md5_on_disk("gallery") == md5
+    points.chmod(0o644)
+    points.write_text("1, 3")
+    assert dvc.md5_on_disk("gallery") != dvc.md5("gallery") == md5
+    assert dvc.commit("gallery") == dvc.md5_on_disk("gallery")
+    assert (dvc.md5_on_disk("clips"), dvc.md5("clips")) == (None, None)
+
+
+@pytest.mark.parametrize("place", [None, "a cache elsewhere"])
+def test_the_cache_holds_what_was_committed_until_a_file_of_it_is_gone(dvc, tmp_path, place):
+    if place:
+        dvc.run("cache", "dir", "--local", str(tmp_path / place))
+    md5 = dvc.commit("gallery")
+    assert dvc.cache() == (tmp_path / place if place else pathlib.Path(f"{dvc.root}/.dvc/cache"))
+    assert dvc.holds(md5)
+    assert not dvc.holds("0" * 32)
+    files = [path for path in dvc.cache().rglob("*") if path.is_file()]
+    next(path for path in files if path.suffix != ".dir").unlink()
+    assert not dvc.holds(md5)

@@ -16,6 +16,7 @@ import typer
 
 from vidtag_ml.cli.options import AsJson
 from vidtag_ml.cli.output import print_answer, print_json
+from vidtag_ml.earth.origin import Facts
 from vidtag_ml.models.bundle import Kept
 from vidtag_ml.workflow import progress
 
@@ -70,7 +71,9 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
             raise ValueError(f"--start-time is of one recording; {len(found.asked)} are asked for")
         for kind, number in found.passed_over.items():
             sys.stderr.write(f"vidtag: passed over {kind}: {number}\n")
-        _locate(registry.of(resolve(model).card()), found, wanted, as_json)
+        kept = resolve(model)
+        card = kept.card()
+        _locate(registry.of(card), registry.facts(card, kept), found, wanted, as_json)
 
     return locate
 
@@ -108,7 +111,9 @@ def _moment(start_time: str) -> dt.datetime:
     raise ValueError(f"--start-time is {start_time!r}; it must be as 2024-05-06T07:08:09+02:00")
 
 
-def _locate(locator: "Locator", found: "Found", wanted: "Wanted", as_json: bool) -> None:
+def _locate(
+    locator: "Locator", model: Facts, found: "Found", wanted: "Wanted", as_json: bool
+) -> None:
     """Locates what was found and prints it, each as soon as it is done.
 
     Raises:
@@ -127,7 +132,7 @@ def _locate(locator: "Locator", found: "Found", wanted: "Wanted", as_json: bool)
     stopped = False
     batch = progress.Batch([one.num_bytes for one in found.asked])
     try:
-        for row in answers.answers(locator, found.asked, results, wanted, batch):
+        for row in answers.answers(locator, model, found.asked, results, wanted, batch):
             rows.append(row)
             if not as_json and (len(found.asked) > 1 or "error" not in row):
                 print_answer(row)

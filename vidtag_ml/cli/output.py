@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from vidtag_ml.earth import origin
+
 if TYPE_CHECKING:
     from vidtag_ml.encoders.catalog import Status
     from vidtag_ml.ingest.own.tables import Outcome
@@ -51,6 +53,7 @@ def print_answer(row: Mapping[str, Any]) -> None:
         print_line(f"not located: {row['error']}")
         return
     _print_place(row) if "place" in row else _print_track(row)
+    print_line(f"  by {origin.sentence(row['origin'])}")
     for sentence in row["told"]:
         print_line(f"  {sentence}")
     for file in row["files"]:

@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vidtag_ml.earth import sphere
+from vidtag_ml.earth import origin, sphere
 from vidtag_ml.earth import tracks as earth_tracks
+from vidtag_ml.earth.origin import Facts
 from vidtag_ml.earth.tracks import COLUMNS, Track
 from vidtag_ml.workflow import stage
 
@@ -30,20 +31,28 @@ Tracks = Track | Sequence[Track] | pd.DataFrame
 """One track, several, or a table with at least the columns clip, time_s, lat and lon."""
 
 
-def write_csv(tracks: Tracks, path: Path) -> None:
+def write_csv(tracks: Tracks, path: Path, facts: Facts | None = None) -> None:
     """Writes all columns of the tracks; positions to 1e-7 degrees (1 cm).
 
-    Where a track's start is known, the column `time` tells the moment of each position.
+    Where a track's start is known, the column `time` tells the moment of each position. Facts, of
+    where the tracks come from, are columns as well: a comment would break readers.
     """
-    table = _table(tracks)
+    table = _table(tracks).assign(**(facts or {}))
     degrees = [c for c in table.columns if c.endswith(("lat", "lon"))]
     table = table.round(dict.fromkeys(degrees, 7))
     stage.write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
-def write_gpx(tracks: Tracks, path: Path) -> None:
-    """Writes a GPX 1.1 track for each clip; see `gpx`."""
-    stage.write_text(path, gpx(tracks))
+def write_gpx(tracks: Tracks, path: Path, facts: Facts | None = None) -> None:
+    """Writes a GPX 1.1 track for each clip, and where they come from; see `gpx`."""
+    import gpxpy
+
+    text = gpx(tracks)
+    if facts:
+        document = gpxpy.parse(text)
+        origin.into_gpx(document, facts)
+        text = f"{document.to_xml(version='1.1')}\n"
+    stage.write_text(path, text)
 
 
 def gpx(tracks: Tracks, start: dt.datetime | None = None) -> str:
@@ -76,20 +85,26 @@ def gpx(tracks: Tracks, start: dt.datetime | None = None) -> str:
     return str(document.to_xml(version="1.1")) + "\n"
 
 
-def write_geojson(tracks: Tracks, path: Path) -> None:
+def write_geojson(tracks: Tracks, path: Path, facts: Facts | None = None) -> None:
     """Writes an RFC 7946 feature for each clip, cut where it crosses the antimeridian.
 
     The properties time_s, score and, where the clip's start is known, coordTimes are nested as the
     coordinates are, a value for each position. A position that a cut adds has values in between its
-    neighbours'; one that is alone in its line is there twice, because lines have two.
+    neighbours'; one that is alone in its line is there twice, because lines have two. Facts, of
+    where the tracks come from, are properties of each feature.
     """
     features = [_feature(clip) for clip in _clips(tracks)]
+    for feature in features:
+        feature["properties"] |= facts or {}
     collection = {"type": "FeatureCollection", "features": features}
     stage.write_text(path, json.dumps(collection, allow_nan=False) + "\n")
 
 
-def write_kml(tracks: Tracks, path: Path) -> None:
-    """Writes a line for each clip, which Google Earth draws; it can play those that have times."""
+def write_kml(tracks: Tracks, path: Path, facts: Facts | None = None) -> None:
+    """Writes a line for each clip, which Google Earth draws; it can play those that have times.
+
+    Facts, of where the tracks come from, are fields of each line.
+    """
     ET.register_namespace("", _KML)
     ET.register_namespace("gx", _GX)
     kml = ET.Element(f"{{{_KML}}}kml")
@@ -103,6 +118,8 @@ def write_kml(tracks: Tracks, path: Path) -> None:
             mark = ET.SubElement(document, f"{{{_KML}}}Placemark")
             ET.SubElement(mark, f"{{{_KML}}}name").text = clip.name
             ET.SubElement(mark, f"{{{_KML}}}styleUrl").text = "#track"
+            if facts:
+                origin.into_kml(mark, facts)
             mark.append(_kml_line(run) if clip.start is None else _kml_track(clip, run))
     ET.indent(kml)
     text = ET.tostring(kml, encoding="unicode")

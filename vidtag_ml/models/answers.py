@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vidtag_ml.earth.origin import Facts
+from vidtag_ml.models import recording
 from vidtag_ml.models.asked import Asked
 from vidtag_ml.models.locator import Locator, Progress
 from vidtag_ml.models.recording import Began, Recording
@@ -32,6 +34,7 @@ class Wanted:
 
 def answers(
     locator: Locator,
+    model: Facts,
     asked: Sequence[Asked],
     results: Sequence[Path],
     wanted: Wanted,
@@ -43,6 +46,7 @@ def answers(
 
     Args:
         locator: a bundle in memory.
+        model: which it is.
         asked: the recordings.
         results: where the results of each lie in the folder of results, less their suffix.
         wanted: how they are located.
@@ -55,7 +59,7 @@ def answers(
         head = {"video": str(one.shown)}
         try:
             with batch.file(one.shown.name, one.num_bytes) as progress:
-                row = head | _answer(locator, one.opened(), result, wanted, progress)
+                row = head | _answer(locator, model, one.opened(), result, wanted, progress)
         except (ValueError, OSError) as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise
@@ -70,6 +74,7 @@ def _reason(path: Path, error: Exception) -> str:
 
 def _answer(
     locator: Locator,
+    model: Facts,
     seen: Recording,
     result: Path,
     wanted: Wanted,
@@ -77,9 +82,11 @@ def _answer(
 ) -> Row:
     found = locator.locate(seen, wanted.frames_per_second, progress)
     answer = found.beside(seen, wanted.began)
-    files = answer.write(wanted.out / result.parent, result.name)
+    facts = {**model, "video_md5": recording.md5(seen)}
+    files = answer.write(wanted.out / result.parent, result.name, facts)
     return {
         "files": [str(file) for file in files],
+        "origin": facts,
         **answer.as_json(),
         "told": [*seen.told, *answer.told],
     }

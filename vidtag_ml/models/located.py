@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from vidtag_ml.earth import sphere
+from vidtag_ml.earth.origin import Facts
 from vidtag_ml.earth.track_files import write_csv, write_geojson, write_gpx, write_kml
 from vidtag_ml.earth.tracks import Track, iso_8601
 from vidtag_ml.models.measured import HELD, Measured, measured
@@ -71,14 +72,16 @@ class LocatedTrack(Track):
             **(_against(self.latlon_T2, self.gps) if self.gps else {}),
         }
 
-    def write(self, folder: Path, name: str) -> list[Path]:
+    def write(self, folder: Path, name: str, facts: Facts) -> list[Path]:
         """Writes NAME.gpx, .geojson, .kml, .csv and .png; returns the paths."""
         truth_T2 = self.gps.latlon_T2 if self.gps else None
-        return write_files(self, folder, name, truth_T2, HELD if self.gps and self.gps.held else "")
+        note = HELD if self.gps and self.gps.held else ""
+        return write_files(self, facts, folder, name, truth_T2, note)
 
 
 def write_files(
     track: Track,
+    facts: Facts,
     folder: Path,
     name: str = "track",
     truth_T2: np.ndarray | None = None,
@@ -88,6 +91,7 @@ def write_files(
 
     Args:
         track: what was located.
+        facts: where the track comes from; all files say so.
         folder: made if need be.
         name: of the files.
         truth_T2: true positions, drawn beside the track if they are known.
@@ -97,9 +101,9 @@ def write_files(
 
     paths = [folder / f"{name}.{kind}" for kind in ("gpx", "geojson", "kml", "csv", "png")]
     for path, write in zip(paths, (write_gpx, write_geojson, write_kml, write_csv), strict=False):
-        write(track, path)
+        write(track, path, facts)
     with stage.replacing(paths[-1]) as aside:
-        maps.track_map(track, truth_T2, aside, note)
+        maps.track_map(track, truth_T2, aside, note, facts)
     return paths
 
 

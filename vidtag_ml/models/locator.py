@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import pandas as pd
 
+from vidtag_ml.earth.origin import Facts
 from vidtag_ml.models import bundle
 from vidtag_ml.models.recording import Began, Recording
 
@@ -36,8 +37,11 @@ class Answer(Protocol):
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
 
-    def write(self, folder: Path, name: str) -> list[Path]:
-        """Writes it as files of that name in a folder, made if need be; returns their paths."""
+    def write(self, folder: Path, name: str, facts: Facts) -> list[Path]:
+        """Writes it as files of that name in a folder, made if need be; returns their paths.
+
+        Facts are where it comes from; its files say so.
+        """
 
     def beside(self, seen: Recording, began: Began | None) -> "Answer":
         """The answer beside what the recording itself says: when it began, where that was.

@@ -1,13 +1,14 @@
 """What is located: a video, or pictures that follow each other; both are looked at alike.
 
-Belongs here: the frames that a model looks at, their times, when the first of them was taken. Does
-not belong here: decoding (media/video.py, features/decoding.py), what photos say of themselves
-(ingest/own/photos.py), which recordings are asked for (asked.py), what models make of frames
-(models/vidtag/locator.py, models/cityguessr/locator.py). Shape legend: T frames, N pictures, B
-frames of a batch, H W pixels, 3 = red, green, blue, 2 = (lat, lon) in degrees.
+Belongs here: the frames that a model looks at, their times, when the first of them was taken, their
+md5. Does not belong here: decoding (media/video.py, features/decoding.py), what photos say of
+themselves (ingest/own/photos.py), which recordings are asked for (asked.py), what models make of
+frames (models/vidtag/locator.py, models/cityguessr/locator.py). Shape legend: T frames, N pictures,
+B frames of a batch, H W pixels, 3 = red, green, blue, 2 = (lat, lon) in degrees.
 """
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,6 +184,16 @@ def of_clip(tables: Tables, clip_id: str, folder: Path) -> Recording:
     frames = tables.frames[tables.frames["clip_id"] == clip_id]
     files, time_s = decoding.pictures_of(frames, folder)
     return Pictures(path, tuple(files), time_s, np.full((len(files), 2), np.nan))
+
+
+def md5(seen: Recording) -> str:
+    """md5 of a recording's bytes, of pictures one after the other, as tables of clips have it."""
+    whole = hashlib.md5(usedforsecurity=False)
+    for path in (seen.path,) if isinstance(seen, Video) else seen.files:
+        with path.open("rb") as file:
+            while part := file.read(2**20):
+                whole.update(part)
+    return whole.hexdigest()
 
 
 def began(utc_s: float, source: str, *, is_utc: bool = True) -> Began | None:

@@ -7,6 +7,8 @@ here: what a system is (system.py), what is in a bundle (each system's module `l
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import vidtag_ml
+from vidtag_ml.earth.origin import Facts
 from vidtag_ml.models import bundle
 from vidtag_ml.models.cityguessr.system import SYSTEM as CITYGUESSR
 from vidtag_ml.models.classifier.system import SYSTEM as CLASSIFIER
@@ -54,6 +56,18 @@ def of(card: bundle.Card) -> "Locator":
         ValueError: it is of another kind or format.
     """
     return system_of(card).bundled.locator().of(card)
+
+
+def facts(card: bundle.Card, kept: bundle.Kept) -> Facts:
+    """Which model the bundle with this card is, for those who get its answers."""
+    known = {
+        "model": kept.name or system_of(card).name,
+        "model_version": kept.version,
+        "bundle": card.digest,
+        "gallery": card.gallery,
+        "vidtag_version": vidtag_ml.__version__,
+    }
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def system_of(card: bundle.Card) -> System:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vidtag_ml.earth import sphere
+from vidtag_ml.earth import origin, sphere
+from vidtag_ml.earth.origin import Facts
 from vidtag_ml.earth.tracks import Track
 from vidtag_ml.plots import style
 from vidtag_ml.plots.style import INK, NIGHT, PALETTE, WIDTH_PX
@@ -84,18 +85,26 @@ def measured_map(tracks: Mapping[str, ArrayLike], path: Path, title: str = "Reco
     return style.save(figure, path)
 
 
-def track_map(track: Track, truth_T2: ArrayLike | None, path: Path, note: str = "") -> Path:
+def track_map(
+    track: Track,
+    truth_T2: ArrayLike | None,
+    path: Path,
+    note: str = "",
+    facts: Facts | None = None,
+) -> Path:
     """A map zoomed to one track: predicted line, where known the true one, and initial dots.
 
     These are what the model says of each frame by itself. A `note` says what the true line is, if
-    it is no measured track.
+    it is no measured track; facts say where the track comes from, in the picture and in its text.
     """
     figure = style.new_figure(WIDTH_PX * 2 // 3)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     _draw_track(axes, track, truth_T2, 1.5)
     _caption(axes, track, truth_T2, note)
     style.add_legend(axes)
-    return style.save(figure, path)
+    if facts:
+        style.add_origin(figure, facts)
+    return style.save(figure, path, origin.as_text(facts) if facts else None)
 
 
 def tracks_sheet(

@@ -5,8 +5,12 @@ global, no display needed. Does not belong here: what is drawn (maps.py, charts.
 module `plots`).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from vidtag_ml.earth import origin
+from vidtag_ml.earth.origin import Facts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,11 +29,20 @@ def new_figure(height_px: int) -> "Figure":
     return Figure(figsize=(WIDTH_PX / DPI, height_px / DPI), dpi=DPI, facecolor=NIGHT)
 
 
-def save(figure: "Figure", path: Path) -> Path:
-    """Writes a PNG, the same bytes each time; returns its path."""
+def save(figure: "Figure", path: Path, text: Mapping[str, str] | None = None) -> Path:
+    """Writes a PNG, the same bytes each time, perhaps with text chunks; returns its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png", dpi=DPI, facecolor=NIGHT, metadata={"Software": None})
+    metadata = {"Software": None, **(text or {})}
+    figure.savefig(path, format="png", dpi=DPI, facecolor=NIGHT, metadata=metadata)
     return path
+
+
+def add_origin(figure: "Figure", facts: Facts) -> None:
+    """A line in the lower left corner: where the answer comes from that is shown."""
+    figure.text(
+        0.008, 6 / (figure.get_figheight() * DPI), origin.sentence(facts), color=FAINT, fontsize=8,
+        bbox={"facecolor": NIGHT, "alpha": 0.55, "edgecolor": "none", "pad": 2},
+    )  # fmt: skip
 
 
 def new_chart(title: str, x: str, y: str) -> "tuple[Figure, Axes]":

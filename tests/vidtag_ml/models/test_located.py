@@ -17,6 +17,7 @@ from vidtag_ml.models.locator import rate
 from vidtag_ml.models.recording import Began
 
 LIMITS = {"walk": 10.0, "ride": 60.0, "car": 200.0, "photos": 1e4}
+FACTS = {"model": "vidtag", "bundle": "b" * 32}
 NOON = Began(dt.datetime(2024, 6, 1, 12, tzinfo=dt.UTC), "--start-time")
 
 
@@ -103,7 +104,7 @@ PARSERS = {".gpx": by_gpx, ".kml": by_kml, ".geojson": by_geojson, ".csv": by_cs
 
 def told_by_files(track, folder):
     """Moments of the points by the suffix of each file, as others read them."""
-    written = {path.suffix: path for path in track.write(folder, "track")}
+    written = {path.suffix: path for path in track.write(folder, "track", FACTS)}
     found = {suffix: parse(written[suffix]) for suffix, parse in PARSERS.items()}
     return {suffix: [moment for moment in moments if moment] for suffix, moments in found.items()}
 

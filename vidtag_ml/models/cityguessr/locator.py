@@ -25,6 +25,7 @@ from torch import Tensor
 
 from vidtag_ml import config
 from vidtag_ml.dataset.hierarchy import LEVELS, Hierarchy
+from vidtag_ml.earth.origin import Facts
 from vidtag_ml.encoders.frames import FrameEncoder
 from vidtag_ml.features import extraction
 from vidtag_ml.features import store as feature_store
@@ -83,14 +84,15 @@ class Place:
             "candidates": {k: [list(pair) for pair in v] for k, v in self.candidates.items()},
         }
 
-    def write(self, folder: Path, name: str) -> list[Path]:
-        """Writes NAME.json and NAME.png; returns the paths."""
+    def write(self, folder: Path, name: str, facts: Facts) -> list[Path]:
+        """Writes NAME.json and NAME.png with where they come from; returns the paths."""
         from vidtag_ml.models.cityguessr import plots
 
         paths = [folder / f"{name}.{kind}" for kind in ("json", "png")]
-        stage.write_text(paths[0], json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n")
+        told = {**self.as_json(), "origin": dict(facts)}
+        stage.write_text(paths[0], json.dumps(told, indent=1, ensure_ascii=False) + "\n")
         with stage.replacing(paths[1]) as aside:
-            plots.place_card(self.candidates, self.sure, aside, self.clip)
+            plots.place_card(self.candidates, self.sure, aside, self.clip, facts)
         return paths
 
     def beside(self, seen: Recording, began: Began | None) -> "Place":  # noqa: ARG002 - of tracks

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vidtag_ml.dataset.hierarchy import LEVELS
-from vidtag_ml.earth import sphere
+from vidtag_ml.earth import origin, sphere
+from vidtag_ml.earth.origin import Facts
 from vidtag_ml.plots import maps, style
 from vidtag_ml.plots.style import FAINT, INK, NIGHT, PALETTE, PANEL, WIDTH_PX
 
@@ -133,6 +134,7 @@ def place_card(
     chosen: Mapping[str, str | None],
     path: Path,
     title: str,
+    facts: Facts | None = None,
 ) -> Path:
     """The answer for one video: the likeliest places of each level and the path that was chosen.
 
@@ -144,6 +146,7 @@ def place_card(
         chosen: by level, a name among its candidates, or None.
         path: the PNG.
         title: above the answer: which video this is.
+        facts: where the answer comes from, in the picture and in its text.
 
     Raises:
         ValueError: there is no level, or a chosen name is not among its level's candidates.
@@ -172,7 +175,9 @@ def place_card(
                 ends += [(left - 10, top + 19), (right + 10, top + 19)]
     for k, level in enumerate(levels[1:]):
         _link(axes, ends[2 * k + 1], ends[2 * k + 2], known=chosen[level] is not None)
-    return style.save(figure, path)
+    if facts:
+        style.add_origin(figure, facts)
+    return style.save(figure, path, origin.as_text(facts) if facts else None)
 
 
 def _panel(figure: "Figure", left: float, bottom: float, wide: float, tall: float) -> "Axes":

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from vidtag_ml import config
 from vidtag_ml.dataset.hierarchy import LEVELS
+from vidtag_ml.earth import origin
 from vidtag_ml.encoders import catalog, videomae
 from vidtag_ml.features import stages as features_stages
 from vidtag_ml.features import store as feature_store
@@ -21,6 +22,8 @@ from vidtag_ml.models.cityguessr import stages as cityguessr_stages
 from vidtag_ml.models.cityguessr.evaluate import PlaceReport
 from vidtag_ml.models.vidtag import locator as vidtag_locator
 from vidtag_ml.workflow import layout, sums
+
+FACTS = {"model": "cityguessr", "model_version": 1, "bundle": "b" * 32}
 
 SPEC = replace(
     videomae.VIDEOMAE_SMALL, num_frames=4, image_size=32, width=16, layers=1, heads=2, mlp=32
@@ -144,6 +147,7 @@ def test_probabilities_are_calibrated_by_the_stored_temperatures(made, video, pl
     file = moved / "model" / "model.safetensors"
     state = load_file(file)
     save_file({**state, "temperatures": torch.full((4, 4), 1e6, dtype=torch.float64)}, file)
+    sums.write(moved)
     found = cityguessr_locator.CityGuessrLocator.load(moved).locate(video)
     num = len(cityguessr_locator.CityGuessrLocator.load(moved).hierarchy.places)
     assert found.candidates["city"][0][1] == pytest.approx(1 / num, abs=1e-3)
@@ -161,9 +165,11 @@ def test_bundle_needs_nothing_outside_itself(made, video, place, tmp_path):
 
 
 def test_files_of_a_place_are_all_written(place, tmp_path):
-    paths = place.write(tmp_path / "new folder", "flight")
+    paths = place.write(tmp_path / "new folder", "flight", FACTS)
     assert [path.name for path in paths] == ["flight.json", "flight.png"]
-    assert json.loads(paths[0].read_text()) == json.loads(json.dumps(place.as_json()))
+    told = json.loads(json.dumps({**place.as_json(), "origin": FACTS}))
+    assert json.loads(paths[0].read_text()) == told
+    assert [origin.read(path) for path in paths] == [[FACTS]] * 2
     assert paths[1].read_bytes().startswith(b"\x89PNG")
 
 
