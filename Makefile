@@ -3,6 +3,7 @@
 .PHONY: help setup demo places test test-slow check keys bench dev mlflow clean
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
+export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 export GX_ANALYTICS_ENABLED := false
 
 help: ## print this list
@@ -38,7 +39,7 @@ dev: setup ## open the asset graph: Dagster's UI on http://127.0.0.1:3000
 
 mlflow: setup ## open runs, metrics and the model registry on http://127.0.0.1:5000
 	@python -m vidtag_assets.home
-	mlflow ui --backend-store-uri sqlite:///mlflow.db
+	mlflow ui --workers 1 --backend-store-uri sqlite:///mlflow.db
 
 clean: ## remove both environments and the caches of tools (not data, out or mlflow.db)
 	rm -rf .uv .venv .venv-dvc .env .mypy_cache .ruff_cache .pytest_cache

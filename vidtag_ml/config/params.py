@@ -55,8 +55,8 @@ def load(path: Path) -> Params:
     key `preset` names changes to that base which come first: those in `PRESETS`.
 
     Raises:
-        ValueError: a key is unknown or missing, or a value has the wrong type or lies outside its
-            range; names the key.
+        ValueError: a key is unknown, missing or there twice, or a value has the wrong type or lies
+            outside its range; names the key. Or a file is no YAML in UTF-8.
         FileNotFoundError: there is no such file.
     """
     parsed = parse(Params, _resolved(path), str(path))
@@ -93,9 +93,6 @@ def _changed(values: Any, changes: Any) -> Any:
 
 
 def _yaml(path: Path) -> Any:
-    import yaml  # not at the top: `vidtag --help` has no use for it
+    from vidtag_ml.config import strict_yaml  # `vidtag --help` has no use for yaml
 
-    try:
-        return yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not valid YAML: {error}") from error
+    return strict_yaml.read(path)

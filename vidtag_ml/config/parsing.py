@@ -78,10 +78,18 @@ def _parse_within(wanted: Any, limits: Range | Filled, value: Any, key: str, whe
 def _parse_scalar(wanted: Any, value: Any, key: str, where: str) -> Any:
     found = _as_float(value) if wanted is float else value
     if not isinstance(found, wanted) or (isinstance(found, bool) and wanted is not bool):
-        raise ValueError(f"{where}: {key} is {value!r}; it must be of type {wanted.__name__}")
+        wrong = f"{where}: {key} is {value!r}; it must be of type {wanted.__name__}"
+        raise ValueError(wrong + _instead(wanted, value))
     if isinstance(found, float) and not math.isfinite(found):
         raise ValueError(f"{where}: {key} is {value!r}; it must be a finite number")
     return found
+
+
+def _instead(wanted: Any, value: Any) -> str:
+    """What to write for a whole number that is written as another, as 1e3 or 1000.0."""
+    number = _as_float(value)
+    whole = wanted is int and isinstance(number, float) and number.is_integer()
+    return f": write {int(number)}" if whole else ""
 
 
 def _as_float(value: Any) -> Any:

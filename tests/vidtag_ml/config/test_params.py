@@ -61,7 +61,9 @@ def _is_class(node):
         ("clips", {"seed": None}, r"missing key clips\.seed"),
         ("clips", {"seed": "seven"}, r"clips\.seed is 'seven'; it must be of type int"),
         ("clips", {"seed": True}, r"clips\.seed is True; it must be of type int"),
-        ("clips", {"seed": 1.5}, r"clips\.seed is 1\.5"),
+        ("clips", {"seed": 1.5}, r"clips\.seed is 1\.5; it must be of type int$"),
+        ("clips", {"seed": 1e2}, r"clips\.seed is 100\.0; it must be of type int: write 100$"),
+        ("clips", {"seed": "1e2"}, r"clips\.seed is '1e2'; it must be of type int: write 100$"),
         ("clips", {"source": "moon"}, r"clips\.source is 'moon'; it must be one of flyover"),
         ("gama", {"clip_crop": [40]}, r"gama\.clip_crop is \[40\]; it must be a list of 2"),
         ("features", {"encoders": "one"}, r"features\.encoders is 'one'; it must be a list"),
@@ -261,4 +263,22 @@ def test_a_preset_alone_changes_nothing_and_is_refused(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text((ROOT / "params.yaml").read_text() + "preset: dedd_seq\n")
     with pytest.raises(ValueError, match="name that one as `base`"):
+        config.load(path)
+
+
+@pytest.mark.parametrize(
+    ("find", "put", "said"),
+    [
+        (
+            "epochs: ",
+            "epochs: 7 # \xfc\n  epochs_: ",
+            "line 2 has the byte 0xfc, which is no UTF-8",
+        ),
+        ("seed: ", "seed: 1\n  seed: ", "key seed stands in line 2 and again in line 3"),
+    ],
+)
+def test_text_of_which_something_would_be_lost_is_refused_by_its_line(tmp_path, find, put, said):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"phase_one:\n  {find}7\n".replace(find, put), encoding="latin-1")
+    with pytest.raises(ValueError, match=f"params.yaml: .*{said}"):
         config.load(path)
