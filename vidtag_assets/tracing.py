@@ -47,14 +47,14 @@ def trace(tracking: Tracking, dvc: Dvc, what: str) -> list[dict[str, Any]]:
 
 
 def _of_answers(tracking: Tracking, dvc: Dvc, path: Path) -> list[dict[str, Any]]:
-    from vidtag_assets import registry
+    from vidtag_assets import registry, registry_file
 
     if not path.is_file():
         raise ValueError(f"{path}: there is no such file")
     every = [v for name in registry.names(tracking) for v in registry.versions(tracking, name)]
     found = []
     for facts in origin.read(path):
-        chosen = [v for v in every if v.tags.get(registry.DIGEST) == facts["bundle"]]
+        chosen = [v for v in every if v.tags.get(registry_file.DIGEST) == facts["bundle"]]
         if not chosen:
             raise ValueError(
                 f"{path}: located by {origin.sentence(facts)}, and no model registered here has "

@@ -43,7 +43,7 @@ class Evaluation:
     num_candidates: Count
     """Gallery points a frame that Viterbi chooses from."""
     max_speed_kmh: dict[str, Positive]
-    """Speed prior of each mode."""
+    """Limit of each mode: Viterbi's reach; faster fixes of own recordings are dropped."""
     accuracy_km: Some[Positive]
     """Thresholds of the accuracies."""
     bootstrap_draws: Count

@@ -1,7 +1,7 @@
 """Answers of whoever looks at no frame: what every model must beat (decision 25).
 
 Belongs here: where the train fixes are, and how wrong that answers for the clips of a report. Does
-not belong here: comparing models (the gate in vidtag_assets), baselines that are trained.
+not belong here: comparing models (gate.py), baselines that are trained.
 Shape legend: N train fixes, S of them, K clips, 2 = (lat, lon) in degrees.
 """
 

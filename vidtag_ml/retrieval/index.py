@@ -4,9 +4,9 @@ Exact search is the reference. `CoarseToFine` searches points that no gallery ho
 encoder is a continuous function, so the cells around the best points are divided and searched
 again, to any resolution. FAISS stands behind the same interface.
 
-Belongs here: indexes and exact search. Does not belong here: where points lie and how cells are
-divided (gallery.py, earth/sphere.py), embeddings on disk (embeddings.py), what is made of what was
-found (models/gps_retrieval/locate.py).
+Belongs here: indexes. Does not belong here: exact search (search.py), where points lie and how
+cells are divided (gallery.py, earth/sphere.py), embeddings on disk (embeddings.py), what is made of
+what was found (models/gps_retrieval/locate.py).
 Shape legend: N queries, G gallery entries, D embedding, K best entries, M points found by any
 query, P rows or columns of a piece, 2 = (lat, lon) in degrees.
 """

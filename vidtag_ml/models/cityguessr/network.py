@@ -27,7 +27,7 @@ from vidtag_ml import config
 from vidtag_ml.dataset.hierarchy import LEVELS, Hierarchy
 from vidtag_ml.encoders.videomae import VideoMAE, VideoSpec
 from vidtag_ml.models.base import Model
-from vidtag_ml.models.positions import Positions
+from vidtag_ml.models.position_encodings import Positions
 
 NUM_INFERENCES = 4
 """Ways from logits to a place (inference.py), each calibrated by itself."""

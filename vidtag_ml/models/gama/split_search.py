@@ -1,7 +1,7 @@
 """A split as both networks see it: its clips and tiles, its videos and regions.
 
 Belongs here: embedding a split once, for all that is measured on it. Does not belong here: figures
-(models/gps_retrieval/evaluate.py, evaluate_tracks.py), embedding in general (embedding.py), the
+(evaluate.py, evaluate_tracks.py), embedding in general (embedding.py), the
 steps (screening.py). Shape legend: N clips, V videos, M tiles of the split, R regions of the split,
 E common space.
 """

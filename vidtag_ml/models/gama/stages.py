@@ -1,4 +1,4 @@
-"""The stages of GAMa: aerial gallery, pixels, both networks, reports; as in workflow/inputs.py.
+"""The stages of GAMa: pixels, all networks, reports; as in workflow/inputs.py.
 
 Belongs here: keys, and one short function a stage. Does not belong here: what a stage does (its
 module), where its output lies (workflow/layout.py), the mechanics of skipping (workflow/stage.py).

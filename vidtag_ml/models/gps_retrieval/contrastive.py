@@ -31,7 +31,7 @@ from vidtag_ml.models.task import Task
 from vidtag_ml.retrieval.gallery import Gallery
 
 
-class PhaseOne(Task):
+class Alignment(Task):
     """Trains all but the refiner to place a frame's embedding at its coordinate's."""
 
     model: AlignedModel
@@ -186,7 +186,7 @@ def align(
 ) -> GeoModel:
     """`model` after contrastive training, in evaluation mode, also written to `out`."""
     data = clip_data(train, val, settings)
-    module = PhaseOne(model, settings, gallery.latlon_G2, data.steps_per_epoch)
+    module = Alignment(model, settings, gallery.latlon_G2, data.steps_per_epoch)
     return fit.finish(model, fit.fit(module, data, settings, out, logger, progress))
 
 

@@ -1,8 +1,8 @@
 """Evaluation: a model's tracks over one split against the truth, and the gallery they came from.
 
 Belongs here: running a model over a split, the report and its files. Does not belong here: the
-metrics themselves (metrics/tracks.py), pictures (plots/maps.py), comparing models (the gate in
-vidtag_assets). Shape legend: T frames, G gallery entries, E embedding, 2 = (lat, lon) in degrees.
+metrics themselves (metrics/tracks.py), pictures (plots/maps.py), comparing models
+(models/gate.py). Shape legend: T frames, G gallery entries, E embedding, 2 = (lat, lon) in degrees.
 """
 
 from typing import TYPE_CHECKING, Any

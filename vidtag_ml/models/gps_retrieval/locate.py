@@ -21,7 +21,7 @@ from vidtag_ml import config
 from vidtag_ml.earth import sphere
 from vidtag_ml.models.gps_retrieval.network import GeoModel, Prediction
 from vidtag_ml.models.gps_retrieval.windows import in_windows, interleaved, windows
-from vidtag_ml.models.positions import LAST_POSITION
+from vidtag_ml.models.position_encodings import LAST_POSITION
 from vidtag_ml.retrieval import decoding
 from vidtag_ml.retrieval.index import Hits, Index
 

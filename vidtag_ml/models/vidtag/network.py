@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from vidtag_ml import config
 from vidtag_ml.models.gps_retrieval.network import AlignedModel
-from vidtag_ml.models.positions import Positions
+from vidtag_ml.models.position_encodings import Positions
 
 
 class TempGeo(nn.Module):

@@ -10,7 +10,7 @@ import torch
 from vidtag_ml.earth import sphere
 from vidtag_ml.models import base, fit, networks
 from vidtag_ml.models.gps_retrieval import contrastive as phase
-from vidtag_ml.models.gps_retrieval.contrastive import PhaseOne, align, clip_data, start_from
+from vidtag_ml.models.gps_retrieval.contrastive import Alignment, align, clip_data, start_from
 
 
 def build(name, sizes):
@@ -81,14 +81,14 @@ def test_equal_seeds_give_equal_losses(sizes, phase_one, train, val, points, tmp
 def test_every_setting_of_the_loss_changes_it(change, sizes, phase_one, train, points):
     model, batch = build("vidtag", sizes).eval(), first_batch(train, phase_one)
     values = [
-        PhaseOne(model, settings, points.latlon_G2, 2).loss(batch, alone).item()
+        Alignment(model, settings, points.latlon_G2, 2).loss(batch, alone).item()
         for settings in (phase_one, replace(phase_one, **change))
     ]
     assert abs(values[0] - values[1]) > 1e-4
 
 
 def test_dropout_and_negatives_follow_from_the_batch_alone(sizes, phase_one, train, points):
-    module = PhaseOne(build("vidtag", sizes).train(), phase_one, points.latlon_G2, 2)
+    module = Alignment(build("vidtag", sizes).train(), phase_one, points.latlon_G2, 2)
     batch = first_batch(train, phase_one)
     first = module.training_step(batch, 0).item()
     torch.rand(3)
@@ -97,7 +97,7 @@ def test_dropout_and_negatives_follow_from_the_batch_alone(sizes, phase_one, tra
 
 
 def test_padding_takes_no_part_in_the_loss(sizes, phase_one, train, points):
-    module = PhaseOne(build("vidtag", sizes).eval(), phase_one, points.latlon_G2, 2)
+    module = Alignment(build("vidtag", sizes).eval(), phase_one, points.latlon_G2, 2)
     rows, valid = train.whole(torch.arange(4).numpy())
     batch = train.batch(rows, valid, seed=0)
     spoiled = batch.features_BTD.masked_fill(~batch.valid_BT[..., None], 7.0)
@@ -155,7 +155,7 @@ def test_a_gps_encoder_of_another_size_is_refused(sizes, tmp_path):
 
 def test_the_queue_holds_the_newest_coordinates_first(sizes, phase_one, train, points):
     settings = replace(phase_one, queue_size=20, gps_noise_m=100.0)
-    module = PhaseOne(build("vidtag", sizes), settings, points.latlon_G2, 2)
+    module = Alignment(build("vidtag", sizes), settings, points.latlon_G2, 2)
     start = module.queue_Q2.clone()
     batch = first_batch(train, phase_one)
     module.training_step(batch, 0)
@@ -171,7 +171,7 @@ def test_near_entries_of_the_queue_are_no_negatives(sizes, phase_one, train, poi
     values = []
     for mask_km in (0.0, 1.0):
         settings = replace(settings, queue_mask_km=mask_km)
-        module = PhaseOne(build("vidtag", sizes).eval(), settings, points.latlon_G2, 2)
+        module = Alignment(build("vidtag", sizes).eval(), settings, points.latlon_G2, 2)
         near = batch.latlon_BT2[batch.valid_BT][:4] + 1e-4
         module.queue_Q2 = near
         values.append(module.loss(batch, alone).item())
@@ -182,7 +182,7 @@ def test_gps_noise_moves_only_what_is_trained_on(sizes, phase_one, train, points
     batch, losses_of = first_batch(train, phase_one), []
     for noise_m in (0.0, 500_000.0):
         settings = replace(phase_one, gps_noise_m=noise_m)
-        module = PhaseOne(build("vidtag", sizes).eval(), settings, points.latlon_G2, 2)
+        module = Alignment(build("vidtag", sizes).eval(), settings, points.latlon_G2, 2)
         losses_of.append((module.training_step(batch, 0).item(), module.loss(batch, alone).item()))
     (still, quiet), (moved, again) = losses_of
     assert abs(still - moved) > 1e-3
@@ -191,7 +191,7 @@ def test_gps_noise_moves_only_what_is_trained_on(sizes, phase_one, train, points
 
 def test_a_clips_unit_is_its_mean_embedding_at_its_mean_place(sizes, phase_one, train, points):
     settings = replace(phase_one, unit="clip", num_random_negatives=0, soft_targets_km=None)
-    module = PhaseOne(build("vidtag", sizes).eval(), settings, points.latlon_G2, 2)
+    module = Alignment(build("vidtag", sizes).eval(), settings, points.latlon_G2, 2)
     batch = first_batch(train, phase_one)
     frames = module.model.embed_frames(batch.features_BTD, batch.valid_BT, batch.time_BT)
     means = [

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from vidtag_ml import config
 from vidtag_ml.models.geoclip.network import GeoCLIP
-from vidtag_ml.models.positions import Positions, relative_position
+from vidtag_ml.models.position_encodings import Positions, relative_position
 from vidtag_ml.models.vidtag.network import GeoRefiner, VidTAG
 
 ROOT = Path(__file__).parents[4]
