@@ -42,7 +42,7 @@ def read(path: Path) -> Reading:
     found, told, others = _points(root)
     lat, lon = ([point.get(name) or "" for point in found] for name in ("lat", "lon"))
     try:
-        places = order.put_right(angles.places(lat, lon, (), ()))
+        places = order.as_track(order.put_right(angles.places(lat, lon, (), ())))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     fix_types = [(point.findtext("{*}fix") or "").strip().lower() for point in found]

@@ -65,7 +65,6 @@ _NO_ARROWS = "its blocks tell no time in the video: the first date is taken for 
 _NEAR_M, _NEAR = 15.0, 0.02
 """A distance from home is the one that is written if it differs by no more than this and this
 share of it."""
-_RADIANS = (np.pi / 2, np.pi)
 _REACH = 0.001
 """Radians that a drone stays within, some kilometres."""
 
@@ -204,7 +203,7 @@ def _placed(said: Sequence[_Said], *, radians: bool) -> angles.Places:
     if np.isnan(places.lat + places.lon).all():
         raise ValueError("; ".join(("no block has a position", *places.told)))
     places = order.put_right(angles.Places(places.lat, places.lon, (*told, *places.told)))
-    return _in_degrees(places) if radians else places
+    return order.as_track(_in_degrees(places) if radians else places)
 
 
 def _first(said: Sequence[_Said]) -> tuple[list[str], tuple[str, ...]]:
@@ -274,7 +273,7 @@ def _in_degrees(places: angles.Places) -> angles.Places:
     """
     both = (places.lat, places.lon)
     ends = [(np.nanmin(angle_N), np.nanmax(angle_N)) for angle_N in both]
-    for (least, most), limit in zip(ends, _RADIANS, strict=True):
+    for (least, most), limit in zip(ends, order.RADIANS, strict=True):
         if max(-least, most) > limit or most - least > _REACH or not (least or most):
             return places
     lat, lon = map(np.degrees, both)

@@ -112,7 +112,7 @@ def positions(
         ValueError: a column is lacking, or no row has a position; names the file.
     """
     columns = _with_points(columns)
-    places = _placed(path, columns)
+    places = _placed(path, columns, is_track=True)
     known = ~(np.isnan(places.lat) | np.isnan(places.lon))
     if not known.any():
         said = "; ".join(("no row has a number for both latitude and longitude", *places.told))
@@ -127,7 +127,7 @@ def positions(
     return Reading(table, fix_source, repairs=told, shifts_s=when.shifts_s, left_out=nowhere)
 
 
-def _placed(path: Path, columns: Columns) -> angles.Places:
+def _placed(path: Path, columns: Columns, *, is_track: bool = False) -> angles.Places:
     """Latitudes and longitudes in the columns of a file, whatever their order and signs.
 
     Raises:
@@ -136,7 +136,8 @@ def _placed(path: Path, columns: Columns) -> angles.Places:
     lat, lat_refs = _axis(path, columns, "lat", "ns")
     lon, lon_refs = _axis(path, columns, "lon", "ew")
     try:
-        return order.put_right(angles.places(lat, lon, lat_refs, lon_refs))
+        places = order.put_right(angles.places(lat, lon, lat_refs, lon_refs))
+        return order.as_track(places) if is_track else places
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

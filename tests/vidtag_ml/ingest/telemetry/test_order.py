@@ -93,3 +93,55 @@ def test_rows_that_contradict_each_other_are_refused(rows):
 
 def test_rows_that_fit_nowhere_or_are_missing_say_nothing():
     assert exchanged([(151.2, 133.5), (np.nan, 2), (48.85, 2.35)]) == (False, ())
+
+
+def track(latlon_N2):
+    return order.as_track(angles.Places(*np.asarray(latlon_N2, float).T, ()))
+
+
+TURNED = {
+    "exchanged": lambda place: place[::-1],
+    "sign of latitude": lambda place: place * (-1, 1),
+    "sign of longitude": lambda place: place * (1, -1),
+    "other signs": lambda place: -place,
+}
+
+
+@pytest.mark.parametrize("what", TURNED)
+def test_a_part_that_is_another_way_round_is_refused_and_a_few_rows_are_left(what):
+    rows = PARIS + np.array([0.0, 3.0])
+    rows[4:] = [TURNED[what](row) for row in rows[4:]]
+    with pytest.raises(ValueError, match=rf"4 of 10 rows have .*{what}, .*nothing tells which"):
+        track(rows)
+    assert track(np.concatenate([rows[:6], rows[3:4].repeat(20, 0)])).told == ()
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(-16.8, 179.99), (-16.8, -179.99)] * 5,
+        [(89.9999, lon) for lon in (-150, 150, -30, 30, 170, -170)],
+        [(-0.001, 9.3), (0.001, 9.3)] * 5,
+        [(51.5, -0.001), (51.5, 0.001)] * 5,
+        [(30.04, 31.24), (31.20, 29.92), (30.04, 31.24)],
+    ],
+)
+def test_a_way_over_a_meridian_the_equator_or_a_pole_is_none(rows):
+    assert track(rows).told == ()
+
+
+def test_longitudes_over_180_that_go_on_from_those_below_are_in_the_west():
+    rows = np.array([(-16.8, 179.95 + 0.01 * k) for k in range(10)])
+    places = order.put_right(angles.Places(*rows.T, ()))
+    assert places.lon[-1] == pytest.approx(-179.96)
+    assert "4 longitudes from 180 to 360" in places.told[0]
+
+
+def test_a_latitude_that_is_written_twice_is_refused():
+    with pytest.raises(ValueError, match="the same number in all rows"):
+        order.put_right(angles.Places(PARIS[:, 0], PARIS[:, 0], ()))
+
+
+def test_positions_that_may_be_in_radians_are_told():
+    (told,) = track(np.radians(PARIS)).told
+    assert "where radians lie as well" in told

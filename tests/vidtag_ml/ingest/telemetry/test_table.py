@@ -76,9 +76,10 @@ def test_a_single_row_swaps_no_table(csv_of):
     assert "1 of 12 rows" in found.repairs[0]
 
 
-def test_positions_out_of_range_both_ways_stay_as_written(csv_of):
-    found = csv_of("lat,lon\n151.25,133.5\n")
-    assert found[["lat", "lon"]].values.tolist() == [[151.25, 133.5]]
+@pytest.mark.parametrize("place", ["151.25,133.5", "-3351.02,15112.5", "488500123,23500456"])
+def test_numbers_that_are_no_degrees_are_refused_as_such(csv_of, place):
+    with pytest.raises(ValueError, match=r"no position is on Earth.*write degrees"):
+        csv_of(f"lat,lon\n{place}\n0,0\n")
 
 
 def test_rows_without_a_position_are_none(csv_of):
