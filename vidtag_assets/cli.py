@@ -41,10 +41,11 @@ def bundle_of(model: str) -> Kept:
     from vidtag_assets import registry_file
 
     _check_registry()
-    home.follow(Path.cwd())
-    known = registry_file.kept(registry_file.of(Path.cwd()), model)
-    if known is not None:
-        return known
+    if home.server(Path.cwd()) is None:
+        home.follow(Path.cwd())
+        known = registry_file.kept(registry_file.of(Path.cwd()), model)
+        if known is not None:
+            return known
     from vidtag_assets import registry
 
     return registry.kept(_tracking(), model)
@@ -145,7 +146,7 @@ def _tracking() -> "Tracking":
 
 def _check_registry() -> None:
     """Refuses a folder in which nothing was ever registered: MLflow would make an empty store."""
-    if not Path("mlflow.db").is_file():
+    if home.server(Path.cwd()) is None and not Path("mlflow.db").is_file():
         raise ValueError(
             f"{Path.cwd()}: no model is registered here (there is no mlflow.db); "
             "`make demo` or `vidtag register` makes one, and --model takes a folder too"

@@ -29,12 +29,36 @@ ADDRESSES = (
     ("model_versions", "storage_location"),
 )
 """Tables and columns of MLflow's store in which artifacts have addresses."""
+URI = "MLFLOW_TRACKING_URI"
+"""Variable that names a store of MLflow's beyond the workspace, as all users of MLflow know it."""
 WAIT_S = 60.0
 """How long another process may hold the store."""
 CODE = Path(__file__).resolve().parents[1]
 """The folder of the code that runs."""
 
 _LOG = logging.getLogger(__name__)
+
+
+def own_store(root: Path) -> str:
+    """Address of the workspace's own store; SQLAlchemy takes the path as it is, spaces and all."""
+    return f"sqlite:///{root.resolve() / 'mlflow.db'}"
+
+
+def server(root: Path) -> str | None:
+    """Address of the server or database that `URI` names; None = the workspace keeps its own store.
+
+    Raises:
+        ValueError: it names a file, which is that of another workspace.
+    """
+    uri = os.environ.get(URI, "")
+    if uri in ("", own_store(root)):
+        return None
+    if urllib.parse.urlsplit(uri).scheme in ("", "file", "sqlite"):
+        raise ValueError(
+            f"{URI} is {uri}, a file outside the workspace {root.resolve()}, which keeps its own: "
+            "unset it, or name a server (http://...) or a database (postgresql://...)"
+        )
+    return uri
 
 
 def follow(root: Path) -> Path | None:

@@ -6,8 +6,11 @@ here: the log as a file (promotions.py), what decides (registration.py, vidtag_m
 """
 
 import contextlib
+import hashlib
 import json
 import logging
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +21,7 @@ from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
 from vidtag_ml.models import bundle
 from vidtag_ml.models.registry import SYSTEMS
+from vidtag_ml.workflow import stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -177,11 +181,22 @@ def report(tracking: Tracking, version: "ModelVersion", split: str, kind: str = 
 
 
 def local(tracking: Tracking, uri: str) -> Path:
-    """Where artifacts at an MLflow address lie on this machine; fetched there if need be."""
+    """Where artifacts at an MLflow address lie on this machine; a server's are fetched, once."""
     import mlflow
 
     tracking.client()
-    return Path(mlflow.artifacts.download_artifacts(uri))
+    if tracking.server is None:
+        return Path(mlflow.artifacts.download_artifacts(uri))
+    name = hashlib.md5(f"{tracking.server} {uri}".encode(), usedforsecurity=False).hexdigest()
+    folder = Path(tracking.root) / "out" / "fetched" / name
+
+    def fetch(aside: Path) -> None:
+        shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as temporary:
+            shutil.move(mlflow.artifacts.download_artifacts(uri, dst_path=temporary), aside)
+
+    stage.make(folder, {"server": tracking.server, "uri": uri}, fetch)
+    return folder
 
 
 def challenge(

@@ -176,30 +176,41 @@ class Dvc(dg.ConfigurableResource):
 
 
 class Tracking(dg.ConfigurableResource):
-    """MLflow in the workspace: `mlflow.db`, and artifacts under `mlartifacts/`."""
+    """MLflow in the workspace: `mlflow.db`, and artifacts under `mlartifacts/`.
+
+    Or, where MLFLOW_TRACKING_URI names one, a server's or database that workspaces share.
+    """
 
     root: str
     ui: str = "http://127.0.0.1:5000"
     """Where `make mlflow` serves the UI; only for links."""
 
     @property
+    def server(self) -> str | None:
+        """Address of a store beyond the workspace; None = it keeps its own."""
+        return home.server(Path(self.root))
+
+    @property
     def uri(self) -> str:
-        """Address of the store; SQLAlchemy takes the path as it is, spaces and all."""
-        return f"sqlite:///{Path(self.root).resolve() / 'mlflow.db'}"
+        """Address of the store."""
+        return self.server or home.own_store(Path(self.root))
 
     def client(self) -> "MlflowClient":
         """MLflow's client for this store, which becomes the process's default one.
 
         A store that was moved or copied with its workspace first learns where it is.
         """
-        home.follow(Path(self.root))
+        if self.server is None:
+            home.follow(Path(self.root))
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         import mlflow
 
-        mlflow.set_tracking_uri(self.uri)
-        mlflow.set_registry_uri(self.uri)
-        return mlflow.MlflowClient(self.uri, self.uri)
+        uri = self.uri
+        with _unchanged(home.URI):
+            mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        return mlflow.MlflowClient(uri, uri)
 
     def experiment_id(self) -> str:
         """Id of the experiment, made on first use with its artifacts in the workspace."""
@@ -207,7 +218,8 @@ class Tracking(dg.ConfigurableResource):
         found = client.get_experiment_by_name(home.EXPERIMENT)
         if found is not None:
             return str(found.experiment_id)
-        artifacts = (Path(self.root).resolve() / home.ARTIFACTS).as_uri()
+        own = (Path(self.root).resolve() / home.ARTIFACTS).as_uri()
+        artifacts = own if self.server is None else None
         return str(client.create_experiment(home.EXPERIMENT, artifact_location=artifacts))
 
     def find(self, **tags: str) -> "Run | None":
@@ -237,4 +249,18 @@ class Tracking(dg.ConfigurableResource):
 
     def url(self, run_id: str) -> str:
         """Page of a run in the UI."""
-        return f"{self.ui}/#/experiments/{self.experiment_id()}/runs/{run_id}"
+        ui = server if (server := self.server or "").startswith("http") else self.ui
+        return f"{ui}/#/experiments/{self.experiment_id()}/runs/{run_id}"
+
+
+@contextlib.contextmanager
+def _unchanged(variable: str) -> Iterator[None]:
+    """Leaves an environment variable as it is: MLflow sets its own to what it was told last."""
+    before = os.environ.get(variable)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(variable, None)
+        else:
+            os.environ[variable] = before
