@@ -8,13 +8,13 @@ Belongs here: which files come before a chapter, and how long they last. Does no
 the first of them began (clocks.py), which clips are a group (groups.py).
 """
 
-import functools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vidtag_ml.ingest.own import folders
 from vidtag_ml.ingest.telemetry import quicktime
 from vidtag_ml.media import video
 
@@ -46,7 +46,7 @@ def is_gopro(path: Path) -> bool:
 
 def files(path: Path) -> list[Path]:
     """Files that may be chapters before this one, the nearest first; by their names."""
-    beside = _beside(path.parent, path.parent.stat().st_mtime_ns)
+    beside = folders.listing(path.parent).by_name
     found, here = list[Path](), path.name
     while len(found) < _MOST and (before := _before(here, beside)) not in (None, here):
         found.append(path.with_name(before))
@@ -82,15 +82,9 @@ def _lengths_s(path: Path, created_utc_s: float) -> Iterator[float]:
         yield head.duration_s
 
 
-@functools.lru_cache(maxsize=16)
-def _beside(folder: Path, changed_ns: int) -> dict[str, str]:  # noqa: ARG001 - a cache key
-    """Names in a folder, as they are written, by their lower case."""
-    return {path.name.lower(): path.name for path in folder.iterdir() if path.name[0] != "."}
-
-
-def _before(name: str, beside: dict[str, str]) -> str | None:
+def _before(name: str, beside: Mapping[str, Path]) -> str | None:
     """The file of which this one may be the next chapter."""
-    return next((beside[n.lower()] for n in _names_before(name) if n.lower() in beside), None)
+    return next((beside[n.lower()].name for n in _names_before(name) if n.lower() in beside), None)
 
 
 def _names_before(name: str) -> Iterator[str]:

@@ -118,7 +118,7 @@ class _Walk:
         for path in (path for text in asked for path in named(text)):
             if path.is_dir():
                 self._enter(path)
-            elif path.suffix.lower() in photos.SUFFIXES:
+            elif self._is_photo(path):
                 self._choose(path)
             else:
                 self._take(path, alone=self._alone)
@@ -136,12 +136,12 @@ class _Walk:
             here = Path(parent)
             folders[:] = [name for name in sorted(folders) if self._goes_on(here / name)]
             shown = [n for n in sorted(names, key=photos.natural) if not self._is_hidden(here / n)]
-            if pictures := [n for n in shown if Path(n).suffix.lower() in photos.SUFFIXES]:
+            if pictures := [n for n in shown if self._is_photo(here / n)]:
                 self._add(Candidate(here, tuple(pictures)))
             photo_of = {Path(name).stem: name for name in pictures}
-            for name in shown:
-                if Path(name).suffix.lower() not in photos.SUFFIXES:
-                    self._take(here / name, photo=photo_of.get(Path(name).stem, ""))
+            taken = set(pictures)
+            for name in (n for n in shown if n not in taken):
+                self._take(here / name, photo=photo_of.get(Path(name).stem, ""))
 
     def _goes_on(self, folder: Path) -> bool:
         """Whether a folder within another is entered now."""
@@ -164,6 +164,11 @@ class _Walk:
         if hidden:
             self._pass_over(path, "hidden", "its name begins with a dot")
         return hidden
+
+    def _is_photo(self, path: Path) -> bool:
+        """Whether a file is called a photo; what is no file, as a pipe, would never end."""
+        named = path.suffix.lower() in photos.SUFFIXES
+        return named and (path.is_file() or path.is_symlink())
 
     def _closed(self, error: OSError) -> None:
         self._pass_over(Path(error.filename), "closed", f"cannot be entered: {error.strerror}")

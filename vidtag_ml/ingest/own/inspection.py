@@ -19,7 +19,7 @@ import pandas as pd
 
 from vidtag_ml import config
 from vidtag_ml.dataset import tables
-from vidtag_ml.ingest.own import clocks, photo_clocks, photos, plausibility, positions
+from vidtag_ml.ingest.own import clocks, photo_clocks, photo_tables, photos, plausibility, positions
 from vidtag_ml.ingest.own.discovery import Candidate
 from vidtag_ml.ingest.own.records import (
     Accepted,
@@ -134,7 +134,7 @@ def left_out(path: Path, reason: str, advice: str, files: Sequence[Path] | None 
 def beside(candidate: Candidate) -> list[Path]:
     """Files that may tell where a recording was taken."""
     if candidate.names:
-        return photos.tables(candidate.path)
+        return photo_tables.tables(candidate.path)
     return positions.sidecars(candidate.path)
 
 

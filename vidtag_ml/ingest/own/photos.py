@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from vidtag_ml.earth import sphere, tracks
-from vidtag_ml.ingest.own import photo_clocks
+from vidtag_ml.ingest.own import photo_clocks, photo_tables
 from vidtag_ml.ingest.published import tables as published
-from vidtag_ml.ingest.telemetry import exif, points, table
+from vidtag_ml.ingest.telemetry import exif, points
 from vidtag_ml.media import fingerprint, pictures
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".hif", ".avif", ".insp")
@@ -72,9 +72,7 @@ def read(paths: Sequence[Path], known: Mapping[str, exif.Photo] | None = None) -
         known: what those that were looked at before say of themselves, by their names.
     """
     folder, known = paths[0].parent, known or {}
-    rows, unread = _beside(folder)
-    above = _Above(folder)
-    unread = "; ".join(filter(None, (unread, above.unread)))
+    places = photo_tables.Places(folder)
     for path in paths:
         try:
             seen = known.get(path.name) or exif.read(path)
@@ -83,25 +81,9 @@ def read(paths: Sequence[Path], known: Mapping[str, exif.Photo] | None = None) -
             continue
         photo = Photo(path, seen, "exif", seen.told)
         if not photo.placed:
-            row, told = rows.get(path.name, rows.get(path.stem)), ""
-            if row is None:
-                row, told = above.row(path.name)
-            photo = _tabled(path, seen, row, told)
-        yield photo if photo.placed else replace(photo, fix_source="", error=photo.error or unread)
-
-
-def tables(folder: Path) -> list[Path]:
-    """What may place the photos of a folder: CSV files beside them, then those one level above."""
-    return [*_tables_in(folder), *_tables_in(folder.resolve().parent)]
-
-
-def _tables_in(folder: Path) -> tuple[Path, ...]:
-    return _csv_files(folder, folder.stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=16)
-def _csv_files(folder: Path, changed_ns: int) -> tuple[Path, ...]:  # noqa: ARG001 - a cache key
-    return tuple(sorted(folder.glob("*.csv")))
+            photo = _tabled(path, seen, *places.row(path))
+        told = photo.error or places.unread
+        yield photo if photo.placed else replace(photo, fix_source="", error=told)
 
 
 def sequences(photos: Sequence[Photo]) -> list[list[Photo]]:
@@ -198,7 +180,7 @@ def signature(chain: Sequence[Photo]) -> list[int]:
     return [int(fingerprint.difference_hash(pictures.picture(chain[k].path))) for k in chosen]
 
 
-def _tabled(path: Path, seen: exif.Photo, row: "_Row | None", told: str) -> Photo:
+def _tabled(path: Path, seen: exif.Photo, row: photo_tables.Row | None, told: str) -> Photo:
     """A photo that is where a table says."""
     if row is None:
         told = told or seen.told
@@ -290,88 +272,3 @@ def _closed(chain: list[Photo]) -> list[list[Photo]]:
     if len(placed) >= LEAST:
         return [inner]
     return [[photo] for photo in inner if photo.placed]
-
-
-@dataclass(frozen=True)
-class _Row:
-    """What a table beside a photo, or one level above, says of it."""
-
-    file: Path
-    place: table.Place
-    exact: bool = True
-    """Whether it can mean no photo of another folder."""
-
-
-class _Above:
-    """What tables one level above a folder say of its photos."""
-
-    def __init__(self, folder: Path) -> None:
-        """Reads the tables."""
-        self._inside = folder.resolve()
-        facts = ((path, path.stat()) for path in _tables_in(self._inside.parent))
-        of_folder, self.unread = _rows(*((p, s.st_size, s.st_mtime_ns) for p, s in facts))
-        self._exact, self._any = (of_folder.get(name, {}) for name in (self._inside.name, ""))
-
-    def row(self, photo: str) -> tuple[_Row | None, str]:
-        """The row that gives a photo, by its name, its one place, and what is to be told of it."""
-        chosen = self._exact.get(photo) or self._any.get(photo)
-        if not chosen:
-            return None, ""
-        names = ", ".join(sorted({row.file.name for row in chosen}))
-        if len({row.place[:2] for row in chosen}) > 1:
-            return None, f"{names} above has several positions for {photo}"
-        others = [] if chosen[0].exact else self._others.get(photo, [])
-        if others := [name for name in others if name != self._inside.name]:
-            told = f"{names} above says {photo}, which {others[0]} has as well"
-            return None, f"{told}: write {self._inside.name}/{photo}"
-        return chosen[0], f"positions from {names}, one level above"
-
-    @functools.cached_property
-    def _others(self) -> Mapping[str, list[str]]:
-        """This folder and those beside it that hold a file of each name."""
-        beside = [f for f in sorted(self._inside.parent.iterdir()) if f.is_dir()]
-        return _holders(*((folder, folder.stat().st_mtime_ns) for folder in beside))
-
-
-@functools.lru_cache(maxsize=2)
-def _rows(*tables: tuple[Path, int, int]) -> tuple[dict[str, dict[str, list[_Row]]], str]:
-    """Rows of tables by the folder that they name, if any, and by the photo's name.
-
-    Tables are told by path, size and time: all folders below them share what was read. The second
-    is why some could not be.
-    """
-    found: dict[str, dict[str, list[_Row]]] = {}
-    unread = []
-    for path, *_ in tables:
-        try:
-            for name, place in table.read_named(path):
-                if len(folders := name.parent.parts) < 2:
-                    row = _Row(path, place, exact=bool(folders))
-                    of_folder = found.setdefault("".join(folders), {})
-                    of_folder.setdefault(name.name, []).append(row)
-        except ValueError as error:
-            unread.append(str(error))
-    return found, "; ".join(unread)
-
-
-@functools.lru_cache(maxsize=2)
-def _holders(*folders: tuple[Path, int]) -> dict[str, list[str]]:
-    """Names of the folders, which are told by path and time, that hold a file of each name."""
-    found: dict[str, list[str]] = {}
-    for folder, _ in folders:
-        for file in folder.iterdir():
-            found.setdefault(file.name, []).append(folder.name)
-    return found
-
-
-def _beside(folder: Path) -> tuple[Mapping[str, _Row], str]:
-    """Rows by file name, from all tables of a folder, and why some could not be read."""
-    rows: dict[str, _Row] = {}
-    unread = []
-    for path in _tables_in(folder):
-        try:
-            places = table.read_places(path)
-            rows |= {name: _Row(path, place) for name, place in places.items()}
-        except ValueError as error:
-            unread.append(str(error))
-    return rows, "; ".join(unread)

@@ -4,7 +4,6 @@ Belongs here: trying sources one by one, and what is known when all fail. Does n
 reading a format and how far it is trusted (telemetry/), what is believed (plausibility.py).
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vidtag_ml.ingest.own import clocks, corroboration, plausibility, readings, time_lapse
+from vidtag_ml.ingest.own import (
+    clocks,
+    corroboration,
+    folders,
+    plausibility,
+    readings,
+    time_lapse,
+)
 from vidtag_ml.ingest.telemetry import exiftool, readers
 from vidtag_ml.ingest.telemetry.readers import Beside, InFile, Reading, Recording, Source
 from vidtag_ml.media import video
@@ -67,21 +73,11 @@ class Placed:
 
 def sidecars(path: Path) -> list[Path]:
     """Files beside a video that bear its name and may hold its track."""
-    folder = path.parent
-    beside = _beside(folder, folder.stat().st_mtime_ns)
+    beside = folders.listing(path.parent).by_stem
     names = {path.stem.lower(), path.name.lower()}
     mine = [file for name in sorted(names) for file in beside.get(name, ())]
-    return sorted(mine, key=lambda p: (SIDECARS.index(p.suffix.lower()), p.name))
-
-
-@functools.lru_cache(maxsize=16)
-def _beside(folder: Path, changed_ns: int) -> dict[str, list[Path]]:  # noqa: ARG001 - a cache key
-    """Files of a folder that may hold tracks, by the name that they share with a video."""
-    found: dict[str, list[Path]] = {}
-    for path in folder.iterdir():
-        if path.suffix.lower() in SIDECARS and path.name[0] != "." and path.is_file():
-            found.setdefault(path.stem.lower(), []).append(path)
-    return found
+    tracks = [file for file in mine if file.suffix.lower() in SIDECARS]
+    return sorted(tracks, key=lambda p: (SIDECARS.index(p.suffix.lower()), p.name))
 
 
 def place(

@@ -8,6 +8,8 @@ Belongs here: what the numbers of all rows say together. Does not belong here: w
 Shape legend: N rows.
 """
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +27,7 @@ JOINT = 0.2
 """Degrees, also at the poles, where all is near."""
 LEAP_KM, LANDED_KM = 100.0, 2.0
 """A step so long that would be so short once its end is turned is no movement."""
-_TURNS = {
+_TURNS: Mapping[str, Callable[[Floats, Floats], tuple[Floats, Floats]]] = {
     "their latitude and longitude exchanged": lambda lat, lon: (lon, lat),
     "the other sign of latitude": lambda lat, lon: (-lat, lon),
     "the other sign of longitude": lambda lat, lon: (lat, -lon),

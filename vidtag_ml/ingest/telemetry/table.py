@@ -74,20 +74,10 @@ def read(path: Path) -> Reading:
     return dataclasses.replace(decided, since_start=found)
 
 
-def read_places(path: Path) -> dict[str, Place]:
-    """Positions of a CSV file by the names of photos, each with and without its suffix.
-
-    Empty if the file has no column of names or of positions.
-
-    Raises:
-        ValueError: the file is no table, or does not tell latitudes from longitudes; names it.
-    """
-    placed = read_named(path)
-    return {n.stem: place for n, place in placed} | {n.name: place for n, place in placed}
-
-
 def read_named(path: Path) -> list[tuple[PureWindowsPath, Place]]:
     """Names of photos as a CSV file writes them, perhaps with folders, each with its position.
+
+    Empty if the file has no column of names or of positions.
 
     Raises:
         ValueError: the file is no table, or does not tell latitudes from longitudes; names it.

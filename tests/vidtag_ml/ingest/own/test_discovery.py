@@ -1,10 +1,12 @@
 """What is found under files, folders and globs, and what is passed over."""
 
+import os
 import random
 from pathlib import Path
 
 import pytest
 
+from tests.data import telemetry
 from tests.data.recordings import film, photos, recording, walked
 from tests.vidtag_ml.ingest.own.conftest import reasons
 from vidtag_ml.ingest.own import discovery
@@ -70,6 +72,24 @@ def test_whatever_lies_beside_recordings_is_told_with_its_reason(tmp_path, take)
         ".git": "hidden", "away": "no_file", "other day.gpx": "no_recording", "b.csv": "not_needed",
     }  # fmt: skip
     assert outcome.num_files == {"found": 11, "used": 4, "quarantined": 0, "passed_over": 7}
+
+
+def test_a_pipe_that_is_called_a_photo_is_told_and_not_waited_for(tmp_path, take):
+    photos(tmp_path / "w")
+    os.mkfifo(tmp_path / "w" / "pipe.jpg")
+    outcome = take(tmp_path / "w")
+    assert passed_over(outcome) == {"pipe.jpg": "no_file"}
+    assert adds_up(outcome)
+
+
+def test_a_hidden_table_places_no_photo(tmp_path, take):
+    folder = tmp_path / "w"
+    folder.mkdir()
+    telemetry.jpeg_with_position(folder / "x.jpg", None, None)
+    (folder / ".places.csv").write_text("file,lat,lon\nx.jpg,1,2\n")
+    outcome = take(folder)
+    assert reasons(outcome) == {"x.jpg": "no_position"}
+    assert passed_over(outcome) == {".places.csv": "hidden"}
 
 
 def test_folders_behind_links_are_looked_at_once_and_circles_are_told(tmp_path, take):

@@ -36,7 +36,7 @@ FILES = {
     "nmea": nmea.read,
     "csv": table.read,
     "geojson": geojson.read,
-    "places": table.read_places,
+    "places": table.read_named,
     "jpg": exif.read,
 }
 WORDS = {

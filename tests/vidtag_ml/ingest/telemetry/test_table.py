@@ -18,6 +18,12 @@ def csv_of(tmp_path):
     return read
 
 
+@pytest.fixture
+def places_of(csv_of):
+    """Places in text as a CSV file, by the names of photos."""
+    return lambda text, **how: {n.name: at for n, at in csv_of(text, table.read_named, **how)}
+
+
 @pytest.mark.parametrize(
     "header",
     ["lat,lon,alt", "Latitude,Longitude,Altitude", " LAT , LNG , ele ", "latitude,long,alt_m"],
@@ -103,11 +109,11 @@ def test_a_table_without_positions_is_refused(csv_of, text, message):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-def test_a_table_is_in_any_encoding_that_tells_itself(csv_of, encoding):
+def test_a_table_is_in_any_encoding_that_tells_itself(csv_of, places_of, encoding):
     text = "lat;lon;file\r\n47.5;8.25;Zürich.jpg\r\n"
     found = csv_of(text, table.read, encoding=encoding, newline="")
     assert (found.points["lat"].item(), found.repairs) == (47.5, ())
-    assert "Zürich" in csv_of(text, table.read_places, encoding=encoding)
+    assert "Zürich.jpg" in places_of(text, encoding=encoding)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -116,10 +122,10 @@ def test_lines_end_in_any_way(csv_of, end):
     assert csv_of(text, newline="")["lat"].tolist() == [47.5, 47.75]
 
 
-def test_a_table_in_another_encoding_is_read_and_told(csv_of):
+def test_a_table_in_another_encoding_is_read_and_told(csv_of, places_of):
     text = "file,lat,lon\nZürich.jpg,47.5,8.25\n"
     assert "Windows-1252" in csv_of(text, table.read, encoding="latin-1").repairs[0]
-    assert csv_of(text, table.read_places, encoding="latin-1")["Zürich"].lat == 47.5
+    assert places_of(text, encoding="latin-1")["Zürich.jpg"].lat == 47.5
 
 
 @pytest.mark.parametrize(
@@ -306,21 +312,19 @@ def test_numbers_cut_off_at_their_commas_are_refused(csv_of, row):
         csv_of(f"time,lat,lon\n{row}\n")
 
 
-def test_photos_are_named_with_and_without_suffix(csv_of):
+def test_photos_are_named_with_or_without_folders(places_of):
     text = "file,lat,lon,country\nphotos/a.jpg,-22.5,17,NA\nc:\\b.png,1,2,CH\nd,NA,NA,NA\n"
-    places = csv_of(text, table.read_places)
-    assert places["a.jpg"] == places["a"] == (-22.5, 17.0, "")
-    assert places["b.png"] == places["b"] == (1.0, 2.0, "")
-    assert "d" not in places
+    assert places_of(text) == {"a.jpg": (-22.5, 17.0, ""), "b.png": (1.0, 2.0, "")}
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2,3\n", "file,lat\na,1\n", "lat,lon\n1,2\n", "a,b\n"])
-def test_a_table_that_places_no_photos_is_empty(csv_of, text):
-    assert csv_of(text, table.read_places) == {}
+def test_a_table_that_places_no_photos_is_empty(places_of, text):
+    assert places_of(text) == {}
 
 
 def test_real_labels_place_the_photos_beside_them(real, manifest):
-    places = table.read_places(real / "osv5m" / "labels.csv")
+    named = table.read_named(real / "osv5m" / "labels.csv")
+    places = {name.stem: place for name, place in named}
     for path in (real / "osv5m").glob("*.jpg"):
         row = manifest.loc[f"osv5m/{path.name}"]
         wanted = float(row["lat_min"]), float(row["lon_min"])
