@@ -43,7 +43,7 @@ _ANGLE = re.compile(
     _FLAGS,
 )
 _LEADING = re.compile(
-    rf"""\s*(?:(?:{_LETTER})\s*:?\s*)?[-+\u2212]?\s*{_NUMBER}(?![.,]?\d)
+    rf"""\s*(?:(?:{_LETTER})\s*:?\s*)?[-+\u2212]?\s*{_NUMBER}(?:e[-+]?\d{{1,3}})?(?![.,]?\d)
     (?:\s*[\u00b0\u00ba](?:\s*{_NUMBER}\s*['\u2032\u2019](?:\s*{_NUMBER}\s*(?:[\"\u2033\u201d]|''))?)?)?
     (?:\s*(?:{_LETTER})(?![a-z])(?!\s*[:=]))?""",
     _FLAGS,
@@ -146,8 +146,8 @@ def _doubt(axis: str, said: Angle) -> str:
 def leading(text: str) -> str:
     """The angle that a text begins with, as text; all of it if it begins with none.
 
-    >>> leading("47,5, longitude"), leading("33.85 S, "), leading("47,5,8,5")
-    ('47,5', '33.85 S', '47,5,8,5')
+    >>> leading("47,5, longitude"), leading("33.85 S, "), leading("1e-05]"), leading("47,5,8,5")
+    ('47,5', '33.85 S', '1e-05', '47,5,8,5')
     """
     found = _LEADING.match(text)
     return found[0] if found else text
@@ -222,6 +222,8 @@ def _plain(text: str) -> Angle | None:
     try:
         number = float(text)
     except ValueError:
+        return None
+    if "_" in text:  # 4_8 is 48 to Python alone
         return None
     sign = "-" if math.copysign(1.0, number) < 0 else ""
     return Angle(abs(number), sign, "") if math.isfinite(number) else None

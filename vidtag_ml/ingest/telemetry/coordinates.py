@@ -18,7 +18,10 @@ _PARTS = {
     "d": ("d",),
     "min": ("min", "mins", "minute", "minutes", "m", "mm"),
     "sec": ("sec", "secs", "second", "seconds", "s", "ss"),
-    "ref": ("ref", "dir", "direction", "hemisphere", "hemi", "hem", "indicator", "ns", "ew"),
+    "ref": (
+        *("ref", "dir", "direction", "hemisphere", "hemi", "hem", "indicator", "sign"),
+        *("ns", "ew"),
+    ),
     "max": ("max", "maximum"),
 }
 _PART_OF = {word: part for part, words in _PARTS.items() for word in words}
@@ -29,6 +32,9 @@ _NAME = re.compile(rf"(gps)?({_BEFORE})?({'|'.join(_IN_FULL)}|lat|long|lng|lon)(
 
 _HEADINGS = re.compile("heading|course|bearing|cog|wind|track|facing|compass")
 """Names of what has letters of the compass and is no hemisphere."""
+_BOTH = re.compile("hemi|quadr")
+"""Names of what tells both hemispheres, as SW; under others it is a direction."""
+_PAIR = re.compile(r"\s*([ns])[\s/,-]*([ew])\s*", re.IGNORECASE)
 _MOST_LETTERED = 8
 
 
@@ -74,11 +80,15 @@ def of(header: Sequence[str]) -> Chosen:
     return Chosen({column.axis: _parts(columns, column) for column in first}, refs, others)
 
 
+def _name_of(written: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", written.lower())
+
+
 def _named(header: Sequence[str]) -> list[Column]:
     columns: list[Column] = []
     count: Counter[tuple[str, ...]] = Counter()
     for at, written in enumerate(header):
-        bare = re.sub(r"[^a-z0-9]", "", written.lower())
+        bare = _name_of(written)
         if bare in ("ns", "ew"):
             columns.append(Column(at, "lat" if bare == "ns" else "lon", "ref", ("", False, -1)))
         found = _NAME.fullmatch(bare)
@@ -166,7 +176,8 @@ def lettered(
     for row in rows:
         for k in [k for k, cell in enumerate(row) if k in left and not angles.is_missing(cell)]:
             left.remove(k)
-            if angles.letter(row[k]) in angles.AXES:
+            both = _BOTH.search(header[k].lower()) and _PAIR.fullmatch(row[k])
+            if both or angles.letter(row[k]) in angles.AXES:
                 found.append(k)
         if not left:
             break
@@ -199,6 +210,8 @@ def hemispheres(
         of_axis = _of_axis(axis, letters)
         listed = {k: cells[k] for of, k in chosen.refs.items() if of == axis}
         by_name = {k: refs for k, refs in listed.items() if any(map(angles.letter, refs))}
+        if not _have_signs(angled[axis]):
+            _refuse_unnamed(header, {k: listed[k] for k in listed.keys() - by_name.keys()})
         _refuse_contradiction(header, by_name | of_axis)
         south = [k for k, refs in of_axis.items() if {*map(angles.letter, refs)} & {*"SW"}]
         if south and not by_name and not _have_signs(angled[axis]):
@@ -212,14 +225,31 @@ def hemispheres(
 
 def _belongs(header: Sequence[str], at: int, axis: str, parts: Sequence[int]) -> bool:
     """Whether a column stands after the angle of an axis, or has a name like it."""
-    words = {"lat": "lat|n.?s|north|hemi", "lon": "lon|lng|e.?w|east|hemi"}[axis]
+    words = {"lat": "lat|n.?s|north", "lon": "lon|lng|e.?w|east"}[axis]
+    words = f"{words}|{_BOTH.pattern}"
     return at - 1 in parts or bool(re.search(words, header[at].lower()))
 
 
 def _of_axis(axis: str, columns: Mapping[int, Sequence[str]]) -> dict[int, Sequence[str]]:
-    """Columns with letters of one axis and nothing else."""
+    """Columns with letters of one axis and nothing else, or of both axes together."""
     own = {"", *(letter for letter, of in angles.AXES.items() if of == axis)}
-    return {k: cells for k, cells in columns.items() if {*map(angles.letter, cells)} <= own}
+    which = 1 if axis == "lat" else 2
+    found: dict[int, Sequence[str]] = {}
+    for k, cells in columns.items():
+        pairs = map(_PAIR.fullmatch, cells)
+        mine = [pair[which] if pair else cell for pair, cell in zip(pairs, cells, strict=True)]
+        if {*map(angles.letter, mine)} <= own:
+            found[k] = mine
+    return found
+
+
+def _refuse_unnamed(header: Sequence[str], columns: Mapping[int, Sequence[str]]) -> None:
+    """Raises ValueError if a column of hemispheres tells them in an unknown way, as by 1 and 0."""
+    for k in (k for k in columns if _name_of(header[k]) not in ("ns", "ew")):
+        said = next((c for c in columns[k] if "-" in c or not angles.is_missing(c)), "")
+        if said:
+            name = header[k].strip()
+            raise ValueError(f"{name!r} names no hemisphere, as {said[:20]!r}: write N, S, E or W")
 
 
 def _refuse_contradiction(header: Sequence[str], columns: Mapping[int, Sequence[str]]) -> None:

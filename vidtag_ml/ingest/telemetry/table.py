@@ -37,6 +37,8 @@ KNOWN = {n for names in (*_NAMES.values(), times.NAMES, _FILES, ("ns", "ew")) fo
 _HEMISPHERES = {"lat": "ns", "lon": "ew"}
 _OTHERS = KNOWN - {*_NAMES["lat"], *_NAMES["lon"], "ew"} | {"clip"}
 """Those that are no coordinates; ns are nanoseconds too."""
+_WHOLE = re.compile(r"\s*[-+]?\d+\s*", re.ASCII)
+_AS_IF_CUT = "as if commas were decimal: separate its cells by semicolons"
 _COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*", re.ASCII)
 """A number with a decimal comma."""
 
@@ -160,7 +162,7 @@ def _columns(path: Path) -> tuple[Columns, tuple[str, ...]]:
     if said := re.fullmatch(r"sep=(.)\s*", head):  # what Excel writes and reads
         start, delimiter = file.tell(), said[1]
     else:
-        start, delimiter = 0, max(",;\t", key=head.count)
+        start, delimiter = 0, max(",;\t|", key=head.count)
     file.seek(start)
     try:
         rows = csv.reader(file, delimiter=delimiter)
@@ -172,10 +174,13 @@ def _columns(path: Path) -> tuple[Columns, tuple[str, ...]]:
         rows = csv.reader(file, delimiter=delimiter)
         next(rows, [])
         degrees = [parts[0] for parts in chosen.parts.values()]
-        cells = []
+        cells, num_cut = [], 0
         for row in filter(None, rows):
             _refuse_cut(row, degrees, len(header))
+            num_cut += delimiter == "," and _may_be_cut(row, degrees)
             cells.append([row[k] if k < len(row) else "" for k in (*kept, *letters)])
+        if num_cut == len(cells) > 1:
+            raise ValueError(f"no number has a fraction, {_AS_IF_CUT}")
     except (csv.Error, ValueError) as error:
         raise ValueError(f"{path}: not a table: {error}") from error
     at = {k: [row[i] for row in cells] for i, k in enumerate((*kept, *letters))}
@@ -241,9 +246,16 @@ def _refuse_cut(row: Sequence[str], coordinates: Sequence[int], num_names: int) 
     """
     if not any(cell.strip() for cell in row[num_names:]):
         return
-    if coordinates and all(re.fullmatch(r"\s*[-+]?\d+\s*", row[k]) for k in coordinates):
+    if coordinates and all(_WHOLE.fullmatch(row[k]) for k in coordinates):
         said = f"a row has {len(row)} cells under {num_names} names"
-        raise ValueError(f"{said}, as if commas were decimal: separate its cells by semicolons")
+        raise ValueError(f"{said}, {_AS_IF_CUT}")
+
+
+def _may_be_cut(row: Sequence[str], coordinates: Sequence[int]) -> bool:
+    """Whether two angles side by side may be one that a decimal comma cut off, and more follow."""
+    rest = row[min(coordinates, default=0) :]
+    side_by_side = len(coordinates) == 2 and abs(coordinates[0] - coordinates[1]) == 1
+    return side_by_side and len(rest) >= 4 and all(map(_WHOLE.fullmatch, rest))
 
 
 def _with_points(columns: Columns) -> Columns:

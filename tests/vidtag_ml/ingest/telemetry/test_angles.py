@@ -116,3 +116,7 @@ def test_a_column_of_hemispheres_without_any_is_told():
 def test_text_that_is_no_angle_is_told_and_a_missing_one_is_not():
     found = located(["47.5", "47.5.1", "NA", ""], ["8"] * 4)
     assert found.told == ("of 4 latitudes, 1 left out: no angle, as '47.5.1'",)
+
+
+def test_an_underscore_parts_no_digits():
+    assert angles.angle("4_8.85") is None

@@ -195,3 +195,9 @@ def test_real_files_hold_the_track_of_the_manifest(real, manifest, name):
         np.testing.assert_allclose([table[name].min(), table[name].max()], box, atol=1e-7)
     begun_s = table["time_s"][0]
     np.testing.assert_allclose(table["time_s"] - begun_s, np.arange(len(table)), atol=1.0)
+
+
+@pytest.mark.parametrize("lon", ["1e-05", "-1.5E-05", "2.5e+01"])
+def test_an_exponent_is_no_letter(srt_of, lon):
+    table = srt_of(blocks("[latitude: {lat}] [longitude: " + lon + "]"))
+    assert table["lon"].tolist() == [float(lon)] * 2

@@ -312,6 +312,51 @@ def test_numbers_cut_off_at_their_commas_are_refused(csv_of, row):
         csv_of(f"time,lat,lon\n{row}\n")
 
 
+@pytest.mark.parametrize("row", ["{k},48,85,2,35", "{k},-48,85{k},2,35{k}", "{k}, 48,8,2,3,17"])
+def test_a_table_without_any_fraction_may_have_lost_them_and_is_refused(csv_of, row):
+    rows = "\n".join(row.format(k=k) for k in range(3))
+    with pytest.raises(ValueError, match="no number has a fraction, as if commas were decimal"):
+        csv_of(f"time,lat,lon,speed,alt,sats\n{rows}\n")
+
+
+@pytest.mark.parametrize("text", ["time_s,lat,lon\n0,47,8\n1,47,8\n", "lat,lon,a,b\n47,8,1,2\n"])
+def test_whole_degrees_alone_are_read(csv_of, text):
+    assert csv_of(text)["lat"].iloc[0] == 47.0
+
+
+def test_cells_may_be_parted_by_bars(csv_of):
+    assert csv_of("time_s|lat|lon\n0|47.5|8.25\n")["lon"].item() == 8.25
+
+
+@pytest.mark.parametrize("name", ["hemisphere", "Quadrant"])
+@pytest.mark.parametrize("cell", ["SW", "s/w", "S W"])
+def test_a_column_of_both_hemispheres_tells_both(csv_of, name, cell):
+    found = csv_of(f"lat,lon,speed,{name}\n22.9,43.2,1,{cell}\n", table.read)
+    assert found.points[["lat", "lon"]].values.tolist() == [[-22.9, -43.2]]
+    assert "taken for those of latitudes" in found.repairs[0]
+
+
+def test_a_direction_tells_no_hemisphere(csv_of):
+    found = csv_of("lat,lon,speed,direction\n22.9,43.2,1,SW\n22.9,43.2,1,NW\n")
+    assert found[["lat", "lon"]].values.tolist() == [[22.9, 43.2]] * 2
+
+
+@pytest.mark.parametrize("cell", ["1", "-1", "-", "+", "0"])
+@pytest.mark.parametrize("name", ["lat_ref", "Latitude Hemisphere", "lat_sign"])
+def test_hemispheres_told_in_an_unknown_way_are_refused_beside_numbers_without_signs(
+    csv_of, name, cell
+):
+    text = f"lat,{name},lon\n22.9,{cell},43.2\n"
+    with pytest.raises(ValueError, match=r"no hemisphere|no row has a number"):
+        csv_of(text)
+    signed = f"lat,{name},lon\n-22.9,{'' if cell in '+-' else cell},43.2\n"
+    assert csv_of(signed)["lat"].item() == -22.9
+
+
+def test_nanoseconds_and_missing_hemispheres_are_no_unknown_ones(csv_of):
+    assert csv_of("lat,lon,ns,lat_ref\n22.9,43.2,1000,NA\n")["lat"].item() == 22.9
+
+
 def test_photos_are_named_with_or_without_folders(places_of):
     text = "file,lat,lon,country\nphotos/a.jpg,-22.5,17,NA\nc:\\b.png,1,2,CH\nd,NA,NA,NA\n"
     assert places_of(text) == {"a.jpg": (-22.5, 17.0, ""), "b.png": (1.0, 2.0, "")}
