@@ -20,7 +20,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from vidtag_ml.ingest.own import chapters
+from vidtag_ml.ingest.published import tables as published
 from vidtag_ml.ingest.telemetry import quicktime, text, zones
 from vidtag_ml.media import video
 
@@ -170,6 +173,13 @@ def zone_at(lat: float, lon: float) -> str:
     import tzfpy
 
     return tzfpy.get_tz(lon, lat)
+
+
+def zone_of(points: pd.DataFrame) -> str | None:
+    """The time zone of the middle of a track; None if it has no place on Earth."""
+    latlon_N2 = points[["lat", "lon"]].to_numpy(float)
+    latlon_K2 = latlon_N2[published.on_earth(latlon_N2)]
+    return zone_at(*latlon_K2[len(latlon_K2) // 2]) if len(latlon_K2) else None
 
 
 def told(zone_s: float) -> str:

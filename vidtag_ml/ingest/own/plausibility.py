@@ -176,8 +176,10 @@ def _from_utc(
         return time_N + clock.moved_s, [], ""
     decided = abs(offset_s) >= clocks.QUARTER_S
     zone_s, assumed = readings.chosen(track, clock, points, decided=decided)
-    unfit = "; ".join((readings.several(track), *clock.told)) if clock.later_s else ""
-    return time_N + zone_s, [*repairs, *assumed], unfit or readings.several(track)
+    moved_s, alike = (0.0, []) if offset_s else readings.of_one_length(track, zone_s)
+    more = [*alike, *(clock.told if clock.later_s else ())]
+    unfit = readings.several(track) + "".join(f"; {told}" for told in more)
+    return time_N + zone_s + moved_s, [*repairs, *assumed, *alike], unfit
 
 
 def _from_its_begin(

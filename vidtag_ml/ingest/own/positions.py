@@ -17,6 +17,7 @@ from vidtag_ml.ingest.own import (
     folders,
     plausibility,
     readings,
+    receiver_clock,
     time_lapse,
 )
 from vidtag_ml.ingest.telemetry import exiftool, readers
@@ -29,6 +30,7 @@ UNKNOWN = "nothing tells where it was"
 SIDECARS = tuple(s for reader in READERS if isinstance(reader, Beside) for s in reader.suffixes)
 """Suffixes of files of a video's name that hold its track, in that order."""
 
+_UNMOVED = "--time-offset moves files beside videos, and no track inside one"
 _AFTER, _CUT_S = "after the last picture", 5.0
 """Telemetry that goes on for longer may be that of a video whose front was cut off."""
 BY_PROGRAMS = ("exiftool", "location_tag")
@@ -157,7 +159,8 @@ def _placed(source: Source, asked: _Asked) -> Placed | None:
     left_out = {**found.left_out, **_outside(found.points, points, source)}
     untold = {w: n for w, n in left_out.items() if f"{n} {w}" not in repairs}
     told = () if judged.kept["utc_s"].notna().any() else asked.clock.told
-    began_s, unsure = _began(judged.kept, asked.clock.utc_s)
+    inside = source.file is None
+    began_s, unsure = receiver_clock.began(judged.kept, asked.clock, inside=inside)
     left = [f"{n} of {num_found} fixes left out: {why}" for why, n in untold.items()]
     return Placed(
         points.assign(status=np.where(judged.kept_N, "measured", "dropped")),
@@ -178,7 +181,8 @@ def _on_video_clock(
     if source.file is None:
         time_lapse.refuse_longer(found.points, asked.duration_s)
         shown, cut = _shown(found.points, asked.duration_s, asked.max_gap_s)
-        return shown, [*found.repairs, *cut]
+        unmoved = [_UNMOVED] if asked.offset_s and len(shown) > 1 else []
+        return shown, [*found.repairs, *cut, *unmoved]
     points, dated = readings.on_one_day(found.points, found.shifts_s, asked.clock, asked.duration_s)
     points, assumed = plausibility.on_video_clock(
         points, asked.clock, asked.duration_s, asked.offset_s, asked.max_gap_s
@@ -199,8 +203,14 @@ def _shown(
     if late.any() and late.all():
         raise plausibility.ClockError(f"all its positions are {_AFTER}")
     more_s = float(points["time_s"].max()) - duration_s
-    cut = f"its telemetry goes on {more_s:.0f} s {_AFTER}: all is early if the front was cut off"
-    return points[~late].reset_index(drop=True), [cut] if more_s > _CUT_S else []
+    told = []
+    if more_s > _CUT_S:
+        cut = "all is early if the front was cut off"
+        told = [f"its telemetry goes on {more_s:.0f} s {_AFTER}: {cut}"]
+    if len(points) > 1 and -more_s > max(_CUT_S, duration_s / 2):
+        slow = "all is early if the video is in slow motion"
+        told = [f"its telemetry ends {-more_s:.0f} s before the video: {slow}"]
+    return points[~late].reset_index(drop=True), told
 
 
 def _advice(reason: str) -> str:
@@ -224,11 +234,3 @@ def _more() -> str:
     """What else may find a position."""
     found = exiftool.version()
     return f"; exiftool {found} finds no other track" if found else f", or {exiftool.INSTALL}"
-
-
-def _began(kept: pd.DataFrame, created_utc_s: float) -> tuple[float, list[str]]:
-    """When a recording began, by its receiver's clock if it has one that goes, and what is told."""
-    zeros_s = (kept["utc_s"] - kept["time_s"]).dropna()
-    if time_lapse.stands_still(kept):
-        return created_utc_s, ["its receiver's clock stands still: it tells no beginning"]
-    return float(zeros_s.median()) if len(zeros_s) else created_utc_s, []

@@ -22,7 +22,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vidtag_ml.ingest.own import clocks
-from vidtag_ml.ingest.published import tables as published
 
 Floats = NDArray[np.float64]
 
@@ -33,6 +32,13 @@ ZONES = tuple(sorted({*range(-12 * _HOUR_S, 14 * _HOUR_S + 1, _HALF_S), *_QUARTE
 """How far clocks may be ahead of UTC, in seconds."""
 _ALL = range(-14 * _HOUR_S, 14 * _HOUR_S + 1, clocks.QUARTER_S)
 """As `ZONES`, where either clock may be wrong."""
+ROLLOVER_S = 1024 * 7 * 86400.0
+"""After so long the weeks of GPS begin anew in ten bits."""
+_ROLLED_S = (ROLLOVER_S, 2 * ROLLOVER_S, -ROLLOVER_S)
+_LOOSE_S = 2.0
+"""Tracks of whole seconds may be so much shorter or longer than their video."""
+_SOON_S = 5.0
+"""Who starts a logger and a camera together is no later."""
 DECIDES = "--time-zone or --time-offset decides"
 
 
@@ -85,7 +91,9 @@ class Local:
 def on_one_day(
     points: pd.DataFrame, shifts_s: Sequence[float], clock: clocks.Clock, duration_s: float
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Positions whose dates left a doubt, by the one that the video agrees with, whatever its zone.
+    """Positions by the dates that the video agrees with, whatever its zone.
+
+    Those in doubt are tried, then those of receivers that count weeks up to 1024.
 
     Args:
         points: `points.COLUMNS`, by the likeliest dates.
@@ -94,13 +102,13 @@ def on_one_day(
         duration_s: of the video.
     """
     utc_N = points["utc_s"].to_numpy(float)
-    if not len(shifts_s) or np.isnan(utc_N).all() or np.isnan(clock.utc_s):
+    if np.isnan(utc_N).all() or np.isnan(clock.utc_s):
         return points, []
     first_s, last_s = np.nanmin(utc_N) - clock.utc_s, np.nanmax(utc_N) - clock.utc_s
     far_s = _ALL[-1]
     near = [
         shift_s
-        for shift_s in (0.0, *shifts_s)
+        for shift_s in (0.0, *shifts_s, *_ROLLED_S)
         if first_s + shift_s < duration_s + far_s and last_s + shift_s > -far_s
     ]
     if not near or near[0] == 0:
@@ -161,6 +169,26 @@ def _after_change(track: Track, later_s: float) -> tuple[float, list[str]]:
     return fits[0], [told]
 
 
+def of_one_length(track: Track, zone_s: float) -> tuple[float, list[str]]:
+    """How much earlier a video began that its track of the same length tells, and what is told.
+
+    Args:
+        track: its positions in time.
+        zone_s: how far the video's clock is taken to be ahead of UTC.
+    """
+    first_s = float(np.nanmin(track.time_N)) + zone_s
+    lasts_s = float(np.nanmax(track.time_N)) + zone_s - first_s
+    is_alike = abs(lasts_s - track.duration_s) <= _LOOSE_S < track.duration_s / 4
+    if not is_alike or abs(first_s) <= _SOON_S:
+        return 0.0, []
+    if abs(first_s + track.duration_s) <= _LOOSE_S:
+        ended = "its creation_time is when it ended, as its track shows, which lasts as long"
+        return track.duration_s, [f"{ended}: begun {track.duration_s:.1f} s before"]
+    begun = f"begins {abs(first_s):.0f} s {'before' if first_s < 0 else 'after'} it"
+    advice = f"--time-offset {-first_s:.0f} if they began together"
+    return 0.0, [f"its track lasts as long as the video and {begun} by their clocks: {advice}"]
+
+
 def several(track: Track) -> str:
     """Readings under which a track covers a video, as the end of a sentence; empty if none does."""
     fits = [zone_s for zone_s in ZONES if track.covers(zone_s)]
@@ -186,11 +214,9 @@ def _only(track: Track, fits: list[float]) -> float | None:
 
 def _local(clock: clocks.Clock, points: pd.DataFrame) -> Local | None:
     """The local time of the middle of a track; None if it has no place on Earth."""
-    latlon_N2 = points[["lat", "lon"]].to_numpy(float)
-    latlon_K2 = latlon_N2[published.on_earth(latlon_N2)]
-    if not len(latlon_K2):
+    name = clocks.zone_of(points)
+    if name is None:
         return None
-    name = clocks.zone_at(*latlon_K2[len(latlon_K2) // 2])
     return Local(name, clocks.ahead_s(name, clock.utc_s))
 
 

@@ -26,6 +26,8 @@ LEAST = 1.5
 """Clocks that differ by less are taken for one."""
 MOST = 5000.0
 """More than an hour a second is no time-lapse but a broken clock."""
+_SLOWEST = 0.02
+"""Clocks that go by less in a second of the video stand still."""
 LEAST_POINTS = 5
 """Fewer points tell no factor."""
 _SPREAD = 1.6
@@ -36,6 +38,8 @@ _FAR_M = 100.0
 """Over shorter ways a receiver's error is too large a part of them."""
 _TICK_S = 2.0
 """Clocks that tell whole seconds are apart by so much though they go alike."""
+_MOST_SET = 2
+"""So often a clock may be set in one recording."""
 _EVEN = 3.0
 """Of speeds of one journey, the ninth tenth is at most so many times the first."""
 _STILL, _LEAST_S = 0.5, 4.0
@@ -66,7 +70,7 @@ def judge(
     judged, moved = plausibility.judge(true, mode, max_speed_kmh)
     if factor == 1.0:
         return judged, moved
-    told = f"a time-lapse, {factor:.3g} times as fast as it was: {because}"
+    told = f"{_named(factor)}, {factor:.3g} times as fast as it was: {because}"
     speeds_kmh = _speeds_kmh(points[judged.kept_N])
     if np.max(speeds_kmh, initial=0.0) > max_speed_kmh[moved]:
         moved = "photos"
@@ -104,8 +108,25 @@ def factor_of(points: pd.DataFrame) -> tuple[float, str]:
     sure = points[points["fix_type"] != "none"].dropna(subset=["time_s"])
     sure = sure.sort_values("time_s").drop_duplicates("time_s")
     if sure["utc_s"].notna().any():
-        return _even(_by_clock(sure)), "its receiver's clock goes so much faster than the video's"
+        factors = _by_clock(sure)
+        slower = 1.0 / _even(1.0 / factors) if (factors > _SLOWEST).all() else 1.0
+        order = "slower" if slower < 1 else "faster"
+        told = f"its receiver's clock goes so much {order} than the video's"
+        return _even(factors) * slower, told
     return _even(_by_speed(sure)), "its track moves so much faster than its receiver measured"
+
+
+def jumps_s(points: pd.DataFrame) -> Floats:
+    """By how much a receiver's clock was set before each point but the first; 0 where it was not.
+
+    Set often, it is none that was set but one that goes otherwise.
+
+    Args:
+        points: with both times, in the order of that in the video.
+    """
+    jump_N = np.diff(points["utc_s"] - points["time_s"])
+    jump_N = np.where(np.abs(jump_N) > _TICK_S, jump_N, 0.0)
+    return jump_N * (np.count_nonzero(jump_N) <= _MOST_SET)
 
 
 def stands_still(points: pd.DataFrame) -> bool:
@@ -114,6 +135,10 @@ def stands_still(points: pd.DataFrame) -> bool:
     factors = _by_clock(timed)
     lasts_s = np.ptp(timed["time_s"]) if len(timed) else 0.0
     return bool(lasts_s > _LEAST_S and np.median(factors) < _STILL)
+
+
+def _named(factor: float) -> str:
+    return "a time-lapse" if factor > 1 else "slow motion"
 
 
 def _even(factors: Floats) -> float:
@@ -127,7 +152,9 @@ def _even(factors: Floats) -> float:
 
 def _by_clock(points: pd.DataFrame) -> Floats:
     """Seconds of UTC in a second of the video, over half of the track each (K,)."""
-    timed = points[["time_s", "utc_s"]].dropna().to_numpy(float)
+    both = points[["time_s", "utc_s"]].dropna()
+    timed = both.to_numpy(float)
+    timed[1:, 1] -= np.cumsum(jumps_s(both))
     half = len(timed) // 2
     video_s, utc_s = (timed[half:] - timed[: len(timed) - half]).T
     video_s, utc_s = video_s[video_s > 0], utc_s[video_s > 0]

@@ -22,8 +22,7 @@ from vidtag_ml.ingest.telemetry import zones
 
 Floats = NDArray[np.float64]
 
-OLDEST_S = dt.datetime(2000, 1, 1, tzinfo=dt.UTC).timestamp()
-"""No recording is older."""
+_OLDEST_S = dt.datetime(2000, 1, 1, tzinfo=dt.UTC).timestamp()
 _DATE = re.compile(r"(\d{1,4})[-/.:](\d{1,2})[-/.:](\d{1,4})", re.ASCII)
 _COMPACT = re.compile(
     r"((?:20)?[0-4]\d)(0[1-9]|1[0-2])([0-2]\d|3[01])"
@@ -84,6 +83,11 @@ class Clock:
 
 NOTHING = Clock(math.nan)
 """No time of day."""
+
+
+def is_likely(moment_s: float) -> bool:
+    """Whether a recording may be of a moment: neither before 2000 nor of the future."""
+    return _OLDEST_S <= moment_s < dt.datetime.now(dt.UTC).timestamp() + 86400.0
 
 
 def compact(cell: str) -> str | None:
@@ -160,9 +164,10 @@ def _days(dates: Sequence[str]) -> tuple[Floats, str, tuple[float, ...]]:
     """
     orders = _DAY_FIRST if any("." in date for date in dates) else tuple(_ORDERS)
     known = {date: [_day_s(date, order) for order in orders] for date in set(dates)}
-    days_NO = np.array([known[date] for date in dates], float).reshape(-1, len(orders))
-    tomorrow_s = dt.datetime.now(dt.UTC).timestamp() + 86400.0
-    likely_NO = (days_NO >= OLDEST_S) & (days_NO < tomorrow_s)
+    likely = {date: [is_likely(day_s) for day_s in days_s] for date, days_s in known.items()}
+    days_NO, likely_NO = (
+        np.array([of[date] for date in dates]).reshape(-1, len(orders)) for of in (known, likely)
+    )
     counts_O = (likely_NO if likely_NO.any() else np.isfinite(days_NO)).sum(0)
     first, *others = np.flatnonzero(counts_O == counts_O.max())
     apart_NO = days_NO - days_NO[:, [first]]

@@ -80,7 +80,9 @@ def likely(given: Floats, units: Sequence[str], *, is_gps: bool) -> list[tuple[s
     for unit in units:
         names = [name for name in _SINCE if (unit == "ticks") == (name in _OF_TICKS)]
         names.sort(key=lambda name: is_gps and name != GPS)
-        if found := [name for name in names if _is_likely(float(utc_s(middle, unit, name)[0]))]:
+        if found := [
+            name for name in names if dates.is_likely(float(utc_s(middle, unit, name)[0]))
+        ]:
             return [(unit, name) for name in found]
     return []
 
@@ -93,9 +95,6 @@ def days(given: Floats) -> dict[str, float]:
     if np.ptp(given) >= 2 or not (given % 1 > 0).any():
         return {}
     middle = float(np.median(given))
-    return {what: zero for what, zero in _DAYS.items() if _is_likely((middle - zero) * 86400.0)}
-
-
-def _is_likely(moment_s: float) -> bool:
-    tomorrow_s = dt.datetime.now(dt.UTC).timestamp() + 86400.0
-    return dates.OLDEST_S <= moment_s < tomorrow_s
+    return {
+        what: zero for what, zero in _DAYS.items() if dates.is_likely((middle - zero) * 86400.0)
+    }

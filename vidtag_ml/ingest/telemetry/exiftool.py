@@ -339,7 +339,7 @@ def _spread(utc_N: Floats) -> tuple[Floats, list[str]]:
     num = int((count > 1).sum())
     shared = [f"{num} positions share their second with another: spread over it"] if num else []
     spread_N = (second + alike.cumcount() / count).to_numpy(float)
-    return spread_N, ["its track tells whole seconds", *shared]
+    return spread_N, ["its track tells whole seconds, taken as UTC", *shared]
 
 
 def _edits(tags: Tags) -> list[str]:

@@ -197,3 +197,19 @@ def test_a_receivers_clock_that_stands_still_tells_no_beginning(tmp_path, step_s
     placed = positions.place(path, 12.0, None, 0.0, 2.0, LIMITS)
     assert (placed.began_utc_s == written.START.timestamp()) == goes
     assert any("stands still" in told for told in placed.repairs) != goes
+
+
+@pytest.mark.parametrize(("num", "told"), [(3, True), (7, False)])
+def test_telemetry_that_ends_long_before_its_video_may_be_of_slow_motion(tmp_path, num, told):
+    payloads = [written.gpmf_payload([(47.0 + 1e-5 * k, 8.0)]) for k in range(num)]
+    path = with_telemetry(film(tmp_path / "a.mp4"), payloads)
+    said = positions.place(path, 12.0, None, 0.0, 2.0, LIMITS).repairs
+    assert any("ends 10 s before the video: all is early if" in one for one in said) == told
+
+
+def test_a_correction_that_moves_no_track_inside_a_video_says_so(tmp_path):
+    payloads = [written.gpmf_payload([(47.0 + 1e-5 * k, 8.0)]) for k in range(12)]
+    path = with_telemetry(film(tmp_path / "a.mp4"), payloads)
+    found = positions.place(path, 12.0, None, 3.0, 2.0, LIMITS)
+    assert found.fixes["time_s"].min() == 0
+    assert "--time-offset moves files beside videos, and no track inside one" in found.repairs

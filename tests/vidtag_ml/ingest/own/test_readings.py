@@ -1,6 +1,7 @@
 """Claims about the zone of a video's clock: which reading is taken, and that others are told."""
 
 import dataclasses
+import datetime as dt
 
 import numpy as np
 import pytest
@@ -134,6 +135,38 @@ def test_a_date_in_doubt_is_decided_by_the_video_and_told(tmp_path, take, names,
     (found,) = take(path).accepted
     assert found.num_fixes == 6
     assert any(told in repair for repair in found.repairs)
+
+
+@pytest.mark.parametrize("weeks", [-1024, -2048, 1024])
+@pytest.mark.parametrize("written_s", [0.0, 2 * HOUR_S])
+def test_a_receiver_that_counts_weeks_up_to_1024_is_put_right(tmp_path, take, weeks, written_s):
+    path = film(tmp_path / "v" / "a.mp4")
+    when = NOON + dt.timedelta(seconds=written_s)
+    stamped(path, creation_time=when.isoformat())
+    walked(path.with_suffix(".gpx"), began=NOON + dt.timedelta(weeks=weeks))
+    (found,) = take(path).accepted
+    assert (found.num_fixes, round(found.lat_min, 6)) == (12, 47.0)
+    assert "are 2024-06-01, when the video was made" in found.repairs[0]
+
+
+@pytest.mark.parametrize(
+    ("early_s", "began_s", "said"),
+    [
+        (60.0, -60.0, "ended, as its track shows, which lasts as long: begun 60.0 s before"),
+        (20.0, 0.0, "begins 20 s before it by their clocks: --time-offset 20 if they began"),
+        (-20.0, 0.0, "begins 20 s after it by their clocks: --time-offset -20 if they began"),
+        (0.0, 0.0, ""),
+    ],
+)
+def test_a_track_as_long_as_its_video_that_lies_beside_it_is_told(early_s, began_s, said):
+    found_s, told = read(track(-early_s, 60 - early_s))
+    assert found_s == began_s
+    assert said in " ".join(told)
+
+
+def test_a_track_as_long_as_its_video_and_far_from_it_is_refused_with_what_would_do():
+    with pytest.raises(plausibility.ClockError, match="--time-offset -100 if they began together"):
+        read(track(100, 160))
 
 
 @pytest.mark.parametrize("is_local", ["", "GoPros"])

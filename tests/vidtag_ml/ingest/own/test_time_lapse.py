@@ -67,10 +67,20 @@ def test_two_clocks_that_agree_overrule_a_speed_that_does_not():
     assert judge(table)[1:] == ("walk", [])
 
 
-def test_a_clock_that_was_set_in_between_is_no_time_lapse():
-    table = shown(1.0)
-    table.loc[:9, "utc_s"] -= 1e8
+@pytest.mark.parametrize("ahead_s", [-1e8, -18.0, 18.0, 4 * 3600.0])
+@pytest.mark.parametrize("num", [10, 30, 50])
+def test_a_clock_that_was_set_in_between_is_no_time_lapse(num, ahead_s):
+    table = shown(1.0, num=20)
+    table.loc[: num // 3, "utc_s"] += ahead_s
     assert judge(table)[1:] == ("walk", [])
+
+
+@pytest.mark.parametrize("factor", [0.25, 0.125])
+def test_slow_motion_is_known_by_its_two_clocks_and_told(factor):
+    kept_N, moved, (told,) = judge(shown(factor, moves_mps=30.0))
+    assert (kept_N.all(), moved) == (True, "car")
+    assert told.startswith(f"slow motion, {factor} times as fast as it was: its receiver's clock")
+    assert "goes so much slower" in told
 
 
 def test_a_receiver_at_rest_tells_nothing_by_speed():
