@@ -77,13 +77,18 @@ def file_of(folder: Path, candidate: Candidate) -> Path:
 def key_of(candidate: Candidate, how: Intake, code: dict[str, Any]) -> Key:
     """The key of an entry; `code` is what decides what becomes of a recording."""
     files = [*candidate.files, *inspection.beside(candidate)]
-    files += [] if candidate.names else chapters.files(candidate.path)
+    files += [] if candidate.names else _before(candidate.path)
     files += [candidate.path.with_name(candidate.photo)] if candidate.photo else []
     programs = {} if candidate.names else positions.programs()
     key = {"files": [_facts(file) for file in files], "how": _told(how), "code": code}
     key["programs"] = programs
     plain: Key = json.loads(json.dumps(key))
     return plain
+
+
+def _before(video: Path) -> list[Path]:
+    """Files that may come before a video, or tell of it."""
+    return sorted({*chapters.files(video), *chapters.alike(video)})
 
 
 def _told(how: Intake) -> dict[str, Any]:

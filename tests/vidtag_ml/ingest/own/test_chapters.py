@@ -23,6 +23,9 @@ def chapter(path, created=CREATED, num=4, seed=0):
         (("DJI_0009.MP4", "DJI_0010.MP4"), 1),
         (("FILE0001.MOV", "FILE0002.MOV", "FILE0003.MOV"), 2),
         (("20240601_120000_0001.mp4", "20240601_120000_0002.mp4"), 1),
+        (("2024 GH010123.MP4", "2024 GH020123.MP4"), 1),
+        (("a_GOPR0123.MP4", "a_GP010123.MP4"), 1),
+        (("trip-1.MP4", "trip-2.MP4"), 0),
         (("GH010122.MP4", "GH010123.MP4"), 0),
         (("GOPR0122.MP4", "GOPR0123.MP4"), 0),
         (("GH010123.MP4", "GX020123.MP4"), 0),
@@ -43,6 +46,40 @@ def test_a_chapter_begins_when_those_before_it_end(tmp_path):
     found = chapters.earlier(tmp_path / "GH030123.MP4", NOON.timestamp())
     assert found.lasts_s == pytest.approx(8.0)
     assert "chapter 3 of a recording: begins 8.0 s after the first" in found.repairs[0]
+
+
+def test_a_chapter_that_bears_a_time_a_second_later_goes_on_with_the_first(tmp_path):
+    chapter(tmp_path / "DJI_0001.MP4")
+    found = chapters.earlier(tmp_path / "DJI_0002.MP4", NOON.timestamp() + 1)
+    assert found.lasts_s == pytest.approx(3.0)
+    chapter(tmp_path / "DJI_0003.MP4", num=1)
+    assert chapters.earlier(tmp_path / "DJI_0004.MP4", NOON.timestamp() + 1) == chapters.NONE
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("DJI_0003.MP4", "DJI_0001.MP4"),
+        ("trip-2.MP4", "trip-1.MP4"),
+        ("part 2 of 3.mp4", "part 1 of 3.mp4"),
+        ("trip-2.MP4", "trip-3.MP4"),
+        ("trip-2.MP4", "trap-1.MP4"),
+    ],
+)
+def test_a_file_of_its_time_that_may_come_before_it_is_told(tmp_path, name, other):
+    chapter(tmp_path / other)
+    found = chapters.earlier(tmp_path / name, NOON.timestamp())
+    assert found.lasts_s == 0.0
+    told = "-3" not in other and "trap" not in other
+    assert any(f"{other} bears the same time" in said for said in found.repairs) == told
+    assert chapters.earlier(tmp_path / name, NOON.timestamp() + 60) == chapters.NONE
+
+
+def test_a_chapter_before_which_others_are_lost_is_told(tmp_path):
+    chapter(tmp_path / "GH020123.MP4")
+    found = chapters.earlier(tmp_path / "GH030123.MP4", NOON.timestamp())
+    assert found.lasts_s == pytest.approx(4.0)
+    assert "1 chapters before those are not beside it" in found.repairs[1]
 
 
 @pytest.mark.parametrize("created", ["2024-06-01T11:59:50Z", None])
