@@ -130,6 +130,46 @@ def test_exchanged_positions_are_put_right_and_told(reading_of):
     assert "2 of 2 rows" in found.repairs[0]
 
 
+@pytest.mark.parametrize(
+    ("where", "beside", "wanted"),
+    [
+        ([47.5, 8.5], {"latitude": 47.5, "longitude": 8.5}, (47.5, 8.5)),
+        ([43.2, 22.9], {"Lat": -22.9, "Lon": -43.2}, (-22.9, -43.2)),
+        ([43.2, 22.9], {"lat": "22.9 S", "lng": "43.2 W"}, (-22.9, -43.2)),
+        ([43.2, 22.9], {"lat_ref": "S", "lon_ref": "W"}, (-22.9, -43.2)),
+    ],
+)
+def test_properties_put_coordinates_right_that_they_have_in_order(
+    reading_of, where, beside, wanted
+):
+    found = reading_of(collection(*[feature("Point", where, **beside)] * 2))
+    assert found.points[["lat", "lon"]].values.tolist() == [list(wanted)] * 2
+    assert f"read as {', '.join(beside)} say" in found.repairs[0]
+
+
+@pytest.mark.parametrize("beside", [{"lat": 1, "lon": 2}, {"lat": 22.9, "lon": 43.2}])
+def test_properties_that_differ_otherwise_are_told_and_no_minus_is_taken_away(reading_of, beside):
+    found = reading_of(feature("Point", [-43.2, -22.9], **beside))
+    assert found.points["lat"].item() == -22.9
+    assert found.repairs == ("lat, lon differ from coordinates, which are read",)
+
+
+@pytest.mark.parametrize(
+    "beside", [{"lat": 47.5001, "lon": 8.5}, {"ns": 1000}, {"lat": 1, "home_lat": 2, "lon": None}]
+)
+def test_properties_that_agree_or_tell_no_place_change_nothing(reading_of, beside):
+    assert reading_of(feature("Point", [8.5, 47.5], **beside)).repairs == ()
+
+
+@pytest.mark.parametrize("where", ["feature", "geometry"])
+@pytest.mark.parametrize("name", ["EPSG:2154", "EPSG:24979"])
+def test_a_coordinate_system_is_looked_for_wherever_it_may_stand(geojson_of, where, name):
+    one = feature("Point", [8.5, 47.5])
+    (one if where == "feature" else one["geometry"])["crs"] = {"properties": {"name": name}}
+    with pytest.raises(ValueError, match=f"{name}.*: save it in WGS 84"):
+        geojson_of(collection(one))
+
+
 def test_numbers_in_texts_are_never_cut_off(geojson_of):
     line = [["8,5", "47,5", "400,5"], ["8.6 E", "47.6 N"]]
     found = geojson_of(feature("LineString", line, times=["0,5", "1,5"]))
