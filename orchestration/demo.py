@@ -91,7 +91,7 @@ def materialize(defs: dg.Definitions, terminal: TextIO) -> str | None:
             instance=instance,
             raise_on_error=False,
             run_id=run_id,
-            tags=runs.Process.own().tags(run_id),
+            tags=runs.tags(run_id),
         )
     if story.stopped:
         raise KeyboardInterrupt

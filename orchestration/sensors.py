@@ -5,8 +5,8 @@ import json
 import dagster as dg
 
 from orchestration.jobs import take_in
-from vidtag_assets import own_recordings, runs
-from vidtag_assets.resources import Workspace
+from vidtag_assets import leftovers, own_recordings, runs
+from vidtag_assets.resources import Tracking, Workspace
 
 automation = dg.AutomationConditionSensorDefinition(
     "automation",
@@ -47,8 +47,9 @@ def run_failure_log(context: dg.RunFailureSensorContext, workspace: Workspace) -
 @dg.sensor(
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Fails runs whose process is gone, and frees the places in pools that they took.",
+    description="Fails runs whose process is gone, frees their places in pools, closes MLflow's.",
 )
-def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+def dead_runs(context: dg.SensorEvaluationContext, tracking: Tracking) -> dg.SkipReason:
     """Asks for no run; says what was cleared."""
-    return dg.SkipReason("; ".join(runs.sweep(context.instance)) or "No run is dead.")
+    told = runs.sweep(context.instance) + leftovers.clear(tracking)
+    return dg.SkipReason("; ".join(told) or "No run is dead.")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
-from vidtag_assets import promotions, provenance, registration, registry
+from vidtag_assets import leftovers, promotions, provenance, registration, registry
 from vidtag_assets.metadata import OWNERS, numbers, picture, preview
 from vidtag_assets.provenance import WEIGHTS
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
@@ -93,6 +93,7 @@ def _trained(
     tracking: Tracking,
 ) -> dg.MaterializeResult:
     """Trains a model, completes its run in MLflow, and shows it."""
+    leftovers.clear(tracking)
     training, gallery = system.trainings[name], system.gallery
     at = workspace.layout(params)
     for first in training.before.values():
@@ -103,7 +104,8 @@ def _trained(
     run_id = provenance.run_of(tracking, at, name)
     if run_id is None:
         at_gallery = workspace.path / "data" / gallery
-        lightning = logger.run_id if worked else None
+        begun = provenance.run_of(tracking, at, name, finished=False)
+        lightning = logger.run_id if worked else begun
         settings = {"model": params.model, name: training.settings(params)}
         run_id = _log(name, settings, at, at_gallery, lineage, tracking, lightning)
     folder = at.model(name)

@@ -108,10 +108,13 @@ def _git(root: Path, *arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def run_of(tracking: Tracking, at: Layout, name: str) -> str | None:
-    """Id of the MLflow run that trained the weights which now lie in the workspace."""
+def run_of(tracking: Tracking, at: Layout, name: str, *, finished: bool = True) -> str | None:
+    """Id of the MLflow run that trained the weights which now lie in the workspace.
+
+    Or of one that was begun for them and not finished.
+    """
     weights = at.model(name) / WEIGHTS
-    run = tracking.find(stage=name, weights=stage.digest(weights))
+    run = tracking.find(finished=finished, stage=name, weights=stage.digest(weights))
     return str(run.info.run_id) if run else None
 
 

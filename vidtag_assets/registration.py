@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import vidtag_ml
-from vidtag_assets import promotions, provenance, registry
+from vidtag_assets import leftovers, promotions, provenance, registry
 from vidtag_assets.metadata import numbers
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
@@ -35,6 +35,7 @@ def bundle_and_register(
     dagster_run: str,
 ) -> tuple["ModelVersion", bool]:
     """The bundle of what is trained as a version, and whether that is new."""
+    leftovers.clear(tracking)
     system.bundled.make(root, params)
     at = layout.of(root, params)
     lineage = provenance.lineage(root, params, dvc, dagster_run, system.gallery)

@@ -20,6 +20,7 @@ import dagster as dg
 import yaml
 
 from vidtag_assets import home
+from vidtag_assets.processes import Process
 from vidtag_ml import config
 from vidtag_ml.workflow import layout, stage, sums
 from vidtag_ml.workflow.layout import Layout
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from pytorch_lightning.loggers import MLFlowLogger
+
+
+PROCESS = "vidtag.process"
+"""Tag of a run of MLflow: the process that makes it."""
 
 
 class Workspace(dg.ConfigurableResource):
@@ -222,9 +227,12 @@ class Tracking(dg.ConfigurableResource):
         artifacts = own if self.server is None else None
         return str(client.create_experiment(home.EXPERIMENT, artifact_location=artifacts))
 
-    def find(self, **tags: str) -> "Run | None":
-        """The newest run that bears all these tags."""
-        wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+    def find(self, *, finished: bool = True, **tags: str) -> "Run | None":
+        """The newest run that bears all these tags and was finished, or was not."""
+        status = f"attributes.status {'=' if finished else '!='} 'FINISHED'"
+        wanted = " and ".join(
+            [status, *(f"tags.`{key}` = '{value}'" for key, value in tags.items())]
+        )
         runs = self.client().search_runs([self.experiment_id()], wanted, max_results=1)
         return runs[0] if runs else None
 
@@ -232,12 +240,20 @@ class Tracking(dg.ConfigurableResource):
     def open(
         self, name: str, tags: Mapping[str, str], run_id: str | None = None
     ) -> Iterator["Run"]:
-        """A run as MLflow's active one; a new one, or `run_id` taken up again."""
+        """A run as MLflow's active one; a new one, or `run_id` taken up again.
+
+        What it is made in and by is known before it is in progress.
+        """
         import mlflow
 
-        experiment = self.experiment_id()
-        with mlflow.start_run(run_id, experiment, run_name=None if run_id else name) as run:
-            mlflow.set_tags(dict(tags))
+        experiment, known = self.experiment_id(), {**tags, PROCESS: str(Process.own())}
+        if run_id is None:
+            active = mlflow.start_run(experiment_id=experiment, run_name=name, tags=known)
+        else:
+            for key, value in known.items():
+                self.client().set_tag(run_id, key, value)
+            active = mlflow.start_run(run_id, experiment)
+        with active as run:
             yield run
 
     def logger(self, name: str) -> "MLFlowLogger":
@@ -245,7 +261,8 @@ class Tracking(dg.ConfigurableResource):
         from pytorch_lightning.loggers import MLFlowLogger
 
         self.experiment_id()
-        return MLFlowLogger(home.EXPERIMENT, run_name=name, tracking_uri=self.uri)
+        known = {PROCESS: str(Process.own())}
+        return MLFlowLogger(home.EXPERIMENT, run_name=name, tracking_uri=self.uri, tags=known)
 
     def url(self, run_id: str) -> str:
         """Page of a run in the UI."""

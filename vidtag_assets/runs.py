@@ -1,22 +1,22 @@
 """Runs and their processes: what a killed run left behind is cleared, and waits are told.
 
 Belongs here: which process executes a run, what is done about runs whose process is gone, and how
-a run waits for its pools. Does not belong here: what runs do (the assets), when they are started
-(orchestration).
+a run waits for its pools. Does not belong here: processes themselves (processes.py), what runs do
+(the assets), when they are started (orchestration), what they left in MLflow (leftovers.py).
 """
 
 import contextlib
 import dataclasses
 import os
-import platform
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
+
+from vidtag_assets.processes import Process, is_worker, lives_since, why_gone
 
 TAG = "vidtag/process"
 """Tag of a run that says which process executes it."""
@@ -33,46 +33,17 @@ _IN_PROGRESS = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-_PROC = Path("/proc")
 
 
-@dataclasses.dataclass(frozen=True)
-class Process:
-    """A process, told from all others: from one on another machine, or with its id later on."""
+def tags(run_id: str) -> dict[str, str]:
+    """This process as a tag of a run that it executes."""
+    return {TAG: f"{run_id}|{Process.own()}"}
 
-    host: str
-    boot: str
-    """The start of the machine and the container on it, as Linux names them; else empty."""
-    pid: int
-    born: float
-    """When it began, in seconds after the boot; 0 where the system does not say."""
 
-    @classmethod
-    def own(cls) -> "Process":
-        """The process that asks."""
-        pid = os.getpid()
-        return cls(platform.node(), _boot(), pid, _born(pid) or 0.0)
-
-    @classmethod
-    def of(cls, run: dg.DagsterRun) -> "Process | None":
-        """The process in the run's tag; None if it has none, or that of the run it repeats."""
-        run_id, *fields = run.tags.get(TAG, "").split("|")
-        if run_id != run.run_id:
-            return None
-        host, boot, pid, born = fields
-        return cls(host, boot, int(pid), float(born))
-
-    def tags(self, run_id: str) -> dict[str, str]:
-        """The process as a tag of a run that it executes."""
-        return {TAG: f"{run_id}|{self.host}|{self.boot}|{self.pid}|{self.born}"}
-
-    def is_gone(self) -> bool:
-        """Whether it has certainly ended: nothing is said of another machine or container."""
-        if self.host != platform.node():
-            return False
-        if self.boot == _boot():
-            return _born(self.pid) != self.born
-        return self.boot.split()[:1] != _boot().split()[:1]
+def process_of(run: dg.DagsterRun) -> Process | None:
+    """The process in the run's tag; None if it has none, or that of the run it repeats."""
+    run_id, _, text = run.tags.get(TAG, "").partition("|")
+    return Process.parse(text) if run_id == run.run_id else None
 
 
 def sweep(instance: dg.DagsterInstance) -> list[str]:
@@ -94,11 +65,11 @@ def sweep(instance: dg.DagsterInstance) -> list[str]:
 
 def _is_dead(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     """Whether nothing executes the run any more; if in doubt, it lives."""
-    process = Process.of(run)
+    process = process_of(run)
     if process:
         return process.is_gone()
     seen = _seen(instance, run.run_id, dg.DagsterEventType.ENGINE_EVENT)[-1:]
-    return any(time.time() - when > GRACE_S and not _lives_since(pid, when) for pid, when in seen)
+    return any(time.time() - when > GRACE_S and not lives_since(pid, when) for pid, when in seen)
 
 
 def _clear(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
@@ -106,7 +77,7 @@ def _clear(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
     left = _end(_workers(instance, run.run_id))
     if left:
         return f"{name} is dead, but its step processes {left} do not end: kill them"
-    why = f"its process {_pid(instance, run)} is gone (killed, out of memory or switched off)"
+    why = why_gone(_pid(instance, run))
     now = instance.get_run_by_id(run.run_id)
     if now and now.status == dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run, f"Canceled, since {why}.")
@@ -122,15 +93,15 @@ def _end(pids: list[tuple[int, float]]) -> list[int]:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGTERM)
     until = time.monotonic() + END_S
-    while any(_lives_since(*each) for each in pids) and time.monotonic() < until:
+    while any(lives_since(*each) for each in pids) and time.monotonic() < until:
         time.sleep(0.1)
-    return [pid for pid, since in pids if _lives_since(pid, since)]
+    return [pid for pid, since in pids if lives_since(pid, since)]
 
 
 def _workers(instance: dg.DagsterInstance, run_id: str) -> list[tuple[int, float]]:
     """The step processes of the run that are alive, each with a time at which it ran."""
     seen = _seen(instance, run_id, dg.DagsterEventType.STEP_WORKER_STARTED)
-    return [each for each in seen if _lives_since(*each) and _is_worker(each[0])]
+    return [each for each in seen if lives_since(*each) and is_worker(each[0])]
 
 
 def _seen(
@@ -144,55 +115,9 @@ def _seen(
 
 def _pid(instance: dg.DagsterInstance, run: dg.DagsterRun) -> int | str:
     """The id of the process that executes the run, or did."""
-    process = Process.of(run)
+    process = process_of(run)
     seen = _seen(instance, run.run_id, dg.DagsterEventType.ENGINE_EVENT)
     return process.pid if process else seen[-1][0] if seen else "unknown"
-
-
-def _boot() -> str:
-    """The start of this machine and the container, as Linux names them; else empty."""
-    boot = _PROC / "sys" / "kernel" / "random" / "boot_id"
-    if not boot.exists():
-        return ""
-    return f"{boot.read_text().strip()} {(_PROC / 'self' / 'ns' / 'pid').readlink()}"
-
-
-def _born(pid: int) -> float | None:
-    """When a process began, in seconds after the boot (0 where unknown); None if it has ended."""
-    if not (_PROC / "self" / "stat").exists():
-        return 0.0 if _exists(pid) else None
-    try:
-        stat = (_PROC / str(pid) / "stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    state, *fields = stat.rpartition(")")[2].split()  # the name before may hold blanks
-    return None if state in "ZX" else int(fields[18]) / os.sysconf("SC_CLK_TCK")
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _lives_since(pid: int, timestamp: float) -> bool:
-    """Whether the process that had this id at a time (in seconds since 1970) is still there."""
-    born = _born(pid)
-    if not born:
-        return born is not None
-    age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - born
-    return age_s > time.time() - timestamp - 1.0
-
-
-def _is_worker(pid: int) -> bool:
-    """Whether it looks like a step process: a guard before a signal is sent to it."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return b"multiprocessing" in (_PROC / str(pid) / "cmdline").read_bytes()
-    return False
 
 
 @contextlib.contextmanager
@@ -343,7 +268,7 @@ class _Attended(dg.Executor):
 
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
         instance, run_id = plan_context.instance, plan_context.run_id
-        instance.add_run_tags(run_id, Process.own().tags(run_id))
+        instance.add_run_tags(run_id, tags(run_id))
         listener = Listener() if self.in_process else None
         with attended(instance, run_id, plan_context.log.info, shields=not self.in_process):
             for event in self.inner.execute(plan_context, execution_plan):

@@ -16,7 +16,8 @@ import dagster as dg
 import pytest
 
 from orchestration import demo, sensors
-from vidtag_assets import runs
+from vidtag_assets import processes, runs
+from vidtag_assets.resources import Tracking
 
 ROOT = Path(__file__).parents[2]
 TINY = '''
@@ -169,7 +170,7 @@ def begun(instance, process=None):
     exec(TINY, names)  # noqa: S102
     job = names["defs"].resolve_job_def("everything")
     run_id = str(uuid.uuid4())
-    tags = process.tags(run_id) if process else None
+    tags = {runs.TAG: f"{run_id}|{process}"} if process else None
     started = dg.DagsterRunStatus.STARTED
     run = instance.create_run_for_job(job, run_id=run_id, status=started, tags=tags)
     instance.event_log_storage.initialize_concurrency_limit_to_default("gpu")
@@ -179,7 +180,7 @@ def begun(instance, process=None):
 
 @pytest.mark.parametrize(("arguments", "code"), [(DEMO, 130), (JOB, 1)], ids=["demo", "job"])
 def test_a_wait_is_told_and_can_be_ended(home, instance, arguments, code):
-    holder = begun(instance, runs.Process.own())
+    holder = begun(instance, processes.Process.own())
     with started(home, *arguments) as process:
         whom = f"bread of run {holder.run_id} (job everything, process {os.getpid()}) has it"
         appears(lambda: whom in (home / "said").read_text())
@@ -196,13 +197,15 @@ def test_a_wait_is_told_and_can_be_ended(home, instance, arguments, code):
 
 def test_a_wait_ends_when_the_run_waited_for_dies(home, instance):
     with started(home, "-c", "import time; time.sleep(600)") as other:
-        process = dataclasses.replace(runs.Process.own(), pid=other.pid, born=runs._born(other.pid))
+        process = dataclasses.replace(
+            processes.Process.own(), pid=other.pid, born=processes._born(other.pid)
+        )
         holder = begun(instance, process)
         threading.Timer(3.0, other.kill).start()
         assert f"cleared run {holder.run_id}" in succeeds(home)
 
 
-OWN = runs.Process.own()
+OWN = processes.Process.own()
 GONE = dataclasses.replace(OWN, born=OWN.born - 1.0)  # the id is another process's by now
 
 
@@ -217,9 +220,10 @@ GONE = dataclasses.replace(OWN, born=OWN.born - 1.0)  # the id is another proces
     ],
     ids=["alive", "gone", "another host", "another container", "before a restart"],
 )
-def test_the_sensor_clears_only_what_is_certainly_dead(instance, process, ends):
+def test_the_sensor_clears_only_what_is_certainly_dead(home, instance, process, ends):
     run = begun(instance, process)
-    told = sensors.dead_runs(dg.build_sensor_context(instance)).skip_message
+    context = dg.build_sensor_context(instance)
+    told = sensors.dead_runs(context, tracking=Tracking(root=str(home))).skip_message
     assert (run.run_id in told) == is_free(instance) == ends
     assert instance.get_run_by_id(run.run_id).is_failure == ends
 
