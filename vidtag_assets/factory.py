@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
-from vidtag_assets import leftovers, promotions, provenance, registration, registry
+from vidtag_assets import circumstances, leftovers, promotions, provenance, registration, registry
 from vidtag_assets.metadata import OWNERS, numbers, picture, preview
 from vidtag_assets.provenance import WEIGHTS
-from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
+from vidtag_assets.resources import HARDWARE, Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml import config
 from vidtag_ml.models.system import Evaluated, Registration, System
 from vidtag_ml.workflow import code_key, inputs, stage
@@ -99,7 +99,7 @@ def _trained(
     for first in training.before.values():
         first(workspace.path, params)
     lineage = provenance.lineage(workspace.path, params, dvc, dagster_run, gallery)
-    logger = tracking.logger(name)
+    logger = tracking.logger(name, **{HARDWARE: circumstances.hardware()})
     worked = training.make(workspace.path, params, logger)
     run_id = provenance.run_of(tracking, at, name)
     if run_id is None:

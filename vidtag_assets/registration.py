@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import vidtag_ml
-from vidtag_assets import leftovers, promotions, provenance, registry
+from vidtag_assets import circumstances, leftovers, promotions, provenance, registry
 from vidtag_assets.metadata import numbers
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
@@ -43,6 +43,7 @@ def bundle_and_register(
     more = {
         **{f"dvc.{name}": dvc.md5(name) or "" for name in system.bundled.registration.data},
         **{f"run.{name}": run for name, run in runs.items() if run},
+        **circumstances.tags(system, at, dvc, tracking, runs),
     }
     return register(system, tracking, at, params, lineage, more)
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 PROCESS = "vidtag.process"
 """Tag of a run of MLflow: the process that makes it."""
+HARDWARE = "hardware"
+"""Tag of a training's run: the machine that it ran on."""
 
 
 class Workspace(dg.ConfigurableResource):
@@ -256,12 +258,12 @@ class Tracking(dg.ConfigurableResource):
         with active as run:
             yield run
 
-    def logger(self, name: str) -> "MLFlowLogger":
+    def logger(self, name: str, **tags: str) -> "MLFlowLogger":
         """Lightning's logger for a training run; the run begins with the first thing logged."""
         from pytorch_lightning.loggers import MLFlowLogger
 
         self.experiment_id()
-        known = {PROCESS: str(Process.own())}
+        known = {**tags, PROCESS: str(Process.own())}
         return MLFlowLogger(home.EXPERIMENT, run_name=name, tracking_uri=self.uri, tags=known)
 
     def url(self, run_id: str) -> str:

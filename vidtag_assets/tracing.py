@@ -84,6 +84,8 @@ def _identities(version: "ModelVersion") -> list[str]:
 def _described(
     tracking: Tracking, dvc: Dvc, version: "ModelVersion", aliases: Mapping[str, int]
 ) -> dict[str, Any]:
+    from vidtag_assets import circumstances
+
     tags = version.tags
     run = tracking.client().get_run(str(version.run_id))
     commit = tags.get("git_commit", NO_GIT).removesuffix("+changes")
@@ -94,6 +96,7 @@ def _described(
         "version": int(version.version),
         "aliases": sorted(a for a, number in aliases.items() if number == int(version.version)),
         **{tag: tags.get(tag) for tag in _TAGS},
+        **circumstances.told(version),
         "mlflow_run": version.run_id,
         "training_runs": {
             k.removeprefix("run."): v for k, v in sorted(tags.items()) if k.startswith("run.")
