@@ -24,6 +24,8 @@ _KINDS = ("GGA", "GNS", "RMC")
 """Sentences with a position, the one that tells most first."""
 _COLUMNS = ("kind", "clock_s", "day_s", "lat", "lon", "dop", "altitude_m", "fix_type")
 _UNDATED = "no sentence tells a date: the first is taken for the video's first frame"
+_MADE_UP = ("7", "8", "M", "S")
+"""Qualities of GGA, and modes of GNS and RMC: typed in, or simulated."""
 _LONGEST = 256
 """Characters of a line; the standard allows 82."""
 _DAY_S = 86400.0
@@ -92,10 +94,10 @@ def _row(kind: str, fields: Sequence[str], done: Counter[str]) -> Row:
     lat = _degrees("lat", fields[first], fields[first + 1], done)
     lon = _degrees("lon", fields[first + 2], fields[first + 3], done)
     if kind == "RMC":
-        fix_type = "none" if fields[1] == "V" else None
+        fix_type = "none" if fields[1] == "V" or fields[11] in _MADE_UP else None
         return kind, clock_s, _day_s(fields[8]), lat, lon, np.nan, np.nan, fix_type
     # Quality 0 of GGA, or N for each system of GNS: what they write is an older position.
-    fix_type = "none" if fields[5] and set(fields[5]) <= {"0", "N"} else None
+    fix_type = "none" if fields[5] and set(fields[5]) <= {"0", "N", *_MADE_UP} else None
     return kind, clock_s, np.nan, lat, lon, text.number(fields[7]), text.number(fields[8]), fix_type
 
 
@@ -139,7 +141,11 @@ def _degrees(axis: str, written: str, direction: str, done: Counter[str]) -> flo
     found = _ANGLE.fullmatch(written)
     if not found:
         return np.nan
-    size = float(found[2]) + float(found[3]) / 60
+    minutes = float(found[3])
+    if minutes > 60.0:  # which receivers round up to
+        done[f"{angles.NAMES[axis]} of more than 60 minutes: left out"] += 1
+        return np.nan
+    size = float(found[2]) + minutes / 60
     said = angles.Angle(size, found[1], angles.letter(direction))
     degrees, what = angles.signed(axis, said)
     if what:

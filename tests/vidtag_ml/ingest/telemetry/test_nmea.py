@@ -169,3 +169,26 @@ def test_a_log_is_in_any_encoding(made, reading_of, encoding):
 def test_a_time_that_is_none_gives_no_utc(made, nmea_of, clock, date):
     said = f"GPRMC,{clock},A,4722.6133,N,00832.5016,E,,,{date},,"
     assert nmea_of(made.sentence(said))["utc_s"].isna().all()
+
+
+def test_minutes_above_60_are_no_angle_and_told(made, reading_of):
+    said = "GPGGA,18150{},47{}.0,N,00832.5,E,1,12,0.9,545.4,M,47.0,M,,"
+    clocks = ((7, 30), (8, 61), (9, 60))
+    found = reading_of("\n".join(made.sentence(said.format(*clock)) for clock in clocks))
+    assert found.points["lat"].tolist() == [47.5, 48.0]
+    assert "1 sentences with a latitude of more than 60 minutes: left out" in found.repairs
+
+
+@pytest.mark.parametrize(
+    ("said", "good"),
+    [
+        ("GPGGA,181507,4722.6,N,00832.5,E,{},12,0.9,545.4,M,47.0,M,,", "1"),
+        ("GNGNS,181507,4722.6,N,00832.5,E,{},12,0.9,545.4,47.0,,", "AN"),
+        ("GPRMC,181507,A,4722.6,N,00832.5,E,0.0,0.0,060519,,,{}", "A"),
+    ],
+)
+def test_a_position_that_is_simulated_or_typed_in_is_no_fix(made, nmea_of, said, good):
+    kinds = ["7", "8"] if "GGA" in said else ["M", "S"]
+    for mode in kinds:
+        assert nmea_of(made.sentence(said.format(mode)))["fix_type"].tolist() == ["none"]
+    assert nmea_of(made.sentence(said.format(good)))["fix_type"].tolist() == [None]
