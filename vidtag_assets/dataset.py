@@ -107,6 +107,46 @@ def clips_are_plausible(workspace: Workspace, params_file: ParamsFile) -> dg.Ass
     )
 
 
+@dg.asset_check(asset=clips, blocking=True)
+def clips_lie_where_their_labels_say(
+    workspace: Workspace, params_file: ParamsFile
+) -> dg.AssetCheckResult:
+    """No clip is mirrored: latitude and longitude swapped, or a sign lost, from its first fix on.
+
+    Its middle fix is compared with its labels, with the clips of other groups, and with the land.
+    Where a repair would bring it to its labelled city or country, this blocks: the metadata names
+    the clips, and what may have happened to each. Anything else is doubtful and only warned of.
+    """
+    from vidtag_ml.dataset import mirrored
+    from vidtag_ml.dataset import tables as tables_of
+
+    tables = tables_of.read(workspace.layout(params_file.load()).dataset)
+    found = mirrored.findings(tables)
+    clear = found["clear"].astype(bool)
+    return dg.AssetCheckResult(
+        passed=found.empty,
+        severity=dg.AssetCheckSeverity.ERROR if clear.any() else dg.AssetCheckSeverity.WARN,
+        description=_told_of_mirrored(found, len(tables.clips)),
+        metadata={
+            "num_clear": int(clear.sum()),
+            "num_doubtful": int((~clear).sum()),
+            "clips": preview(found.sort_values("clear", ascending=False, kind="stable"), 50),
+        },
+    )
+
+
+def _told_of_mirrored(found: pd.DataFrame, num_clips: int) -> str:
+    """What is to be done about mirrored clips, in a few sentences."""
+    if found.empty:
+        return f"None of {num_clips} clips looks mirrored."
+    counts = found["repair"].replace("", "nothing known fits").value_counts()
+    causes = "; ".join(f"{cause} ({count})" for cause, count in counts.items())
+    return (
+        f"{len(found)} of {num_clips} clips are not where they should be: {causes}. Mend their "
+        "positions where they come from, or their labels, and ingest anew."
+    )
+
+
 @dg.asset(
     deps=[clips],
     group_name="dataset",

@@ -68,6 +68,7 @@ def test_scarce_things_are_used_by_one_asset_at_a_time(key, pool):
         "clips_have_valid_metadata",
         "fixes_have_valid_gps",
         "clips_are_plausible",
+        "clips_lie_where_their_labels_say",
         "gallery_reaches_the_clips",
         "gallery_holds_no_evaluation_fix",
     ],

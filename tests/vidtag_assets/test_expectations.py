@@ -163,3 +163,28 @@ def test_splits_that_meet_are_implausible_if_params_say_so(tables, params, tmp_p
     result = _checked(dataset.clips_are_plausible, near, params, tmp_path, min_split_km=1.0)
     assert not result.passed
     assert f"0.5 km from {train}" in result.metadata["problems"].value
+
+
+@pytest.fixture
+def madrid(tables):
+    """The tiny world with its first clip in Madrid, as it says; and where its fixes are."""
+    clip = tables.clips["clip_id"][0]
+    labels = {"city": "Madrid", "country": "Spain", "continent": "Europe"}
+    clips, fixes = tables.clips.copy(), tables.fixes.copy()
+    clips.loc[0, list(labels)] = list(labels.values())
+    rows = fixes["clip_id"] == clip
+    fixes.loc[rows, ["lat", "lon"]] = (40.4, -3.7)
+    return dataclasses.replace(tables, clips=clips, fixes=fixes), rows
+
+
+def test_a_swapped_clip_blocks_and_one_in_another_place_warns(madrid, params, tmp_path):
+    tables, rows = madrid
+    check = dataset.clips_lie_where_their_labels_say
+    assert _checked(check, tables, params, tmp_path).passed
+    for where, severity in (((-3.7, 40.4), "ERROR"), ((52.5, 13.4), "WARN")):
+        moved = tables.fixes.copy()
+        moved.loc[rows, ["lat", "lon"]] = where
+        result = _checked(check, dataclasses.replace(tables, fixes=moved), params, tmp_path)
+        assert (result.passed, result.severity.value) == (False, severity)
+        assert tables.clips["clip_id"][0] in result.metadata["clips"].value
+    assert "nothing known fits (1)" in result.description
