@@ -227,8 +227,9 @@ def _photos(
 
 
 def _in_zone(photo: photos.Photo, time_zone: str | None) -> photos.Photo:
-    told = "; ".join(filter(None, (photo.error, photo_clocks.doubt(photo.exif, time_zone))))
-    return replace(photo, exif=photo_clocks.in_zone(photo.exif, time_zone), error=told)
+    seen, dated = photo_clocks.dated(photo.exif)
+    told = "; ".join(filter(None, (photo.error, dated, photo_clocks.doubt(seen, time_zone))))
+    return replace(photo, exif=photo_clocks.in_zone(seen, time_zone), error=told)
 
 
 def _sequence(chain: list[photos.Photo], how: Intake, *, main: bool) -> Record:

@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vidtag_ml.ingest.own import clocks
+from vidtag_ml.ingest.published import tables as published
 from vidtag_ml.ingest.telemetry import exif
 
 STOOD_S = 1.5
 """Photos further apart by the camera's clock were not taken at one time of the receiver's."""
 STOOD = "GPSTimeStamp stands still while DateTimeOriginal goes on: the latter is believed"
+_FAR_S, _DAY_S = (-9.5 * 3600.0, 11.5 * 3600.0), 86400.0
+"""Zones of which one a day later or earlier is a zone as well, and a quarter hour for clocks."""
 _ZONE_UNKNOWN = "taken as UTC, as it tells no zone (--time-zone says which it was)"
 
 
@@ -50,6 +53,25 @@ def doubt(photo: exif.Photo, time_zone: str | None) -> str:
     if time_zone is None or math.isnan(wall_s):
         return ""
     return "".join(clocks.doubt(time_zone, clocks.ahead_s(time_zone, wall_s)))
+
+
+def dated(photo: exif.Photo) -> tuple[exif.Photo, str]:
+    """A photo whose receiver's date is that of UTC, and what was done.
+
+    Cameras that stamp the local date with the time of UTC are a day off for some hours. By zones
+    alone that is seen in most places; where it is 13 hours ahead it looks like 11 behind.
+    """
+    ahead_s = photo.clock_s - photo.captured_s
+    if not photo.captured_is_utc or not (ahead_s > _FAR_S[1] or ahead_s < _FAR_S[0]):
+        return photo, ""
+    if not published.on_earth((photo.lat, photo.lon))[0] or photo.clock_is_utc:
+        return photo, ""
+    there_s = clocks.ahead_s(clocks.zone_at(photo.lat, photo.lon), photo.clock_s)[0]
+    days = round((ahead_s - there_s) / _DAY_S)
+    if abs(days) != 1 or abs(ahead_s - there_s - days * _DAY_S) > clocks.QUARTER_S:
+        return photo, ""
+    told = f"GPSDateStamp put right by {days:+d} day: its place is at {clocks.told(there_s)}"
+    return replace(photo, captured_s=photo.captured_s + days * _DAY_S), told
 
 
 def believed(photos: Sequence[exif.Photo]) -> list[tuple[exif.Photo, str]]:

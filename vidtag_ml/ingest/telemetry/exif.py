@@ -51,6 +51,12 @@ _WRONG_S, _DAY_S = 900.0, 86400.0
 _GPS_BEGAN_S = dt.datetime(1980, 1, 6, tzinfo=dt.UTC).timestamp()
 _WRONG_DAYS = (1, -1, *(1024 * 7 * k + day for k in (1, 2) for day in (0, 1, -1)))
 """Days by which receivers' dates are early: dates of local time, and weeks counted up to 1024."""
+_WHOLE = 1e-6
+"""Fractions so small are those of a writer's arithmetic."""
+_MIXED = (
+    "its degrees or minutes have fractions beside smaller parts, or there are more than 60 of "
+    "those: its position is left out"
+)
 _BELOW_SEA = (1, 3, b"\1", b"\3")
 
 _SAME_KM = 1.0
@@ -175,6 +181,8 @@ def _chosen(places: Sequence[Place]) -> Place:
 
 
 def _exif_place(gps: Tags) -> Place:
+    if any(_is_mixed(gps.get(tag)) for tag in (_GPS.GPSLatitude, _GPS.GPSLongitude)):
+        return _place(None, None, math.nan)._replace(told=_MIXED)
     altitude_m = _number(gps.get(_GPS.GPSAltitude))
     below = gps.get(_GPS.GPSAltitudeRef) in _BELOW_SEA
     place = _place(
@@ -182,11 +190,23 @@ def _exif_place(gps: Tags) -> Place:
         _angle(gps.get(_GPS.GPSLongitude), gps.get(_GPS.GPSLongitudeRef)),
         -altitude_m if below else altitude_m,
     )
-    datum = _text(gps.get(_GPS.GPSMapDatum))
-    if math.isnan(place.lat) or re.sub(r"[^a-z0-9]", "", datum.lower()) in _WGS_84:
+    if math.isnan(place.lat):
         return place
-    said = f"its position is in the datum {datum[:40]}: taken for WGS 84"
-    return place._replace(told="; ".join(filter(None, (place.told, said))))
+    datum, told = _text(gps.get(_GPS.GPSMapDatum)), [place.told]
+    if re.sub(r"[^a-z0-9]", "", datum.lower()) not in _WGS_84:
+        told.append(f"its position is in the datum {datum[:40]}: taken for WGS 84")
+    if _text(gps.get(_GPS.GPSStatus)) == "V":
+        told.append("its receiver had no fix (GPSStatus V): its position may be an earlier one")
+    return place._replace(told="; ".join(filter(None, told)))
+
+
+def _is_mixed(value: Any) -> bool:
+    """Whether an angle has a fraction and yet smaller parts, or more of those than there can be."""
+    parts = [abs(_number(part)) for part in value] if isinstance(value, tuple) else []
+    return any(
+        (part % 1 > _WHOLE and any(parts[k + 1 :])) or (k and part > 60 and any(parts[:k]))
+        for k, part in enumerate(parts)
+    )
 
 
 def _xmp_place(image: Image.Image) -> Place:

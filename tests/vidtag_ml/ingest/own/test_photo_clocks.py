@@ -84,3 +84,37 @@ def test_a_photo_of_a_time_at_which_clocks_were_changed_tells_both(wall_s, utc_s
     found = photo_clocks.in_zone(seen, "Europe/Berlin")
     assert found.captured_s == utc_s
     assert f"{told} in Europe/Berlin" in found.told
+
+
+PLACES = {
+    "Auckland": (-36.85, 174.76, 13),
+    "Apia": (-13.83, -171.77, 13),
+    "Pago Pago": (-14.28, -170.7, -11),
+    "Kiritimati": (1.87, -157.4, 14),
+}
+SUMMER_S = 1.705e9
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("days", [0, 1])
+def test_a_receivers_local_date_is_put_right_where_the_place_tells_the_zone(where, days):
+    lat, lon, ahead_h = PLACES[where]
+    days = days if ahead_h > 0 else -days
+    seen = dataclasses.replace(
+        photo(0, 0), lat=lat, lon=lon, clock_s=SUMMER_S + ahead_h * HOUR_S + 40,
+        captured_s=SUMMER_S + 86400 * days,
+    )  # fmt: skip
+    found, told = photo_clocks.dated(seen)
+    assert found.captured_s == SUMMER_S
+    assert told.startswith(f"GPSDateStamp put right by {-days:+d} day" if days else "")
+    assert bool(told) == bool(days)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"clock_s": math.nan}, {"captured_is_utc": False}, {"clock_is_utc": True}, {"lat": math.nan}],
+)
+def test_a_date_that_nothing_contradicts_is_left(changed):
+    far = dataclasses.replace(photo(0, 0), lat=-36.85, lon=174.76, clock_s=NOON_S - 11 * HOUR_S)
+    seen = dataclasses.replace(far, **changed)
+    assert photo_clocks.dated(seen) == (seen, "")

@@ -111,6 +111,26 @@ def test_a_hemisphere_that_is_assumed_or_unknown_is_told(tmp_path, changed, lat,
     assert told in photo.told if told else not photo.told
 
 
+@pytest.mark.parametrize("parts", [(33.86, 51.0, 0.0), (33.0, 51.5, 30.0), (33.0, 75.0, 0.0)])
+def test_an_angle_of_fractions_beside_smaller_parts_is_none_and_told(tmp_path, parts):
+    photo = exif.read(picture(tmp_path / "a.jpg", {**PLACE, GPS.GPSLatitude: parts}))
+    assert math.isnan(photo.lat)
+    assert "fractions beside smaller parts" in photo.told
+
+
+@pytest.mark.parametrize("parts", [(33.86, 0.0, 0.0), (33.0, 51.6, 0.0), (0.0, 2031.6, 0.0)])
+def test_an_angle_whose_last_part_has_the_fraction_is_one(tmp_path, parts):
+    photo = exif.read(picture(tmp_path / "a.jpg", {**PLACE, GPS.GPSLatitude: parts}))
+    assert (photo.lat, photo.told) == (pytest.approx(-33.86), "")
+
+
+def test_a_receiver_without_a_fix_is_told(tmp_path):
+    assert (
+        "GPSStatus V" in exif.read(picture(tmp_path / "a.jpg", {**PLACE, GPS.GPSStatus: "V"})).told
+    )
+    assert exif.read(picture(tmp_path / "b.jpg", {**PLACE, GPS.GPSStatus: "A"})).told == ""
+
+
 def test_a_record_of_a_photo_that_contradicts_another_is_told(tmp_path):
     xmp = b'<rdf:Description exif:GPSLatitude="48,51.5N" exif:GPSLongitude="2,20,24E"/>'
     photo = exif.read(picture(tmp_path / "a.jpg", PLACE, xmp=xmp))
