@@ -33,6 +33,9 @@ _LEAST_SET = 3
 _COARSE = "a clock that stood shows their time, and not since when"
 GUESSED = ("walk", "ride", "car")
 """Modes that can be guessed from speeds, slowest first."""
+TWO_PLACES_KM, MOST_ELSEWHERE = 1.0, 0.1
+"""Who is so far from himself, at more than this share of all positions, is two."""
+_TOGETHER_S = 10.0
 _LOOK_BACK = 200
 
 
@@ -83,6 +86,9 @@ def judge(
         mode: one of `tables.MODES`; None = the slowest of walk, ride, car that speeds agree with.
         max_speed_kmh: limit by mode.
         dop: whether `dop` is one; cameras write their accuracy in metres there.
+
+    Raises:
+        ValueError: many positions are elsewhere at the same time.
     """
     judged = Judged(points, np.ones(len(points), bool))
     latlon_N2 = points[["lat", "lon"]].to_numpy(float)
@@ -94,6 +100,7 @@ def judge(
         judged.drop((points["dop"] > MAX_DOP).to_numpy(bool), f"DOP above {MAX_DOP:g}")
     if judged.kept["time_s"].notna().any():
         judged.drop(judged.on_kept(_before_set(judged)), "before its clock was set back")
+        _refuse_two_places(_times(judged), _places(judged), ~_growing(_times(judged)))
         judged.drop(judged.on_kept(_at_one_time(judged)), _COARSE)
         judged.drop(judged.on_kept(~_growing(_times(judged))), "time repeats or goes back")
     if len(judged.kept) < 2 or judged.kept["time_s"].isna().all():
@@ -266,6 +273,18 @@ def _growing(time_N: Floats) -> Mask:
         chosen[at] = True
         at = before[at]
     return chosen
+
+
+def _refuse_two_places(time_K: Floats, latlon_K2: Floats, back_K: Mask) -> None:
+    """Raises ValueError if points whose times repeat or go back are far from the others then."""
+    there_K2, _ = tracks.positions_at(time_K[~back_K], latlon_K2[~back_K], time_K, _TOGETHER_S)
+    apart_K = np.asarray(sphere.great_circle_km(latlon_K2, there_K2))
+    num = int((back_K & (apart_K > TWO_PLACES_KM)).sum())
+    if num > max(1.0, MOST_ELSEWHERE * len(time_K)):
+        raise ValueError(
+            f"at {num} of {len(time_K)} positions it is somewhere else at the same time, up to "
+            f"{np.nanmax(apart_K[back_K]):.0f} km away: keep one track of those in it"
+        )
 
 
 def _guess(judged: Judged, max_speed_kmh: Mapping[str, float]) -> str:

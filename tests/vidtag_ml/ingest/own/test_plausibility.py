@@ -1,6 +1,7 @@
 """Which positions of a receiver are believed, and on which clock they run."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from vidtag_ml.earth import tracks
@@ -46,6 +47,22 @@ def test_a_bad_fix_is_dropped_and_told(column, value, reason):
     assert np.flatnonzero(~judged.kept_N).tolist() in ([4], [2])
     assert reason in judged.repairs[0]
     assert judged.repairs[0].startswith("1 of 10 fixes dropped")
+
+
+@pytest.mark.parametrize(("later_s", "by"), [(0.0, "file"), (0.5, "file"), (0.0, "time_s")])
+def test_two_tracks_at_one_time_are_refused(later_s, by):
+    other = walk(6).assign(lat=lambda t: t["lat"] + 0.05, time_s=lambda t: t["time_s"] + later_s)
+    both = pd.concat([walk(), other], ignore_index=True).assign(file=range(16))
+    table = both.sort_values(by, ignore_index=True).drop(columns="file")
+    with pytest.raises(ValueError, match=r"at \d of 16 positions it is somewhere else"):
+        plausibility.judge(table, None, LIMITS)
+
+
+@pytest.mark.parametrize("moved", [0.0, 0.005])
+def test_a_track_that_is_written_twice_is_one(moved):
+    twice = pd.concat([walk(), walk().assign(lat=lambda t: t["lat"] + moved)], ignore_index=True)
+    judged, _ = plausibility.judge(twice, None, LIMITS)
+    assert judged.kept_N.sum() == 10
 
 
 def test_a_receiver_at_null_island_is_not_believed():
