@@ -35,16 +35,32 @@ def corroborated(points: pd.DataFrame, tags: Mapping[str, str]) -> tuple[pd.Data
         tags: the video's.
     """
     latlon_N2 = points[["lat", "lon"]].to_numpy(float)
-    tag_2 = _tagged(tags)
-    away_km = np.inf if tag_2 is None else _away_km(latlon_N2, tag_2)
-    if tag_2 is None or not FAR_KM < away_km < np.inf:
+    tag_2, told = _tagged(tags), _told(points, tags)
+    if tag_2 is None or not told:
         return points, []
-    told = f"the video's location tag is {away_km:.0f} km away from its track"
     turned = {what: found for what, found in _turned(latlon_N2) if _away_km(found, tag_2) < NEAR_KM}
     if len(turned) != 1:
         return points, [f"{told}, which is believed"]
     ((what, found),) = turned.items()
     return points.assign(lat=found[:, 0], lon=found[:, 1]), [f"{told}: {what}, as it says"]
+
+
+def contradiction(points: pd.DataFrame, tags: Mapping[str, str]) -> list[str]:
+    """What is told of a track inside a video that is far from the place of its tag.
+
+    It is as the camera wrote it; the tag may be that of a phone, or of an earlier video.
+    """
+    told = _told(points, tags)
+    return [f"{told}, which is believed"] if told else []
+
+
+def _told(points: pd.DataFrame, tags: Mapping[str, str]) -> str:
+    """How far a tag is from a track, if it is so far that they contradict each other."""
+    tag_2 = _tagged(tags)
+    away_km = 0.0 if tag_2 is None else _away_km(points[["lat", "lon"]].to_numpy(float), tag_2)
+    if not FAR_KM < away_km < np.inf:
+        return ""
+    return f"the video's location tag is {away_km:.0f} km away from its track"
 
 
 def _tagged(tags: Mapping[str, str]) -> Floats | None:

@@ -222,7 +222,8 @@ def _places(judged: Judged) -> Floats:
 def _before_set(judged: Judged) -> Mask:
     """Those before a time goes back, if what follows tells of the same times other places.
 
-    Receivers set their clocks when they see the sky; from then on these are right.
+    Receivers set their clocks when they see the sky; from then on these are right. Who goes on from
+    another place is another.
     """
     time_K, latlon_K2 = _times(judged), _places(judged)
     wrong_K = np.zeros(len(time_K), bool)
@@ -230,7 +231,8 @@ def _before_set(judged: Judged) -> Mask:
     for first, at, end in zip(starts, starts[1:], starts[2:], strict=False):
         again_K = time_K[first:at] >= time_K[at]
         twice = time_K[at:end] <= np.nanmax(time_K[first:at])
-        if min(again_K.sum(), twice.sum()) < _LEAST_SET:
+        jump_km = sphere.great_circle_km(latlon_K2[at - 1], latlon_K2[at])
+        if min(again_K.sum(), twice.sum()) < _LEAST_SET or jump_km > TWO_PLACES_KM:
             continue
         then_2, known = tracks.positions_at(
             time_K[at:end], latlon_K2[at:end], time_K[first:at][again_K], np.inf

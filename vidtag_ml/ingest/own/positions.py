@@ -21,7 +21,14 @@ from vidtag_ml.ingest.own import (
     time_lapse,
 )
 from vidtag_ml.ingest.telemetry import exiftool, readers
-from vidtag_ml.ingest.telemetry.readers import Beside, InFile, Reading, Recording, Source
+from vidtag_ml.ingest.telemetry.readers import (
+    Beside,
+    InFile,
+    InTrack,
+    Reading,
+    Recording,
+    Source,
+)
 from vidtag_ml.media import video
 
 READERS = readers.known()
@@ -40,6 +47,10 @@ BY_PROGRAMS = ("exiftool", "location_tag")
 def programs() -> dict[str, str]:
     """Versions of the programs that read positions from videos, empty where there is none."""
     return {r.program: r.version() for r in READERS if isinstance(r, InFile)}
+
+
+class _DoubtedError(ValueError):
+    """Positions that were read, and of which none can be believed: says why."""
 
 
 class NoPositionError(ValueError):
@@ -108,20 +119,27 @@ def place(
     held = video.container(path)
     clock = clocks.of(path, held.tags, time_zone)
     asked = _Asked(held, clock, duration_s, mode, offset_s, max_gap_s, max_speed_kmh)
-    missed, reason = [], "no_position"
+    missed, reason, doubted = [], "no_position", False
     recording = Recording(held, sidecars(path), path)
-    for source in (s for reader in READERS for s in reader.sources(recording)):
+    for reader, source in ((r, s) for r in READERS for s in r.sources(recording)):
+        if isinstance(reader, InFile) and doubted:
+            continue  # it would read the same positions, and knows less of them
         try:
             placed = _placed(source, asked)
         except plausibility.ClockError as error:
             reason = "clock"
             missed.append(f"{source.name}: {error}")
         except ValueError as error:
+            doubted |= isinstance(reader, InTrack) and isinstance(error, _DoubtedError)
             missed.append(f"{source.name}: {str(error).removeprefix(f'{source.file}: ')}")
         else:
             if placed is not None:
                 return replace(placed, repairs=[*missed, *placed.repairs])
-    raise NoPositionError(reason, f"{'; '.join(missed) or UNKNOWN}; {_advice(reason)}", missed)
+    raise NoPositionError(
+        reason,
+        f"{'; '.join(missed) or UNKNOWN}; {_advice(reason, '' if doubted else _more())}",
+        missed,
+    )
 
 
 @dataclass(frozen=True)
@@ -153,7 +171,7 @@ def _placed(source: Source, asked: _Asked) -> Placed | None:
         time_lapse.refuse_even_haste(judged, found.mode, limits)
     if not judged.kept_N.any():
         if judged.repairs:
-            raise ValueError("; ".join([*repairs, *judged.repairs]))
+            raise _DoubtedError("; ".join([*repairs, *judged.repairs]))
         return None
     num_found = len(found.points) + sum(found.left_out.values())
     left_out = {**found.left_out, **_outside(found.points, points, source)}
@@ -182,7 +200,8 @@ def _on_video_clock(
         time_lapse.refuse_longer(found.points, asked.duration_s)
         shown, cut = _shown(found.points, asked.duration_s, asked.max_gap_s)
         unmoved = [_UNMOVED] if asked.offset_s and len(shown) > 1 else []
-        return shown, [*found.repairs, *cut, *unmoved]
+        against = corroboration.contradiction(shown, asked.held.tags)
+        return shown, [*found.repairs, *cut, *unmoved, *against]
     points, dated = readings.on_one_day(found.points, found.shifts_s, asked.clock, asked.duration_s)
     points, assumed = plausibility.on_video_clock(
         points, asked.clock, asked.duration_s, asked.offset_s, asked.max_gap_s
@@ -213,12 +232,12 @@ def _shown(
     return points[~late].reset_index(drop=True), told
 
 
-def _advice(reason: str) -> str:
+def _advice(reason: str, more: str) -> str:
     """What to do about a recording without a position."""
     if reason == "clock":
         return "correct the clock with --time-zone ZONE or --time-offset SECONDS, or the camera's"
     kinds = ", ".join(suffix[1:].upper() for suffix in SIDECARS)
-    return f"put its track beside it, with the same name ({kinds}){_more()}"
+    return f"put its track beside it, with the same name ({kinds}){more}"
 
 
 def _outside(found: pd.DataFrame, inside: pd.DataFrame, source: Source) -> dict[str, int]:

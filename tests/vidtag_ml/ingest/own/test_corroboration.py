@@ -58,3 +58,10 @@ def test_a_tag_that_fits_two_ways_turns_nothing():
 
 def test_a_track_that_is_nowhere_on_earth_is_left_to_others():
     assert corroborated(np.full((3, 2), 200.0))[1] == []
+
+
+def test_a_track_inside_a_video_that_is_far_from_its_tag_is_told():
+    table = points.table(lat=ZURICH[:, 0], lon=ZURICH[:, 1])
+    (told,) = corroboration.contradiction(table, {"location": "+48.8500+002.3500/"})
+    assert told == "the video's location tag is 488 km away from its track, which is believed"
+    assert corroboration.contradiction(table, {"location": "+47.3700+008.5400/"}) == []

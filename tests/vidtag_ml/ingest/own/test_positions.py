@@ -56,6 +56,15 @@ def test_a_video_without_a_track_is_told_which_program_may_find_one(tmp_path, ex
         positions.place(path, 12.0, None, 0.0, 2.0, LIMITS)
 
 
+def test_positions_that_are_not_believed_are_not_read_again_by_exiftool(tmp_path, exiftool_says):
+    exiftool_says(FOUND)
+    payload = written.gpmf_payload([(47.0, 8.0)] * 10, dop=99.0)
+    path = with_telemetry(film(tmp_path / "a.mp4"), [payload])
+    with pytest.raises(positions.NoPositionError, match="DOP above 10") as error:
+        positions.place(path, 12.0, None, 0.0, 2.0, LIMITS)
+    assert "exiftool" not in str(error.value)
+
+
 def test_a_video_is_placed_by_exiftool_if_nothing_else_has_its_track(tmp_path, exiftool_says):
     path = recording(tmp_path, lat=48.0)
     exiftool_says(FOUND)

@@ -35,6 +35,20 @@ def test_apple_s_tag_comes_first_and_has_an_accuracy():
     assert table[["lat", "lon", "accuracy_m"]].values.tolist() == [[3.0, 4.0, 14.5]]
 
 
+def test_another_tag_that_is_elsewhere_is_told():
+    tags = {"location": "+01+002/", "location-eng": "+01+002/", quicktime.LOCATIONS[0]: "+03+004/"}
+    assert quicktime.read(tags).repairs == (
+        "another location tag says +01+002/: the first is read",
+    )
+    assert quicktime.read({**tags, quicktime.LOCATIONS[0]: "+01.001+002/"}).repairs == ()
+
+
+@pytest.mark.parametrize("text", ["+48.85+002.35CRSEPSG:2154/", "+4885.00+00235.00/"])
+def test_another_coordinate_system_and_minutes_above_60_are_refused(text):
+    with pytest.raises(ValueError, match=r"is not in WGS 84|more than 60 minutes"):
+        quicktime.read({"location": text})
+
+
 def test_no_tag_gives_no_row():
     table = quicktime.read({"encoder": "Lavf", "location": " "}).points
     assert (len(table), tuple(table.columns)) == (0, points.COLUMNS)
