@@ -18,7 +18,7 @@ import pandas as pd
 from vidtag_ml.earth import sphere, tracks
 from vidtag_ml.ingest.own import photo_clocks, photo_tables
 from vidtag_ml.ingest.published import tables as published
-from vidtag_ml.ingest.telemetry import exif, points
+from vidtag_ml.ingest.telemetry import exif, order, points
 from vidtag_ml.media import fingerprint, pictures
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".hif", ".avif", ".insp")
@@ -96,13 +96,16 @@ def sequences(photos: Sequence[Photo]) -> list[list[Photo]]:
     usable = [p for p in photos if p.readable]
     for _, group in groupby(sorted(usable, key=_camera), key=_camera):
         chain: list[Photo] = []
-        placed: Photo | None = None
+        placed = -1
         for photo in in_order(list(group)):
-            if chain and not _follows(chain[-1], placed, photo):
+            last = chain[placed] if placed >= 0 else None
+            if chain and not _follows(chain[-1], last, photo):
+                if last and (told := _apart(last, photo)):
+                    chain[placed], photo = _telling(last, told), _telling(photo, told)
                 found += _closed(chain)
-                chain, placed = [], None
+                chain, placed = [], -1
+            placed = len(chain) if photo.placed else placed
             chain.append(photo)
-            placed = photo if photo.placed else placed
         found += _closed(chain)
     return found
 
@@ -232,8 +235,22 @@ def _reaches(one: Photo, other: Photo, limit_kmh: float) -> bool:
 def _unplaced(photo: Photo) -> Photo:
     told = f"the position of {photo.path.name} is out of reach of those before and after: dropped"
     gone = replace(photo.exif, lat=np.nan, lon=np.nan)
-    error = "; ".join(filter(None, (photo.error, told)))
-    return replace(photo, exif=gone, fix_source="", error=error)
+    return _telling(replace(photo, exif=gone, fix_source=""), told)
+
+
+def _telling(photo: Photo, told: str) -> Photo:
+    return replace(photo, error="; ".join(filter(None, (photo.error, told))))
+
+
+def _apart(one: Photo, other: Photo) -> str:
+    """What is told of photos that follow each other, if one of them has lost its hemisphere."""
+    after_s = other.exif.captured_s - one.exif.captured_s
+    if not (other.placed and after_s <= MAX_GAP_S):
+        return ""
+    lat_2, lon_2 = np.array([(photo.exif.lat, photo.exif.lon) for photo in (one, other)]).T
+    what = order.turned(lat_2, lon_2)
+    said = f"{one.path.name} and {other.path.name}, {after_s:.0f} s apart"
+    return f"one of {said}, has {what}, and the other has not: nothing tells which" if what else ""
 
 
 def _on_one_clock(photos: list[Photo]) -> list[Photo]:

@@ -28,7 +28,7 @@ JOINT = 0.2
 LEAP_KM, LANDED_KM = 100.0, 2.0
 """A step so long that would be so short once its end is turned is no movement."""
 _TURNS: Mapping[str, Callable[[Floats, Floats], tuple[Floats, Floats]]] = {
-    "their latitude and longitude exchanged": lambda lat, lon: (lon, lat),
+    "latitude and longitude exchanged": lambda lat, lon: (lon, lat),
     "the other sign of latitude": lambda lat, lon: (-lat, lon),
     "the other sign of longitude": lambda lat, lon: (lat, -lon),
     "the other signs": lambda lat, lon: (-lat, -lon),
@@ -80,6 +80,12 @@ def as_track(places: Places) -> Places:
         return places
     told = "all positions are in the sea around 0, 0, where radians lie as well: taken for degrees"
     return Places(places.lat, places.lon, (*places.told, told))
+
+
+def turned(lat_N: Floats, lon_N: Floats) -> str:
+    """What some of a few places have that the others have not; empty if they are all alike."""
+    places = {what: turn(lat_N, lon_N) for what, turn in _TURNS.items()}
+    return next((w for w, there in places.items() if _num_turned(lat_N, lon_N, *there)), "")
 
 
 def _num_turned(lat_N: Floats, lon_N: Floats, to_lat_N: Floats, to_lon_N: Floats) -> int:

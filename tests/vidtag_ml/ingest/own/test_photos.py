@@ -287,3 +287,22 @@ def test_a_walk_of_many_photos_is_chained_in_linear_time():
     (chain,) = own_photos.sequences(seen)
     assert len(chain) == len(seen)
     assert time.process_time() - start < 15
+
+
+def test_photos_that_lose_a_hemisphere_on_the_way_are_told_on_both_sides(tmp_path, take):
+    (tmp_path / "w").mkdir()
+    for k in range(8):
+        lon, time = 74.0 * (-1 if k < 4 else 1), NOON + dt.timedelta(seconds=5 * k)
+        telemetry.jpeg_with_position(
+            tmp_path / "w" / f"{k}.jpg", 40.7 + 1e-5 * k, lon, time, seed=k
+        )
+    found = take(tmp_path / "w").accepted
+    said = "3.jpg and 4.jpg, 5 s apart, has the other sign of longitude, and the other has not"
+    assert [record.repairs for record in found] == [[f"one of {said}: nothing tells which"]] * 2
+
+
+def test_photos_of_two_days_and_hemispheres_are_told_of_nothing(tmp_path, take):
+    photos(tmp_path / "w")
+    time = NOON + dt.timedelta(days=1)
+    telemetry.jpeg_with_position(tmp_path / "w" / "99.jpg", 47.0, -8.0, time, seed=99)
+    assert [record.repairs for record in take(tmp_path / "w").accepted] == [[], []]
