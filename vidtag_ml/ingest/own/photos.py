@@ -126,11 +126,20 @@ def believed(photos: Sequence[Photo]) -> list[Photo]:
 
 
 def in_order(photos: Sequence[Photo]) -> list[Photo]:
-    """Photos by time; by name if one has no time, or if they tell it by different clocks."""
+    """Photos by time; by name if one has no time, or if they tell it by different clocks.
+
+    Those of one second are ordered by the other of their clocks, which may tell parts of it.
+    """
     told = _on_one_clock(_well_timed(photos))
     if np.isnan([photo.exif.captured_s for photo in told]).any():
         return sorted(told, key=lambda p: natural(p.path.name))
-    return sorted(told, key=lambda p: (p.exif.captured_s, natural(p.path.name)))
+    return sorted(told, key=_moment)
+
+
+def _moment(photo: Photo) -> tuple[float, float, list[tuple[int, int, str]]]:
+    seen = photo.exif
+    other_s = seen.captured_s if np.isnan(seen.clock_s) else seen.clock_s
+    return seen.captured_s, other_s, natural(photo.path.name)
 
 
 def times(chain: Sequence[Photo]) -> tuple[np.ndarray, int]:

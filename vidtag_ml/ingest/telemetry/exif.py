@@ -84,6 +84,7 @@ class Moment(NamedTuple):
     clock_is_utc: bool = False
     told: str = ""
     """What was assumed; empty = nothing to tell."""
+    by_camera: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,11 @@ class Photo:
     height: int
     """Rows of the upright picture."""
     clock_s: float = math.nan
-    """As `captured_s` by the camera's own clock, where that is by its receiver's."""
+    """As `captured_s` by the other of two clocks: the camera's own, or its receiver's."""
     clock_is_utc: bool = False
     """Whether `clock_s` is in UTC; else it is local time of an unknown zone, counted as UTC."""
+    by_camera: bool = False
+    """Whether `captured_s` is by the camera's own clock though there is its receiver's as well."""
     told: str = ""
     """What was assumed of it, or why it has no position."""
 
@@ -162,6 +165,7 @@ def _photo(image: Image.Image, size: tuple[int, int]) -> Photo:
         height=height,
         clock_s=when.clock_s,
         clock_is_utc=when.clock_is_utc,
+        by_camera=when.by_camera,
         told="; ".join(filter(None, (place.told, when.told))),
     )
 
@@ -263,14 +267,23 @@ def _captured(detail: Tags, gps: Tags) -> Moment:
     local_s = _local_s(detail)
     zones_s = {name: zones.ahead_s(_text(detail.get(tag))) for name, tag in _ZONES.items()}
     of, zone_s = next(((n, s) for n, s in zones_s.items() if not math.isnan(s)), ("", math.nan))
-    if of == "OffsetTimeOriginal" and not math.isnan(local_s):
-        return Moment(local_s - zone_s, is_utc=True)
     clock_s = local_s - zone_s if of else local_s
     utc_s, told = _stamped(gps, local_s)
+    if of == "OffsetTimeOriginal" and not math.isnan(local_s):
+        told = _contradiction(utc_s - clock_s)
+        return Moment(clock_s, True, utc_s, not math.isnan(utc_s), told, by_camera=True)
     if not math.isnan(utc_s):
         return Moment(utc_s, True, clock_s, bool(of), told)
     zoned = f"DateTimeOriginal is taken to be in the zone of {of}" if of else ""
     return Moment(clock_s, bool(of), told="; ".join(filter(None, (told, zoned))))
+
+
+def _contradiction(ahead_s: float) -> str:
+    """What is told of a receiver so far ahead of a clock that has its zone; empty = nothing."""
+    if not abs(ahead_s) > _WRONG_S:
+        return ""
+    apart = f"{abs(ahead_s) / 3600:.3g} h {'ahead of' if ahead_s > 0 else 'behind'}"
+    return f"GPSTimeStamp is {apart} DateTimeOriginal in its zone: the latter is believed"
 
 
 def _local_s(detail: Tags) -> float:

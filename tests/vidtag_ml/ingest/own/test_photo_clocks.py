@@ -118,3 +118,17 @@ def test_a_date_that_nothing_contradicts_is_left(changed):
     far = dataclasses.replace(photo(0, 0), lat=-36.85, lon=174.76, clock_s=NOON_S - 11 * HOUR_S)
     seen = dataclasses.replace(far, **changed)
     assert photo_clocks.dated(seen) == (seen, "")
+
+
+def test_a_time_with_its_zone_that_stands_gives_way_to_a_receiver_that_goes():
+    def zoned(clock_s, receiver_s):
+        utc = {"captured_is_utc": True, "clock_is_utc": True, "by_camera": True}
+        seen = {"captured_s": NOON_S + clock_s, "clock_s": NOON_S + receiver_s}
+        return dataclasses.replace(exif.NOTHING, **seen, **utc)
+
+    found, told = times([zoned(0, k) for k in (0, 30, 60)])
+    assert found == [0, 30, 60]
+    assert all("DateTimeOriginal stands still while GPSTimeStamp goes on" in said for said in told)
+    assert times([zoned(0, k) for k in (0, 3, 6)]) == ([0, 0, 0], ["", "", ""])
+    assert times([zoned(k, 0) for k in (0, 30, 60)]) == ([0, 30, 60], ["", "", ""])
+    assert photo_clocks.doubt(zoned(1.729996200e9 - NOON_S, 0), "Europe/Berlin") == ""

@@ -28,6 +28,16 @@ def test_photos_that_follow_each_other_are_one_clip(tmp_path, take):
     assert frames["time_s"].tolist() == [0.0, 5.0, 10.0, 15.0]
 
 
+def test_photos_of_one_second_of_the_receiver_are_in_the_order_of_the_cameras(tmp_path):
+    def seen(name, part_s):
+        when = {"captured_s": 0.0, "captured_is_utc": True, "clock_s": 7200.0 + part_s}
+        return own_photos.Photo(tmp_path / name, dataclasses.replace(exif.NOTHING, **when), "exif")
+
+    names = ["3.jpg", "1.jpg", "2.jpg"]
+    shown = own_photos.in_order([seen(name, k / 5) for k, name in enumerate(names)])
+    assert [photo.path.name for photo in shown] == names
+
+
 def test_heic_and_jpeg_of_one_phone_are_one_clip(tmp_path, take):
     photos(tmp_path / "w")
     for k in range(3):

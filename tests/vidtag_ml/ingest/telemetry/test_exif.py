@@ -197,6 +197,16 @@ def test_a_zone_in_any_form_and_tag_is_read_and_told_unless_it_is_its_own(tmp_pa
     assert photo.told.endswith("" if tag == "OffsetTimeOriginal" else f"in the zone of {tag}")
 
 
+@pytest.mark.parametrize(
+    ("zone", "told"), [("+02:00", ""), ("+09:00", "GPSTimeStamp is 7 h ahead")]
+)
+def test_a_zone_that_its_receiver_contradicts_is_told(tmp_path, zone, told):
+    detail = {**LOCAL, ExifTags.Base.OffsetTimeOriginal: zone}
+    photo = exif.read(picture(tmp_path / "a.jpg", UTC, detail))
+    assert photo.told[: len(told) or None] == told
+    assert (photo.by_camera, photo.clock_is_utc) == (True, True)
+
+
 def test_a_zone_that_is_z_is_utc(tmp_path):
     detail = {**LOCAL, ExifTags.Base.OffsetTimeOriginal: "Z"}
     assert exif.read(picture(tmp_path / "a.jpg", {}, detail)).captured_is_utc
