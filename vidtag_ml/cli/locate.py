@@ -7,6 +7,7 @@ command needs it.
 
 import contextlib
 import datetime as dt
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 Resolve = Callable[[str], Kept]
 """A model's name -> its bundle."""
+_CLOCK = re.compile(r"\d[^\dW-]\d", re.ASCII)
+"""Where a time of day begins after a day."""
 MOST_FPS = 1000.0
 """Frames a second above which `--fps` is a mistake: no list of their times would fit in memory."""
 
@@ -102,11 +105,11 @@ def _moment(start_time: str) -> dt.datetime:
     """The moment that `--start-time` says, with room for a zone and a recording.
 
     Raises:
-        ValueError: it says none.
+        ValueError: it says none, or only a day.
     """
     with contextlib.suppress(ValueError):
         moment = dt.datetime.fromisoformat(start_time)
-        if dt.MINYEAR < moment.year < dt.MAXYEAR:
+        if dt.MINYEAR < moment.year < dt.MAXYEAR and _CLOCK.search(start_time):
             return moment
     raise ValueError(f"--start-time is {start_time!r}; it must be as 2024-05-06T07:08:09+02:00")
 

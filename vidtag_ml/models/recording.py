@@ -7,6 +7,7 @@ frames (models/vidtag/locator.py, models/cityguessr/locator.py). Shape legend: T
 B frames of a batch, H W pixels, 3 = red, green, blue, 2 = (lat, lon) in degrees.
 """
 
+import dataclasses
 import datetime as dt
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from vidtag_ml.dataset.tables import Tables
 from vidtag_ml.features import decoding
 from vidtag_ml.ingest.own import clocks, discovery, photos
+from vidtag_ml.ingest.telemetry import zones
 from vidtag_ml.media import video
 
 Frames = NDArray[np.uint8]
@@ -26,11 +28,15 @@ Floats = NDArray[np.float64]
 
 CONTAINER = "creation_time"
 """What tells when a video began if no receiver does."""
-_UNSET = {
-    dt.date(*day) for day in ((1904, 1, 1), (1970, 1, 1), (1980, 1, 1), (1980, 1, 6), (2000, 1, 1))
-}
+_UNSET_S = [
+    dt.datetime(*day, tzinfo=dt.UTC).timestamp()
+    for day in ((1904, 1, 1), (1970, 1, 1), (1980, 1, 1), (1980, 1, 6), (2000, 1, 1))
+]
 """Days on which clocks begin that were never set: those of QuickTime, Unix, DOS and GPS, and many
 cameras; all of Flyover's recordings are of the last."""
+
+
+_DAY_S = 86400.0
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,14 @@ class Began:
     """creation_time, EXIF, the kind of telemetry, or the option that was given."""
     is_utc: bool = True
     """Whether that tells its zone; taken as UTC if not."""
+    assumed: tuple[str, ...] = ()
+    """What else was assumed of it, a sentence each."""
 
     @property
     def told(self) -> tuple[str, ...]:
         """What was assumed about it, a sentence each."""
-        return () if self.is_utc else (f"{self.source} tells no time zone: taken as UTC",)
+        zone = () if self.is_utc else (f"{self.source} tells no time zone: taken as UTC",)
+        return (*self.assumed, *zone)
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,8 @@ class Video:
     def began(self) -> Began | None:
         """When its container says that it was made; None if it does not say."""
         clock = clocks.of(self.path, video.container(self.path).tags)
-        return began(clock.utc_s, CONTAINER, is_utc=not clock.is_local)
+        found = began(clock.utc_s, CONTAINER, is_utc=not clock.is_local)
+        return found and dataclasses.replace(found, assumed=clock.told)
 
     def times(self, frames_per_second: float) -> Floats:
         """Times (T,) at which it is looked at; see `video.sample_times`."""
@@ -197,11 +207,14 @@ def md5(seen: Recording) -> str:
 
 
 def began(utc_s: float, source: str, *, is_utc: bool = True) -> Began | None:
-    """A moment in seconds since 1970; None if it is NaN, or of a clock that was never set."""
-    if np.isnan(utc_s):
+    """A moment in seconds since 1970; None if it is NaN, or of a clock that was never set.
+
+    That may have been in any zone.
+    """
+    since_s = (utc_s - day_s for day_s in _UNSET_S)
+    if np.isnan(utc_s) or any(-zones.LAST_S <= s < _DAY_S - zones.FIRST_S for s in since_s):
         return None
-    moment = dt.datetime.fromtimestamp(utc_s, dt.UTC)
-    return None if moment.date() in _UNSET else Began(moment, source, is_utc)
+    return Began(dt.datetime.fromtimestamp(utc_s, dt.UTC), source, is_utc)
 
 
 def _left_out(photo: photos.Photo) -> str:

@@ -200,6 +200,9 @@ def test_stopping_tells_what_is_finished(vidtag, bundle, video, tmp_path):
         ("--fps", "1e9"),
         ("--start-time", "0001-01-01T00:00+05:00"),
         ("--start-time", "9999-12-31T23:59:59"),
+        ("--start-time", "2024-05-06"),
+        ("--start-time", "20240506"),
+        ("--start-time", "2024W236"),
         ("--out", "file"),
     ],
 )

@@ -36,6 +36,14 @@ def test_a_clock_that_was_never_set_tells_no_date(clip):
     assert recording.began(NOON.timestamp(), "EXIF") == recording.Began(NOON, "EXIF")
 
 
+def test_a_camera_known_to_write_local_time_began_by_the_zone_of_its_tag(clip, tagged, tmp_path):
+    tags = {"location": "+47.5000+008.2500/", "creation_time": "2024-06-01T14:00:00Z"}
+    path = tagged(clip, tmp_path / "GX010001.MP4", **tags)
+    found = measured(recording.opened(path), TIMES, "flyover", LIMITS)
+    assert found.began == recording.Began(NOON, "creation_time")
+    assert "creation_time is local time there (Europe/Zurich), as most GoPros" in found.told[0]
+
+
 def test_what_a_recording_says_is_read_without_a_look_at_its_pixels(clip, tmp_path):
     blind, whole = tmp_path / clip.name, clip.read_bytes()
     start = whole.index(b"mdat") + 4

@@ -42,6 +42,28 @@ def test_photos_of_a_clock_that_was_never_set_have_no_date(clip, photographed, t
     assert seen.times(5.0).tolist() == list(range(8))
 
 
+@pytest.mark.parametrize(
+    ("written", "known"),
+    [
+        ("2000-01-01T00:05:00+02:00", False),
+        ("2000-01-01T23:55:00-08:00", False),
+        ("1904-01-01T00:00:00+14:00", False),
+        ("1999-12-31T09:00:00+00:00", True),
+        ("2000-01-02T13:00:00+00:00", True),
+    ],
+)
+def test_a_clock_that_was_never_set_tells_no_date_in_any_zone(written, known):
+    found = recording.began(dt.datetime.fromisoformat(written).timestamp(), "EXIF")
+    assert (found is not None) == known
+
+
+def test_what_is_assumed_of_a_video_s_time_is_told_with_it(tmp_path):
+    path = film(tmp_path / "VID_20240601_115950.mp4", num=10)
+    found = recording.Video(stamped(path, creation_time=NOON.isoformat())).began
+    assert found.moment == NOON - dt.timedelta(seconds=10)
+    assert "creation_time is when it ended" in found.told[0]
+
+
 def test_photos_without_times_go_by_name_and_tell_that(clip, photographed, tmp_path):
     seen = recording.opened(photographed(clip, tmp_path / "trip"))
     assert seen.files[0].name == "92.png"
