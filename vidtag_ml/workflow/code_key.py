@@ -83,7 +83,7 @@ ELSEWHERE: Mapping[str, tuple[str, ...]] = {
         )
         for source in config.PUBLISHED
     },
-    "inspect": ("ingest.own.tables:_work", *_READERS),
+    "inspect": ("ingest.own.workers:_work", *_READERS),
     "own_recordings": ("ingest.own.tables:ingest", "ingest.own.report:write"),
     "evaluate_vidtag": ("models.gps_retrieval.stages:evaluate_model.measure", _VIDTAG),
     "evaluate_geoclip": ("models.gps_retrieval.stages:evaluate_model.measure", _GEOCLIP),

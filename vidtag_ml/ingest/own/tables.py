@@ -5,35 +5,39 @@ DJI's SRT, NMEA, CSV, GeoJSON), other cameras' tracks inside it (ExifTool), its 
 photos' EXIF, or a CSV table of photos.
 
 What became of each recording is written down as soon as it is known, so a run that was stopped goes
-on where it was, a recording that crashes a decoder stops no other, and the tables of one dataset or
-of many are always made from all journals anew. What grows with the number of recordings lies on
-disk; memory keeps names and signatures, about 1 kB a recording.
+on where it was, and the tables of one dataset or of many are always made from all journals anew.
+What grows with the number of recordings lies on disk; memory keeps names and signatures, about 1 kB
+a recording.
 
-Belongs here: doing many recordings at once, the tables of all. Does not belong here: finding them
-(discovery.py), what becomes of one (inspection.py), how what was left out is reported (report.py).
+Belongs here: the tables of all, and what became of them. Does not belong here: finding recordings
+(discovery.py), doing many at once (workers.py), what becomes of one (inspection.py), how what was
+left out is reported (report.py).
 """
 
 import contextlib
-import errno
-import functools
 import itertools
 import json
-import multiprocessing
 import os
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from vidtag_ml import config
 from vidtag_ml.dataset import tables as clip_tables
-from vidtag_ml.ingest.own import discovery, groups, inspection, journal, looks, parquet_writer
+from vidtag_ml.ingest.own import (
+    discovery,
+    groups,
+    inspection,
+    journal,
+    looks,
+    parquet_writer,
+    workers,
+)
 from vidtag_ml.ingest.own.discovery import Candidate
 from vidtag_ml.ingest.own.disk_list import Shelf
 from vidtag_ml.ingest.own.inspection import Intake
@@ -49,27 +53,11 @@ from vidtag_ml.ingest.own.records import (
 from vidtag_ml.ingest.published import tables as published
 from vidtag_ml.workflow import code_key, stage
 
-Report = Callable[[int, int], None]
-Work = TypeVar("Work")
-
 GROUP_ROWS = {"clips": 4096, "fixes": 65536, "frames": 65536}
 """Rows of the tables' row groups, of which one is held at a time."""
 _GONE = "it, or a photo of its sequence, was there no more when it had been looked at"
 _AT_ONCE = 256
 """Clips whose places are looked up together."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A recording to be looked at."""
-
-    candidate: Candidate
-    file: Path
-    """The journal entry to write."""
-    key: journal.Key
-    """Of the entry."""
-    began_ns: int
-    """When the run began that does it."""
 
 
 @dataclass
@@ -137,7 +125,7 @@ def ingest(
     dataset: Path,
     how: Intake,
     settings: config.Clips,
-    report: Report | None = None,
+    report: workers.Report | None = None,
 ) -> tuple[Outcome, Outcome]:
     """Takes recordings into a dataset, beside those that are there.
 
@@ -158,7 +146,7 @@ def ingest(
     found = discovery.find(asked)
     candidates, belonging = found.candidates, Shelf[bool]()
     code, began_ns = code_key.of("inspect"), time.time_ns()
-    jobs, pieces, total = Shelf[Job](), Shelf[looks.Piece](), 0
+    jobs, pieces, total = Shelf[workers.Job](), Shelf[looks.Piece](), 0
     for candidate in candidates:
         file, key = journal.file_of(folder, candidate), journal.key_of(candidate, how, code)
         entry = journal.read(file)
@@ -168,14 +156,15 @@ def ingest(
                 f"ask for it again in the same way, or remove {dataset} to start afresh"
             )
         if entry is None or not entry.holds(key):
-            jobs.append(Job(candidate, file, key, began_ns))
-            for piece in looks.pieces(candidate, key, _looks_of(file)):
+            job = workers.Job(candidate, file, key, began_ns)
+            jobs.append(job)
+            for piece in job.pieces():
                 if not piece.file.exists():
                     pieces.append(piece)
         total += looks.num_steps(candidate)
         for track in inspection.beside(candidate):
             belonging.append(True, os.path.realpath(track))
-    in_parallel(jobs, how, total, report, pieces)
+    workers.in_parallel(jobs, how, total, report, pieces)
     made = _Tables(dataset, candidates, settings)
     for entry in _in_order([dataset]):
         made.add(entry, dataset.name)
@@ -208,123 +197,6 @@ def _in_order(datasets: Sequence[Path]) -> Iterator[journal.Entry]:
     for file in known.by_key():
         if (still := journal.read(file)) is not None:
             yield still
-
-
-def _looks_of(file: Path) -> Path:
-    """Where pieces of a large folder are written, by its journal entry."""
-    return file.with_suffix("")
-
-
-def in_parallel(
-    jobs: Sequence[Job],
-    how: Intake,
-    total: int,
-    report: Report | None = None,
-    pieces: Sequence[looks.Piece] = (),
-) -> None:
-    """Does the jobs in processes of their own; one that kills its process is left out, alone.
-
-    Args:
-        jobs: what is to be done.
-        how: recordings are taken in.
-        total: steps, of which those are done that are none of jobs' and pieces'.
-        report: called with (steps done, total).
-        pieces: what is looked at before; of one that kills its process, the folder's job tells.
-
-    Raises:
-        OSError: the disk is full.
-        RuntimeError: no process can be started.
-    """
-    done = total - len(jobs) - sum(len(piece.photos) for piece in pieces)
-
-    def tell(num: int) -> None:
-        nonlocal done
-        done += num
-        if report:
-            report(done, total)
-
-    tell(0)
-    for _ in _crashed(iter(pieces), _look, lambda piece: tell(len(piece.photos))):
-        pass
-    for job in _crashed(iter(jobs), functools.partial(_work, how=how), lambda _: tell(1)):
-        advice, one = (
-            "the decoder crashed on it; re-encode it, for example with ffmpeg",
-            job.candidate,
-        )
-        found = [inspection.left_out(one.path, "error", advice, one.files)]
-        journal.write(job.file, job.key, one.path, found, job.began_ns)
-
-
-def _crashed(
-    waiting: Iterator[Work], do: Callable[[Work], None], tell: Callable[[Work], None]
-) -> Iterator[Work]:
-    """Does all that is waiting; gives what kills its process even alone, and tells of all."""
-    while suspects := _run(waiting, do, tell):
-        for suspect in suspects:
-            if _run(iter([suspect]), do, tell):
-                yield suspect
-                tell(suspect)
-
-
-def _run(
-    waiting: Iterator[Work], do: Callable[[Work], None], tell: Callable[[Work], None]
-) -> list[Work]:
-    """Does what is waiting until there is no more; returns what was under way when one died."""
-    workers = os.cpu_count() or 1
-    begun = list(itertools.islice(waiting, workers))
-    if not begun:
-        return []
-    running: dict[Future[None], Work] = {}
-    with ProcessPoolExecutor(min(workers, len(begun)), mp_context=_processes()) as pool:
-        _check(pool)
-        try:
-            while begun or running:
-                while begun:
-                    running[pool.submit(do, begun[0])] = begun[0]
-                    begun.pop(0)
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    future.result()
-                    tell(running.pop(future))
-                begun.extend(itertools.islice(waiting, 2 * workers - len(running)))
-        except BrokenProcessPool:
-            return [*running.values(), *begun]
-    return []
-
-
-def _check(pool: ProcessPoolExecutor) -> None:
-    """Raises RuntimeError if no process lives at all, for which no recording is to blame."""
-    try:
-        pool.submit(os.getpid).result()
-    except BrokenProcessPool as error:
-        told = "no process can be started; a script must be a file, and guard its main part"
-        raise RuntimeError(told) from error
-
-
-def _processes() -> Any:
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload([__name__])
-    return server
-
-
-def _look(piece: looks.Piece) -> None:
-    """Looks at some photos; a mistake of ours is told by the folder's own job, which looks anew."""
-    with contextlib.suppress(Exception):
-        looks.look(piece)
-
-
-def _work(job: Job, how: Intake) -> None:
-    """Writes what became of one recording, or of the photos of one folder."""
-    path, folder = job.candidate.path, _looks_of(job.file)
-    pieces = list(looks.pieces(job.candidate, job.key, folder))
-    try:
-        found = inspection.inspect(job.candidate, how, looks.known(pieces))
-    except Exception as error:  # a mistake of ours must not stop the other recordings
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise
-        advice = f"vidtag failed on it, please report this: {type(error).__name__}: {error}"
-        found = [inspection.left_out(path, "error", advice, job.candidate.files)]
-    journal.write(job.file, job.key, path, found, job.began_ns)
-    looks.forget_others(pieces, folder)
 
 
 class _Tables:

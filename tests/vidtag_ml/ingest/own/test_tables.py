@@ -2,10 +2,7 @@
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path, PosixPath
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +14,6 @@ from vidtag_ml.dataset import rules
 from vidtag_ml.dataset import tables as clip_tables
 from vidtag_ml.ingest.own import inspection
 from vidtag_ml.ingest.own import tables as own_tables
-from vidtag_ml.ingest.own.discovery import Candidate
 from vidtag_ml.media import encoding
 
 
@@ -84,33 +80,6 @@ def test_json_is_written_a_record_at_a_time(tmp_path, take):
     told["passed_over"] = [record.as_json() for record in outcome.passed_over]
     told["num_files"] = {"found": 5, "used": 4, "quarantined": 0, "passed_over": 1}
     assert "\n".join(outcome.json_lines()) == json.dumps(told, indent=1)
-
-
-class _Deadly(PosixPath):
-    """A path that kills the process which receives it, as a decoder does that crashes."""
-
-    def __reduce__(self):
-        return os._exit, (3,)
-
-
-def test_a_recording_that_crashes_its_process_stops_no_other(tmp_path):
-    good = [recording(tmp_path / "v", f"g{k}", k) for k in range(3)]
-    bad = _Deadly(tmp_path / "v" / "bad.mp4")
-    jobs = [own_tables.Job(Candidate(p), tmp_path / f"{p.stem}.json", {}, 0) for p in (*good, bad)]
-    done = []
-    own_tables.in_parallel(jobs, HOW, 4, lambda *progress: done.append(progress))
-    assert done[-1] == (4, 4)
-    assert "the decoder crashed" in (tmp_path / "bad.json").read_text()
-    assert all("num_fixes" in (tmp_path / f"g{k}.json").read_text() for k in range(3))
-
-
-def test_a_mistake_of_ours_stops_no_other_recording(tmp_path):
-    path = recording(tmp_path / "v")
-    broken = dataclasses.replace(HOW, max_speed_kmh=None)
-    own_tables.in_parallel([own_tables.Job(Candidate(path), tmp_path / "a.json", {}, 0)], broken, 1)
-    (found,) = json.loads((tmp_path / "a.json").read_text())["found"]
-    assert found["told"]["reason"] == "error"
-    assert "TypeError" in found["told"]["advice"]
 
 
 def test_datasets_are_merged_and_what_is_in_both_counts_once(tmp_path):
@@ -180,24 +149,3 @@ def test_without_a_clip_there_are_no_tables_and_the_report_is_of_now(tmp_path):
 def test_without_a_dataset_there_is_nothing_to_merge(tmp_path):
     with pytest.raises(ValueError, match="vidtag ingest PATH --dataset NAME"):
         own_tables.merge([], SETTINGS, tmp_path / "recordings")
-
-
-def test_a_script_from_standard_input_is_told_and_no_recording_blamed(tmp_path):
-    """Its processes die at birth, as they find no file to import."""
-    script = (
-        "from pathlib import Path\n"
-        "from vidtag_ml.ingest.own import inspection, tables\n"
-        "from vidtag_ml.ingest.own.discovery import Candidate\n"
-        "job = tables.Job(Candidate(Path('a.mp4')), Path('a.json'), {}, 0)\n"
-        "tables.in_parallel([job], inspection.Intake(None, 0.0, 1.0, 2.0, {}), 1)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-"],
-        input=script,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "RuntimeError: no process can be started" in done.stderr
-    assert not (tmp_path / "a.json").exists()
