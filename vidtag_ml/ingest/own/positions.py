@@ -201,13 +201,15 @@ def _on_video_clock(
         shown, cut = _shown(found.points, asked.duration_s, asked.max_gap_s)
         unmoved = [_UNMOVED] if asked.offset_s and len(shown) > 1 else []
         against = corroboration.contradiction(shown, asked.held.tags)
-        return shown, [*found.repairs, *cut, *unmoved, *against]
+        ended = _ended(shown, asked.duration_s)
+        return shown, [*found.repairs, *cut, *ended, *unmoved, *against]
+    ended = _ended(found.points, asked.duration_s)
     points, dated = readings.on_one_day(found.points, found.shifts_s, asked.clock, asked.duration_s)
     points, assumed = plausibility.on_video_clock(
         points, asked.clock, asked.duration_s, asked.offset_s, asked.max_gap_s
     )
     points, turned = corroboration.corroborated(points, asked.held.tags)
-    return points, [*found.repairs, *dated, *assumed, *turned]
+    return points, [*found.repairs, *ended, *dated, *assumed, *turned]
 
 
 def _shown(
@@ -222,14 +224,17 @@ def _shown(
     if late.any() and late.all():
         raise plausibility.ClockError(f"all its positions are {_AFTER}")
     more_s = float(points["time_s"].max()) - duration_s
-    told = []
-    if more_s > _CUT_S:
-        cut = "all is early if the front was cut off"
-        told = [f"its telemetry goes on {more_s:.0f} s {_AFTER}: {cut}"]
-    if len(points) > 1 and -more_s > max(_CUT_S, duration_s / 2):
-        slow = "all is early if the video is in slow motion"
-        told = [f"its telemetry ends {-more_s:.0f} s before the video: {slow}"]
-    return points[~late].reset_index(drop=True), told
+    told = f"its telemetry goes on {more_s:.0f} s {_AFTER}: all is early if the front was cut off"
+    return points[~late].reset_index(drop=True), [told] if more_s > _CUT_S else []
+
+
+def _ended(points: pd.DataFrame, duration_s: float) -> list[str]:
+    """What it may mean that positions in the time of a video are of its first half alone."""
+    less_s = duration_s - float(points["time_s"].max())
+    if len(points) < 2 or not less_s > max(_CUT_S, duration_s / 2):
+        return []
+    slow = "all is early if the video is in slow motion"
+    return [f"its track ends {less_s:.0f} s before the video: {slow}"]
 
 
 def _advice(reason: str, more: str) -> str:

@@ -52,6 +52,7 @@ _ORDERS = {
 """Where year, month and day stand in dates that do not begin with a year of four digits."""
 _DAY_FIRST = ("day, month, year", "year, month, day")
 """Of them, those of dates with points."""
+_DAY_S = 86400.0
 _NO_SECONDS = "tells no seconds: positions may be up to a minute early"
 
 
@@ -87,7 +88,7 @@ NOTHING = Clock(math.nan)
 
 def is_likely(moment_s: float) -> bool:
     """Whether a recording may be of a moment: neither before 2000 nor of the future."""
-    return _OLDEST_S <= moment_s < dt.datetime.now(dt.UTC).timestamp() + 86400.0
+    return _OLDEST_S <= moment_s < dt.datetime.now(dt.UTC).timestamp() + _DAY_S
 
 
 def compact(cell: str) -> str | None:
@@ -126,11 +127,28 @@ def joined(column: str, dates: Sequence[str], clocks: Sequence[str]) -> Moments 
         return None
     known = [one for one, moment_s in zip(read, utc_s, strict=True) if not math.isnan(moment_s)]
     said = [f"{column}: {told}"] if told else []
+    if (later_N := _midnights(utc_s)).any():
+        utc_s = utc_s + _DAY_S * later_N
+        said.append(f"{column}: one date goes on after midnight: it is that of the begin")
+        shifts_s = (*shifts_s, -_DAY_S * later_N.max())
     if all(one.is_whole for one in known):
         said.append(f"{column} {_NO_SECONDS}")
     if "local" in column and not any(one.zoned for one in known):
         said.append(f"{column}: tells no time zone, taken as UTC")
     return Moments(utc_s, tuple(said), shifts_s)
+
+
+def _midnights(utc_s: Floats) -> Floats:
+    """How many midnights passed that no date tells (N,): moments of one day that fall by half one.
+
+    Some devices write the date on which a recording began, or ended, into all of it.
+    """
+    known_K = utc_s[np.isfinite(utc_s)]
+    if np.ptp(known_K // _DAY_S):
+        return np.zeros(len(utc_s))
+    fell_N = np.zeros(len(utc_s))
+    fell_N[np.flatnonzero(np.isfinite(utc_s))[1:]] = np.diff(known_K) < -_DAY_S / 2
+    return np.cumsum(fell_N)
 
 
 def clock(written: str) -> Clock:

@@ -47,3 +47,16 @@ def test_times_without_seconds_are_told():
     (told,) = joined("2024-06-01", clock="10:00").told
     assert told == "date tells no seconds: positions may be up to a minute early"
     assert joined("2024-06-01", clock="10:00:00").told == ()
+
+
+@pytest.mark.parametrize("day", ["2024-06-13", "13.06.2024"])
+def test_one_date_that_goes_on_after_midnight_is_that_of_the_begin_and_told(day):
+    found = dates.joined("time", [day] * 4, ["23:59:58", "23:59:59", "00:00:00", ""])
+    assert (found.utc_s[:3] - found.utc_s[0]).tolist() == [0, 1, 2]
+    assert "one date goes on after midnight" in found.told[0]
+    assert found.shifts_s == (-86400.0,)
+
+
+def test_a_log_that_begins_with_the_latest_goes_on_after_no_midnight():
+    found = dates.joined("time", ["2024-06-13"] * 3, ["23:59:58", "12:00:00", "00:00:01"])
+    assert found.utc_s[0] - found.utc_s[2] == 86397
