@@ -15,7 +15,10 @@ import sqlite3
 import sys
 import tomllib
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
+
+import filelock
 
 EXPERIMENT = "vidtag"
 """MLflow's experiment of a workspace, whose artifacts are the workspace's."""
@@ -113,6 +116,26 @@ def _move(db: sqlite3.Connection, here: Path) -> Path | None:
                     (new, len(old) + 1, len(old) + 1, f"{old}/"),
                 )
     return was
+
+
+@contextlib.contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """The right to make or clear the store, or to change champions; it ends with its process.
+
+    Raises:
+        ValueError: another process has it for too long.
+    """
+    path = root / "out" / "registry.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path, is_singleton=True)  # whoever has it may take it again
+    try:
+        held = lock.acquire(timeout=WAIT_S)
+    except filelock.Timeout:
+        raise ValueError(
+            f"another process has {path} for {WAIT_S:.0f} s: try again when it is done"
+        ) from None
+    with held:
+        yield
 
 
 def foreign(script: Path, folder: Path) -> str | None:

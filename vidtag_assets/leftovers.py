@@ -7,7 +7,7 @@ Belongs here: telling what is left from what is being made. Does not belong here
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidtag_assets import promotions, registry, registry_file
+from vidtag_assets import home, registry, registry_file
 from vidtag_assets.processes import Process, why_gone
 from vidtag_assets.resources import PROCESS, Tracking
 
@@ -31,7 +31,7 @@ def clear(tracking: Tracking) -> list[str]:
     """
     if registry_file.is_at_rest(registry_file.of(tracking.root)):
         return []
-    with promotions.locked(Path(tracking.root)):
+    with home.locked(Path(tracking.root)):
         return [*_close(tracking), *_remove(tracking)]
 
 

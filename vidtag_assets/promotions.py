@@ -1,11 +1,9 @@
 """The log of decisions about champions: one JSON object a line, each bound to those before it.
 
-Belongs here: writing, reading and checking `out/promotions.jsonl`, and the lock under which
-champions change. Does not belong here: what decides, and what a decision does to the registry,
-which keeps a copy of each line (registry.py).
+Belongs here: writing, reading and checking `out/promotions.jsonl`. Does not belong here: what
+decides, and what a decision does to the registry, which keeps a copy of each line (registry.py).
 """
 
-import contextlib
 import dataclasses
 import datetime as dt
 import getpass
@@ -13,14 +11,9 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import filelock
-
-WAIT_S = 60.0
-"""How long another process may hold the lock."""
 
 
 @dataclass(frozen=True)
@@ -57,26 +50,6 @@ def now() -> str:
 def log_path(root: Path) -> Path:
     """The append-only log of promotions, rejections and rollbacks."""
     return root / "out" / "promotions.jsonl"
-
-
-@contextlib.contextmanager
-def locked(root: Path) -> Iterator[None]:
-    """The lock under which champions of a workspace change; it ends with its process.
-
-    Raises:
-        ValueError: another process has it for too long.
-    """
-    path = log_path(root).with_suffix(".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        held = filelock.FileLock(path).acquire(timeout=WAIT_S)
-    except filelock.Timeout:
-        raise ValueError(
-            f"another process has changed champions for {WAIT_S:.0f} s: try again when it is done "
-            f"(it holds {path})"
-        ) from None
-    with held:
-        yield
 
 
 def history(root: Path) -> list[Promotion]:

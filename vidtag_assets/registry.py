@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidtag_assets import promotions
+from vidtag_assets import home, promotions
 from vidtag_assets.promotions import Promotion
 from vidtag_assets.registry_file import DIGEST, parse
 from vidtag_assets.resources import Dvc, Tracking
@@ -299,7 +299,7 @@ def replay(tracking: Tracking) -> None:
 def _deciding(tracking: Tracking) -> "Iterator[None]":
     """The right to change champions, when all decisions of the log are carried out."""
     root = Path(tracking.root)
-    with promotions.locked(root):
+    with home.locked(root):
         if found := promotions.faults(root, recorded(tracking)):
             _LOG.warning(promotions.advice(root, found))
         entry = next(reversed(promotions.history(root)), None)

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -202,6 +203,10 @@ class Tracking(dg.ConfigurableResource):
         """Address of the store."""
         return self.server or home.own_store(Path(self.root))
 
+    @property
+    def _store(self) -> Path:
+        return Path(self.root).resolve() / "mlflow.db"
+
     def client(self) -> "MlflowClient":
         """MLflow's client for this store, which becomes the process's default one.
 
@@ -214,10 +219,24 @@ class Tracking(dg.ConfigurableResource):
         import mlflow
 
         uri = self.uri
+        if self.server is None and not self._store.exists():
+            self._make()
         with _unchanged(home.URI):
             mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
         return mlflow.MlflowClient(uri, uri)
+
+    def _make(self) -> None:
+        """Makes the store in one step: one that MLflow was killed over could never be opened."""
+        import mlflow
+
+        with home.locked(self._store.parent), tempfile.TemporaryDirectory() as folder:
+            if self._store.exists():  # another process was faster
+                return
+            made = Path(folder) / "mlflow.db"
+            mlflow.MlflowClient(f"sqlite:///{made}").search_experiments()
+            with stage.replacing(self._store) as aside:
+                shutil.copyfile(made, aside)
 
     def experiment_id(self) -> str:
         """Id of the experiment, made on first use with its artifacts in the workspace."""

@@ -18,6 +18,7 @@ from vidtag_assets.resources import PROCESS, Tracking
 from vidtag_ml.models.vidtag.system import SYSTEM
 from vidtag_ml.workflow import layout
 
+FORK = multiprocessing.get_context("fork")
 OWN = Process.own()
 GONE = dataclasses.replace(OWN, born=OWN.born - 1.0)  # the id is another process's by now
 
@@ -96,6 +97,37 @@ def test_a_store_of_another_kind_is_left_to_mlflow(tmp_path):
     assert not registry_file.is_at_rest(tmp_path / "mlflow.db")
 
 
+def open_and_die(tracking, statement):
+    """Opens a store, and is killed when it has carried out a statement."""
+
+    def die(_connection, _cursor, done, *_):
+        if done.strip().startswith(statement):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "after_cursor_execute", die)
+    tracking.experiment_id()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE secrets",
+        *(
+            pytest.param(rest, marks=pytest.mark.faults)
+            for rest in ("CREATE TABLE experiments", "UPDATE alembic_version", "INSERT INTO")
+        ),
+    ],
+)
+def test_a_store_that_was_being_made_by_a_killed_process_is_made_anew(tmp_path, statement):
+    made = Tracking(root=str(tmp_path))
+    process = FORK.Process(target=open_and_die, args=(made, statement))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert made.client().get_experiment(made.experiment_id()).name == "vidtag"
+    assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "out"}
+
+
 @pytest.fixture
 def copied(world, tmp_path, params):
     root = shutil.copytree(world.root, tmp_path / "a copy")
@@ -138,8 +170,7 @@ def test_a_registration_killed_anywhere_leaves_nothing_once_the_next_has_ended(
     copied, params, num_commits
 ):
     tracking, _ = copied
-    fork = multiprocessing.get_context("fork")
-    process = fork.Process(target=register_and_die, args=(copied, params, num_commits))
+    process = FORK.Process(target=register_and_die, args=(copied, params, num_commits))
     process.start()
     process.join()
     assert process.exitcode in (-signal.SIGKILL, 0)
