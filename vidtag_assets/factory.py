@@ -15,7 +15,7 @@ import dagster as dg
 import pandas as pd
 
 from vidtag_assets import circumstances, leftovers, promotions, provenance, registration, registry
-from vidtag_assets.metadata import OWNERS, numbers, picture, preview
+from vidtag_assets.metadata import OWNERS, numbers, picture, preview, report, summary
 from vidtag_assets.provenance import WEIGHTS
 from vidtag_assets.resources import HARDWARE, Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml import config
@@ -179,8 +179,9 @@ def _evaluation(system: System) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             data_version=dg.DataVersion(" ".join(map(stage.digest, folders.values()))),
             metadata={
-                **{name: _as_metadata(value) for name, value in shown.items()},
-                "summary": dg.MetadataValue.json(reports["test"].summary),
+                "summary": summary(system.sheet(reports["test"].summary)),
+                "pictures": report(shown),
+                "figures": dg.MetadataValue.json(reports["test"].summary),
                 **_figures(system, reports),
                 "worked": any(worked),
             },
@@ -316,10 +317,6 @@ def _last(system: System) -> list[str]:
 def _version(*stages: str) -> str | None:
     """The code of stages; None if one has none of its own in the package."""
     return code_key.version(*stages) if set(stages) <= set(code_key.builds()) else None
-
-
-def _as_metadata(shown: Any) -> dg.MarkdownMetadataValue:
-    return preview(shown, len(shown)) if isinstance(shown, pd.DataFrame) else picture(shown)
 
 
 def _figures(system: System, reports: Mapping[str, Evaluated]) -> dict[str, float]:

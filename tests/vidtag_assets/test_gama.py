@@ -67,11 +67,11 @@ def test_the_gallery_s_identity_is_what_dvc_recorded_beside_it(crossed):
 def test_evaluation_shows_every_search_with_its_gallery_s_size(crossed):
     shown = metadata(crossed, "gama_evaluation")
     for name in ("answers", "tracks"):
-        assert shown[name].startswith("![picture](data:image/")
-    sizes = next(line for line in shown["figures"].splitlines() if "gallery_size" in line)
+        assert f"**{name}**\n\n![picture](data:image/" in shown["pictures"]
+    sizes = next(line for line in shown["pictures"].splitlines() if "| gallery_size" in line)
     searches = ("", "hierarchical_", "screening_", "path_", "turned_")
     assert [float(cell) for cell in sizes.split("|")[2:7]] == [
-        shown["summary"][f"{p}gallery_size"] for p in searches
+        shown["figures"][f"{p}gallery_size"] for p in searches
     ]
     assert shown["val_recall_at_1"] <= shown["val_recall_at_5"]
 
