@@ -15,10 +15,9 @@ import sqlite3
 import sys
 import tomllib
 import urllib.parse
-from collections.abc import Iterator
 from pathlib import Path
 
-import filelock
+from vidtag_ml.workflow import locks
 
 EXPERIMENT = "vidtag"
 """MLflow's experiment of a workspace, whose artifacts are the workspace's."""
@@ -118,24 +117,9 @@ def _move(db: sqlite3.Connection, here: Path) -> Path | None:
     return was
 
 
-@contextlib.contextmanager
-def locked(root: Path) -> Iterator[None]:
-    """The right to make or clear the store, or to change champions; it ends with its process.
-
-    Raises:
-        ValueError: another process has it for too long.
-    """
-    path = root / "out" / "registry.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(path, is_singleton=True)  # whoever has it may take it again
-    try:
-        held = lock.acquire(timeout=WAIT_S)
-    except filelock.Timeout:
-        raise ValueError(
-            f"another process has {path} for {WAIT_S:.0f} s: try again when it is done"
-        ) from None
-    with held:
-        yield
+def locked(root: Path) -> contextlib.AbstractContextManager[None]:
+    """The right to make or clear the store, to register, or to change champions."""
+    return locks.alone(root / "out" / "registry.lock", "registers or promotes")
 
 
 def foreign(script: Path, folder: Path) -> str | None:

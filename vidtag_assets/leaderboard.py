@@ -11,7 +11,7 @@ from vidtag_assets.metadata import OWNERS, numbers, picture, preview
 from vidtag_assets.resources import ParamsFile, Workspace
 from vidtag_ml.models.gps_retrieval.figures import SHOWN
 from vidtag_ml.models.registry import RANKED
-from vidtag_ml.workflow import stage
+from vidtag_ml.workflow import locks, stage
 
 
 @dg.asset(
@@ -36,7 +36,8 @@ def leaderboard(workspace: Workspace, params_file: ParamsFile) -> dg.Materialize
     reports = {name: Report.read(at.evaluation(name)) for name in RANKED}
     table = board.table(reports)
     path = at.root / "out" / "evaluation" / "leaderboard.csv"
-    stage.write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    with locks.alone(path.with_name(".leaderboard.lock"), "writes the leaderboard"):
+        stage.write_text(path, table.to_csv(index=False, lineterminator="\n"))
     shown = board.headline(table, SHOWN)
     errors = {name: report.frames["error_km"].dropna() for name, report in reports.items()}
     return dg.MaterializeResult(

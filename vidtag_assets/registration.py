@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import vidtag_ml
-from vidtag_assets import circumstances, leftovers, promotions, provenance, registry
+from vidtag_assets import circumstances, home, leftovers, promotions, provenance, registry
 from vidtag_assets.metadata import numbers
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
@@ -35,17 +35,18 @@ def bundle_and_register(
     dagster_run: str,
 ) -> tuple["ModelVersion", bool]:
     """The bundle of what is trained as a version, and whether that is new."""
-    leftovers.clear(tracking)
-    system.bundled.make(root, params)
-    at = layout.of(root, params)
-    lineage = provenance.lineage(root, params, dvc, dagster_run, system.gallery)
-    runs = {name: provenance.run_of(tracking, at, name) for name in system.trainings}
-    more = {
-        **{f"dvc.{name}": dvc.md5(name) or "" for name in system.bundled.registration.data},
-        **{f"run.{name}": run for name, run in runs.items() if run},
-        **circumstances.tags(system, at, dvc, tracking, runs),
-    }
-    return register(system, tracking, at, params, lineage, more)
+    with home.locked(root):
+        leftovers.clear(tracking)
+        system.bundled.make(root, params)
+        at = layout.of(root, params)
+        lineage = provenance.lineage(root, params, dvc, dagster_run, system.gallery)
+        runs = {name: provenance.run_of(tracking, at, name) for name in system.trainings}
+        more = {
+            **{f"dvc.{name}": dvc.md5(name) or "" for name in system.bundled.registration.data},
+            **{f"run.{name}": run for name, run in runs.items() if run},
+            **circumstances.tags(system, at, dvc, tracking, runs),
+        }
+        return register(system, tracking, at, params, lineage, more)
 
 
 def register(

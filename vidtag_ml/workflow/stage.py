@@ -8,11 +8,14 @@ Belongs here: digests of data, the record beside an output that lets a stage ski
 import contextlib
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from vidtag_ml.workflow import locks
 
 RECORD = ".record.json"
 """Behind the name of an output: the file beside it that tells what it was made from."""
@@ -39,6 +42,7 @@ def make(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> bo
 
     The record is `NAME.record.json` beside `out`. A build that fails or is killed leaves `out` as
     it was; what it wrote stays aside, where the next build of the same key finds it and may resume.
+    Another process that makes `out` at this moment is waited for.
 
     Args:
         out: the file or folder to make.
@@ -46,11 +50,21 @@ def make(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> bo
         build: creates the path that it is given, a file or a folder as `out` should be.
     """
     key = json.loads(json.dumps(key, sort_keys=True))
+    if is_made(out, key) and not _old(out).exists():
+        return False
+    if os.environ.get("RANK", "0") != "0":  # torchrun's others make it beside the first
+        return _make(out, key, build)
+    with locks.alone(out.with_name(f".{out.name}.lock"), f"makes {out}"):
+        return _make(out, key, build)
+
+
+def _make(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> bool:
     record_path = out.with_name(f"{out.name}{RECORD}")
-    old = out.with_name(f".{out.name}.old")
+    old = _old(out)
     if old.exists() and not out.exists():
         old.rename(out)
     if is_made(out, key):
+        _remove(old)
         return False
     aside = out.with_name(f".{out.name}.{_md5(json.dumps(key).encode()).hexdigest()[:12]}")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -65,6 +79,11 @@ def make(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> bo
     write_text(record_path, json.dumps({"key": key, "digest": made}, indent=1) + "\n")
     _remove(old)
     return True
+
+
+def _old(out: Path) -> Path:
+    """Where an output is while another takes its place."""
+    return out.with_name(f".{out.name}.old")
 
 
 def is_made(out: Path, key: Mapping[str, Any]) -> bool:

@@ -1,11 +1,14 @@
 """Tests of vidtag_ml.workflow.stage."""
 
 import errno
+import logging
+import multiprocessing
+import time
 from pathlib import Path
 
 import pytest
 
-from vidtag_ml.workflow import stage
+from vidtag_ml.workflow import locks, stage
 
 
 def _builder(text: str, calls: list[str]):
@@ -67,7 +70,7 @@ def test_tries_of_other_keys_are_cleared_away(tmp_path):
     (tmp_path / ".out.json.tmp").touch()
     stage.make(tmp_path / "out", {}, _builder("x", []))
     names = {p.name for p in tmp_path.iterdir()}
-    assert names == {"out", "out.record.json", ".out.json.tmp"}
+    assert names == {"out", "out.record.json", ".out.json.tmp", ".out.lock"}
 
 
 def test_a_kill_between_the_renames_loses_nothing(tmp_path):
@@ -110,3 +113,46 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path):
         fill_the_disk()
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_a_kill_before_the_old_output_is_removed_leaves_nothing_aside(tmp_path):
+    out, calls = tmp_path / "out", []
+    stage.make(out, {}, _builder("x", calls))
+    (tmp_path / ".out.old").mkdir()
+    assert not stage.make(out, {}, _builder("x", calls))
+    assert not (tmp_path / ".out.old").exists()
+
+
+def make_slowly(out, began):
+    def build(aside):
+        began.set()
+        time.sleep(1.0)
+        aside.write_text("made")
+
+    return stage.make(out, {"a": 1}, build)
+
+
+def test_two_processes_make_an_output_once_and_the_one_that_waits_says_so(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(locks, "TELL_S", 0.1)
+    fork = multiprocessing.get_context("fork")
+    began = fork.Event()
+    other = fork.Process(target=make_slowly, args=(tmp_path / "out", began))
+    other.start()
+    began.wait(10)
+    with caplog.at_level(logging.WARNING):
+        assert not make_slowly(tmp_path / "out", fork.Event())
+    assert f"waiting for another process, which makes {tmp_path / 'out'}" in caplog.text
+    other.join()
+    assert (other.exitcode, (tmp_path / "out").read_text()) == (0, "made")
+
+
+def test_a_killed_process_keeps_nobody_from_making_its_output(tmp_path):
+    fork = multiprocessing.get_context("fork")
+    began = fork.Event()
+    other = fork.Process(target=make_slowly, args=(tmp_path / "out", began))
+    other.start()
+    began.wait(10)
+    other.kill()
+    assert make_slowly(tmp_path / "out", fork.Event())
