@@ -149,7 +149,7 @@ def test_selections_by_string_work_in_this_environment():
 FLOORS = {
     "vidtag_ml": 0, "config": 1, "workflow": 2, "earth": 3, "media": 3, "dataset": 4, "plots": 4,
     "encoders": 5, "ingest": 5, "metrics": 5, "retrieval": 5, "aerial": 6, "features": 6,
-    "models": 7, "pretraining": 8, "cli": 9, "__main__": 10, "vidtag_assets": 10,
+    "models": 7, "retraining": 7, "pretraining": 8, "cli": 9, "__main__": 10, "vidtag_assets": 10,
     "orchestration": 11,
 }  # fmt: skip
 """Rooms of vidtag_ml, and what stands on it: each imports from lower floors only."""

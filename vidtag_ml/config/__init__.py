@@ -35,6 +35,7 @@ from vidtag_ml.config.ranges import (
     Zoom,
 )
 from vidtag_ml.config.registry import Registry
+from vidtag_ml.config.retraining import Retraining
 from vidtag_ml.config.training import Training
 from vidtag_ml.config.vidtag import Location, Model, Noise, PhaseOne, PhaseTwo
 
@@ -73,6 +74,7 @@ __all__ = [
     "Positive",
     "Range",
     "Registry",
+    "Retraining",
     "Screening",
     "ScreeningNetwork",
     "Search",

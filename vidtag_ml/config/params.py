@@ -18,6 +18,7 @@ from vidtag_ml.config.gama import Fusion, Gama, Heading, Screening
 from vidtag_ml.config.geoclip import Classifier, GeoCLIP
 from vidtag_ml.config.parsing import parse
 from vidtag_ml.config.registry import Registry
+from vidtag_ml.config.retraining import Retraining
 from vidtag_ml.config.vidtag import Model, PhaseOne, PhaseTwo
 
 
@@ -41,6 +42,7 @@ class Params:
     fusion: Fusion
     evaluation: Evaluation
     registry: Registry
+    retraining: Retraining
 
 
 PRESETS = Path(__file__).parent / "presets"
