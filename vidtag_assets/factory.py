@@ -345,5 +345,5 @@ def _about_verdict(entry: promotions.Promotion, verdict: "Verdict | None") -> di
         "verdict": entry.action,
         "reason": dg.MetadataValue.md(entry.reason),
         "champion": entry.champion or 0,
-        **numbers(dataclasses.asdict(verdict) if verdict else {}),
+        **numbers(dataclasses.asdict(verdict.whole) if verdict and verdict.whole else {}),
     }

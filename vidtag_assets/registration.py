@@ -112,7 +112,7 @@ def decide(
     system: System, tracking: Tracking, at: Layout, params: config.Params
 ) -> "tuple[promotions.Promotion, Verdict | None]":
     """The gate's decision about the challenger, carried out and logged."""
-    from vidtag_ml.models import gate
+    from vidtag_ml.models import gate, slices
 
     how = system.bundled.registration
     judging = how.judging()
@@ -131,7 +131,8 @@ def decide(
             judging.rule, ours, rival, rival_name, judging.floor(ours, at, params),
             least_clips=params.registry.least_clips,
             draws=params.evaluation.bootstrap_draws,
-            by_continent=champion is not None,
+            labels=slices.of(at, "val"),
+            first=champion is None,
         )  # fmt: skip
 
     return registry.settle(tracking, registry.name_of(system.name, params), judge)

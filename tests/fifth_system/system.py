@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from vidtag_ml.models import bundle
-from vidtag_ml.models.gate import Judging, Rule, gain
+from vidtag_ml.models.comparison import shares
+from vidtag_ml.models.gate import Judging, Rule
 from vidtag_ml.models.system import Bundling, Registration, Sheet, System, Training
 from vidtag_ml.workflow import inputs, layout, stage
 
@@ -79,7 +80,7 @@ RULE = Rule(
     unit="val clips",
     scores=lambda report: report.per_clip.set_index("clip_id")["right"].astype(float),
     incomparable=lambda _a, _b: None,
-    compare=gain("of the clips right"),
+    scale=shares("of the clips right"),
 )
 SYSTEM = System(
     name="toy",

@@ -107,7 +107,7 @@ def test_champion_is_judged_anew_on_another_gallery(copied, params):
     new = registry.report(tracking, registry.resolve(tracking, "vidtag/2"), "val")
     assert judging.incomparable(new, old) == "another gallery"
     entry, verdict = registration.decide(SYSTEM, tracking, at, other)
-    assert verdict.ratio == pytest.approx(1.0)  # the same weights on the same gallery
+    assert verdict.whole.change == pytest.approx(1.0)  # the same weights on the same gallery
     assert "champion 1" in entry.reason
 
 

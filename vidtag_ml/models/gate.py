@@ -1,8 +1,9 @@
-"""The gate: whether a challenger replaces a champion, on one frozen split (decisions 10 and 25).
+"""The gate: whether a challenger replaces a champion, on one frozen split (decisions 10, 25, 39).
 
-Belongs here: the comparison of two evaluation reports, as values. Does not belong here: by which
-figure reports of a system are compared (its module `judging`), aliases, the log, where reports come
-from (vidtag_assets.registration).
+Belongs here: the verdict on two evaluation reports, as values. Does not belong here: by which
+figure reports of a system are compared (its module `judging`), comparing them (comparison.py),
+which slices there are (slices.py), aliases, the log, where reports come from
+(vidtag_assets.registration).
 
 A clip, or a video, is a draw.
 """
@@ -12,25 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vidtag_ml import config
-from vidtag_ml.metrics import bootstrap
+from vidtag_ml.models import comparison
+from vidtag_ml.models.comparison import BETTER, FEW, LEAST_UNITS, WORSE, Row, Scale, Scores
 from vidtag_ml.workflow import stage
 from vidtag_ml.workflow.layout import Layout
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LEAST_CLIPS = 10
-"""Continents with fewer clips are not judged on their own."""
-SEED = 0
-Floats = NDArray[np.float64]
+NAMED = 12
+"""Of slices that are too small to judge, how many are named."""
 Statement = tuple[bool, str]
 """Whether it allows promotion, and a sentence."""
-Compared = tuple[tuple[float, ...], Statement]
-"""Ratio of typical errors with its interval, if the figures have one, and what is said of both."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +36,17 @@ class Verdict:
     """Whether the challenger may replace its rival."""
     reasons: tuple[str, ...]
     """Sentences, the decisive one first."""
-    ratio: float | None = None
-    """Typical error of the challenger over its rival's; below 1 is better."""
-    ratio_lo: float | None = None
-    """Lower end of its 95 % bootstrap interval over clips."""
-    ratio_hi: float | None = None
-    """Upper end."""
+    num_against: int = 0
+    """How many of them forbid promotion: the first."""
+    rival: str = ""
+    """With whom it was compared; empty = with nobody."""
+    rows: tuple[Row, ...] = ()
+    """How it compares with its rival: on all units, then slice by slice."""
+
+    @property
+    def whole(self) -> Row | None:
+        """How it compares on all units; None if it was not compared."""
+        return self.rows[0] if self.rows else None
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,12 @@ class Rule:
 
     unit: str
     """What is drawn, in the plural."""
-    scores: Callable[[Any], "pd.Series[float]"]
-    """A report -> a figure each unit, by its id."""
+    scores: Callable[[Any], Scores]
+    """A report -> a figure each unit, by its id, which is that of its clip."""
     incomparable: Callable[[Any, Any], str | None]
     """Why two reports cannot be compared unit by unit; None if they can."""
-    compare: Callable[[Floats, Floats, str, int], Compared]
-    """Scores of both, the rival's name, bootstrap draws -> whether ours are better beyond chance.
-    """
-    worse: Callable[[Floats, int], str | None] | None = None
-    """Differences of scores on a continent, draws -> how much worse that got, if beyond chance;
-    None = continents are not judged on their own."""
+    scale: Scale
+    """What these figures are."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +102,9 @@ def judge(
     *,
     least_clips: int,
     draws: int,
-    by_continent: bool = True,
+    labels: "pd.DataFrame | None" = None,
+    first: bool = False,
+    bars: Sequence[str] = (),
 ) -> Verdict:
     """The verdict on a challenger: better beyond chance, and nowhere worse beyond chance.
 
@@ -118,67 +116,76 @@ def judge(
         floor: whether it beats what looks at nothing, which each champion must.
         least_clips: a challenger of fewer units is not promoted.
         draws: bootstrap draws over units.
-        by_continent: whether a continent that got significantly worse forbids promotion.
+        labels: of the units by their ids, a column a way of slicing them; missing where unknown.
+        first: whether there is no champion yet; then slices are shown, and none forbids promotion.
+        bars: why it may not become champion whatever its figures.
     """
     scores = rule.scores(challenger)
-    count = _count(len(scores), rule.unit, least_clips)
+    barred = [(False, reason) for reason in bars]
+    few, enough = _count(len(scores), rule.unit, least_clips)
     if rival is None:
-        return _verdict(count, floor)
+        return _verdict([*few, *barred, *floor, *enough])
     mismatch = rule.incomparable(challenger, rival)
     if mismatch:
-        return Verdict(False, (f"cannot be compared with {rival_name}: {mismatch}",))
-    ours, theirs = (np.asarray(s, float) for s in (scores, rule.scores(rival)[scores.index]))
-    ratios, said = rule.compare(ours, theirs, rival_name, draws)
-    statements = [said, *floor]
-    if by_continent and rule.worse:
-        places = challenger.per_clip.set_index("clip_id")["continent"][scores.index]
-        worse = _regressions(places, ours - theirs, rule.worse, draws)
-        statements = [said, *worse, *floor, *_unjudged(places)]
-    return _verdict(count, statements, *ratios)
+        return _verdict([(False, f"cannot be compared with {rival_name}: {mismatch}"), *barred])
+    rows = compared(rule, scores, rule.scores(rival), labels, draws)
+    said = against(rule.scale, rows[0], rival_name)
+    worse = [(first, text) for text in _regressions(rule, rows[1:])]
+    unjudged = _unjudged(rule.scale, rows[1:])
+    statements = [*few, *barred, said, *worse, *floor, *unjudged, *enough]
+    return _verdict(statements, rival_name, rows)
 
 
-def _verdict(count: Statement, statements: Sequence[Statement], *ratios: float) -> Verdict:
-    """Promoted if every statement allows it; those that forbid it come first, of all the count."""
-    told = [*statements, count] if count[0] else [count, *statements]
-    told = sorted(told, key=lambda statement: statement[0])
-    return Verdict(all(allowed for allowed, _ in told), tuple(text for _, text in told), *ratios)
+def compared(
+    rule: Rule, ours: Scores, theirs: Scores, labels: "pd.DataFrame | None", draws: int
+) -> tuple[Row, ...]:
+    """How scores compare with those of a rival on the same units: on all, then in each slice."""
+    ours = ours.sort_index()
+    theirs = theirs[ours.index]
+    on_all = comparison.whole(rule.scale, ours.to_numpy(float), theirs.to_numpy(float), draws)
+    if labels is None:
+        return (on_all,)
+    return (on_all, *comparison.by_slice(rule.scale, ours, theirs, labels, draws))
 
 
-def _count(num: int, what: str, least: int) -> Statement:
+def against(scale: Scale, row: Row, name: str) -> Statement:
+    """Whether scores are better than a rival's beyond chance."""
+    is_better, said = row.judged == BETTER, scale.sentence(row, name)
+    return is_better, said if is_better else f"{said}: no significant gain"
+
+
+def _verdict(
+    statements: Sequence[Statement], rival: str = "", rows: tuple[Row, ...] = ()
+) -> Verdict:
+    """Promoted if every statement allows it; those that forbid it come first."""
+    told = sorted(statements, key=lambda statement: statement[0])
+    num_against = sum(not allowed for allowed, _ in told)
+    return Verdict(num_against == 0, tuple(text for _, text in told), num_against, rival, rows)
+
+
+def _count(num: int, what: str, least: int) -> tuple[list[Statement], list[Statement]]:
+    """What is said of too few units, which comes first, or of enough, which comes last."""
     if num < least:
-        return False, f"{num} {what} are too few for a verdict: registry.least_clips is {least}"
-    return True, f"judged on {num} {what}"
+        few = f"{num} {what} are too few for a verdict: registry.least_clips is {least}"
+        return [(False, few)], []
+    return [], [(True, f"judged on {num} {what}")]
 
 
-def gain(what: str) -> Callable[[Floats, Floats, str, int], Compared]:
-    """A rule's comparison of shares: the mean difference, which must be above 0 beyond chance."""
-
-    def compare(ours: Floats, theirs: Floats, name: str, draws: int) -> Compared:
-        mean, low, high = bootstrap.paired_difference(ours, theirs, draws, SEED)
-        said = f"{mean:+.3f} [{low:+.3f}, {high:+.3f}] {what} against {name}"
-        return (), (low > 0, said if low > 0 else f"{said}: no significant gain")
-
-    return compare
+def _regressions(rule: Rule, slices: Sequence[Row]) -> list[str]:
+    worse = [row for row in slices if row.judged == WORSE]
+    return [
+        f"{row.name} got worse: {rule.scale.changed(row)} on {row.num} {rule.unit}" for row in worse
+    ]
 
 
-def _regressions(
-    places: "pd.Series[str]",
-    difference_N: Floats,
-    worse: Callable[[Floats, int], str | None],
-    draws: int,
-) -> list[Statement]:
-    continents, found = places.to_numpy(str), []
-    for continent in np.unique(continents):
-        there = difference_N[continents == continent]
-        said = worse(there, draws) if len(there) >= LEAST_CLIPS else None
-        if said:
-            found.append((False, f"{continent} {said}"))
-    return found
-
-
-def _unjudged(places: "pd.Series[str]") -> list[Statement]:
-    """Which continents a regression could hide in."""
-    sizes = places.value_counts().sort_index()
-    few = ", ".join(f"{name} ({size})" for name, size in sizes.items() if size < LEAST_CLIPS)
-    said = f"not judged on their own, fewer than {LEAST_CLIPS} clips: {few}"
+def _unjudged(scale: Scale, slices: Sequence[Row]) -> list[Statement]:
+    """In which slices a regression could hide, those first that look like one."""
+    few = sorted((row for row in slices if row.judged == FEW), key=lambda row: not row.is_alarming)
+    named = ", ".join(_few(scale, row) for row in few[:NAMED])
+    more = f" and {len(few) - NAMED} more" if len(few) > NAMED else ""
+    said = f"not judged on their own, fewer than {LEAST_UNITS} clips: {named}{more}"
     return [(True, said)] if few else []
+
+
+def _few(scale: Scale, row: Row) -> str:
+    return f"{row.name} ({row.num}{f', {scale.loss(row)}' if row.is_alarming else ''})"

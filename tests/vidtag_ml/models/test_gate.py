@@ -30,11 +30,16 @@ def far(km=5000.0):
     return pd.DataFrame({"the centre": km}, index=report(ERRORS).per_clip["clip_id"])
 
 
-def judge(challenger, rival, by_continent=True, blind=None, least_clips=20):
+def labels_of(report):
+    return report.per_clip.set_index("clip_id")[["continent"]]
+
+
+def judge(challenger, rival, blind=None, least_clips=20, **how):
     floor = judging.over_blind(challenger, far() if blind is None else blind, 200)
+    how = {"labels": labels_of(challenger), **how}
     return gate.judge(
         judging.RULE, challenger, rival, "champion 1", floor,
-        least_clips=least_clips, draws=200, by_continent=by_continent,
+        least_clips=least_clips, draws=200, **how,
     )  # fmt: skip
 
 
@@ -44,7 +49,7 @@ ERRORS = np.linspace(50, 150, NUM)
 def test_clear_gain_is_promoted_and_measured():
     verdict = judge(report(ERRORS * 0.5), report(ERRORS))
     assert verdict.promoted
-    assert verdict.ratio == pytest.approx(0.5)
+    assert verdict.whole.change == pytest.approx(0.5)
 
 
 def test_tie_keeps_the_champion():
@@ -66,7 +71,7 @@ def test_regression_of_a_continent_forbids_promotion():
     factor = np.r_[np.full(20, 0.1), np.full(15, 1.5), np.full(5, 0.1)]
     verdict = judge(report(ERRORS * factor), report(ERRORS))
     assert not verdict.promoted
-    assert verdict.reasons[0].startswith("Asia got worse: 1.50 times on 15 clips")
+    assert verdict.reasons[0].startswith("Asia got worse: 1.50 [1.50, 1.50] times on 15 val clips")
 
 
 def test_continent_of_few_clips_is_not_judged_alone():
@@ -74,9 +79,58 @@ def test_continent_of_few_clips_is_not_judged_alone():
     assert judge(report(ERRORS * factor), report(ERRORS)).promoted
 
 
-def test_first_champion_is_not_judged_by_continent():
+def test_no_slice_forbids_the_first_champion_and_all_are_told():
     factor = np.r_[np.full(20, 0.1), np.full(15, 1.5), np.full(5, 0.1)]
-    assert judge(report(ERRORS * factor), report(ERRORS), by_continent=False).promoted
+    verdict = judge(report(ERRORS * factor), report(ERRORS), first=True)
+    assert verdict.promoted
+    assert "Asia got worse: 1.50 [1.50, 1.50] times on 15 val clips" in verdict.reasons
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_nine_clips_a_hundred_times_as_wrong_are_named_with_their_size(first):
+    factor, continents = np.r_[np.full(31, 0.1), np.full(9, 100.0)], ["Asia"] * 31 + ["Oceania"] * 9
+    labels = labels_of(report(ERRORS)).assign(continent=continents)
+    verdict = judge(report(ERRORS * factor), report(ERRORS), labels=labels, first=first)
+    (said,) = (reason for reason in verdict.reasons if "not judged" in reason)
+    assert said.endswith("fewer than 10 clips: Oceania (9, 100.0 times the error)")
+
+
+def test_any_way_of_slicing_forbids_promotion_and_unknown_kinds_do_not_count():
+    dark = [None] * 10 + ["night"] * 10 + ["day"] * 20
+    labels = labels_of(report(ERRORS)).assign(**{"time of day": dark})
+    factor = np.r_[np.full(10, 0.1), np.full(10, 1.5), np.full(20, 0.1)]
+    verdict = judge(report(ERRORS * factor), report(ERRORS), labels=labels)
+    assert not verdict.promoted
+    assert verdict.reasons[0].startswith("night got worse: 1.50 [")
+    assert [row.name for row in verdict.rows] == ["all", "Africa", "Asia", "Europe", "day", "night"]
+
+
+def test_what_may_not_become_champion_is_compared_and_not_promoted():
+    verdict = judge(report(ERRORS * 0.5), report(ERRORS), bars=["its code is changed"])
+    assert not verdict.promoted
+    assert (verdict.reasons[0], verdict.num_against) == ("its code is changed", 1)
+    assert verdict.whole.change == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("rival", [None, "another gallery"])
+def test_what_may_not_become_champion_stays_so_without_a_rival(rival):
+    rival = rival and report(ERRORS, gallery="h")
+    verdict = judge(report(ERRORS * 0.5), rival, bars=["its code is changed"])
+    assert not verdict.promoted
+    assert "its code is changed" in verdict.reasons
+
+
+def test_of_many_small_slices_a_dozen_are_named_the_worst_first():
+    labels = pd.DataFrame({"camera": [f"camera {k // 2:02d}" for k in range(NUM)]})
+    labels.index = labels_of(report(ERRORS)).index
+    factor = np.r_[np.full(38, 0.1), np.full(2, 3.0)]
+    (said,) = (
+        r
+        for r in judge(report(ERRORS * factor), report(ERRORS), labels=labels).reasons
+        if "not" in r
+    )
+    assert "clips: camera 19 (2, 3.0 times the error), camera 00 (2)" in said
+    assert said.endswith("camera 10 (2) and 8 more")
 
 
 @pytest.mark.parametrize(
@@ -120,8 +174,6 @@ def test_blind_answers_are_compared_clip_by_clip_in_any_order():
 def test_continents_that_are_too_small_to_judge_are_named():
     verdict = judge(report(ERRORS * 0.5), report(ERRORS))
     assert verdict.reasons[2] == "not judged on their own, fewer than 10 clips: Europe (5)"
-    first = judge(report(ERRORS * 0.5), report(ERRORS), by_continent=False)
-    assert not any("not judged" in reason for reason in first.reasons)
 
 
 def test_perfect_clips_do_not_divide_by_zero():
@@ -151,6 +203,7 @@ def judge_places(challenger, rival, least_clips=20):
         floor,
         least_clips=least_clips,
         draws=200,
+        labels=labels_of(challenger),
     )
 
 
@@ -199,7 +252,7 @@ def test_a_continent_that_got_worse_forbids_promotion():
     ours = place_report(np.r_[np.ones(20), np.zeros(9), np.ones(6), np.ones(5)])
     verdict = judge_places(ours, rival)
     assert not verdict.promoted
-    assert verdict.reasons[0] == "Asia got worse"
+    assert verdict.reasons[0].startswith("Asia got worse: -0.600 [-0.")
     few = place_report(np.r_[np.ones(35), np.zeros(5)])
     assert judge_places(few, place_report(np.r_[np.zeros(35), np.ones(5)])).promoted
 

@@ -9,10 +9,10 @@ import dataclasses
 import pandas as pd
 
 from vidtag_ml.dataset.hierarchy import LEVELS, Hierarchy
-from vidtag_ml.metrics import bootstrap
 from vidtag_ml.models.cityguessr import stages
 from vidtag_ml.models.cityguessr.evaluate import PlaceReport
-from vidtag_ml.models.gate import SEED, Champion, Floats, Judging, Rule, Statement, gain
+from vidtag_ml.models.comparison import shares
+from vidtag_ml.models.gate import Champion, Judging, Rule, Statement
 
 
 def other_clips(a: PlaceReport, b: PlaceReport) -> str | None:
@@ -37,10 +37,6 @@ def _levels_right(report: PlaceReport) -> "pd.Series[float]":
     return report.per_clip.set_index("clip_id")[columns].mean(axis=1)
 
 
-def _fewer_right(difference_K: Floats, draws: int) -> str | None:
-    return "got worse" if bootstrap.bootstrap(difference_K, draws, SEED)[1] < 0 else None
-
-
 def _anew(champion: Champion) -> PlaceReport | None:
     """With its own classes, on the features of its own encoders."""
     from vidtag_ml.models.cityguessr import evaluate as cityguessr_evaluate
@@ -58,6 +54,6 @@ def _anew(champion: Champion) -> PlaceReport | None:
     return cityguessr_evaluate.report_on(model, settings, sources, "val", draws)
 
 
-RULE = Rule("val clips", _levels_right, other_clips, gain("of the levels right"), _fewer_right)
+RULE = Rule("val clips", _levels_right, other_clips, shares("of the levels right"))
 """Right at more levels."""
 JUDGING = Judging(RULE, lambda report, _at, _params: [over_prior(report)], _anew)

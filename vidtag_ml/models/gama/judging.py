@@ -11,8 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from vidtag_ml.metrics import bootstrap
+from vidtag_ml.models.comparison import SEED, shares
 from vidtag_ml.models.gama import searches, stages
-from vidtag_ml.models.gate import SEED, Champion, Judging, Rule, Statement, gain
+from vidtag_ml.models.gate import Champion, Judging, Rule, Statement
 from vidtag_ml.models.gps_retrieval.judging import incomparable
 from vidtag_ml.models.report import Report
 
@@ -65,7 +66,7 @@ def _anew(champion: Champion) -> Report | None:
         return gama_evaluate.evaluate_gama(networks, split, changed)
 
 
-RULE = Rule("val videos", _clips_right, incomparable, gain("of the clips right"))
+RULE = Rule("val videos", _clips_right, incomparable, shares("of the clips right"))
 """More clips of a video whose tile is right by the report's rule."""
 JUDGING = Judging(
     RULE,

@@ -10,8 +10,9 @@ clips is a ratio of typical errors, in streets and on continents alike.
 import numpy as np
 import pandas as pd
 
-from vidtag_ml.metrics import bootstrap
-from vidtag_ml.models.gate import SEED, Compared, Floats, Rule, Statement
+from vidtag_ml.models import comparison
+from vidtag_ml.models.comparison import RATIOS, Floats
+from vidtag_ml.models.gate import Rule, Statement, against
 from vidtag_ml.models.report import Report
 
 LEAST_KM = 0.001
@@ -33,13 +34,8 @@ def over_blind(report: Report, blind_km: pd.DataFrame, draws: int) -> list[State
     """Whether tracks beat each answer that looks at nothing, as `blind.medians_km` gives them."""
     ours = np.asarray(_log_errors(report), float)
     found = [(_logs(blind_km[name].sort_index()), str(name)) for name in blind_km]
-    return [_ratio(ours, theirs, name, draws)[1] for theirs, name in found]
-
-
-def _ratio(ours: Floats, theirs: Floats, name: str, draws: int) -> Compared:
-    mean, low, high = np.exp(bootstrap.paired_difference(ours, theirs, draws, SEED)).tolist()
-    said = f"typical error is {mean:.2f} [{low:.2f}, {high:.2f}] times that of {name}"
-    return (mean, low, high), (high < 1, said if high < 1 else f"{said}: no significant gain")
+    rows = [(comparison.whole(RATIOS, ours, theirs, draws), name) for theirs, name in found]
+    return [against(RATIOS, row, name) for row, name in rows]
 
 
 def _log_errors(report: Report) -> "pd.Series[float]":
@@ -51,11 +47,5 @@ def _logs(errors_km: "pd.Series[float]") -> Floats:
     return np.asarray(np.log(np.maximum(errors_km.to_numpy(float), LEAST_KM)))
 
 
-def _larger_errors(difference_K: Floats, draws: int) -> str | None:
-    low, _ = bootstrap.bootstrap(difference_K, draws, SEED)
-    ratio = np.exp(difference_K.mean())
-    return f"got worse: {ratio:.2f} times on {len(difference_K)} clips" if low > 0 else None
-
-
-RULE = Rule("val clips", _log_errors, incomparable, _ratio, _larger_errors)
+RULE = Rule("val clips", _log_errors, incomparable, RATIOS)
 """Smaller errors."""
