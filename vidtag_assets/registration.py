@@ -16,7 +16,7 @@ from vidtag_assets.metadata import numbers
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
 from vidtag_ml.models.registry import SYSTEMS
-from vidtag_ml.models.system import System
+from vidtag_ml.models.system import System, Training
 from vidtag_ml.workflow import inputs, layout, stage
 from vidtag_ml.workflow.layout import Layout
 
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
     from vidtag_ml.models.gate import Verdict
+
+CHANGES = "+changes"
+"""What the tag of the commit ends in if the code differs from it."""
+STALE = "stale"
+"""Tag of a version: its trainings that are not known to be of its data, parameters and code."""
 
 
 def bundle_and_register(
@@ -45,8 +50,36 @@ def bundle_and_register(
             **{f"dvc.{name}": dvc.md5(name) or "" for name in system.bundled.registration.data},
             **{f"run.{name}": run for name, run in runs.items() if run},
             **circumstances.tags(system, at, dvc, tracking, runs),
+            STALE: ", ".join(stale(system, root, params)),
         }
         return register(system, tracking, at, params, lineage, more)
+
+
+def stale(system: System, root: Path, params: config.Params) -> list[str]:
+    """Trainings of a system whose weights are not known to be of these data, params and code."""
+    return [name for name, one in system.trainings.items() if not _is_made(one, root, params)]
+
+
+def _is_made(training: Training, root: Path, params: config.Params) -> bool:
+    try:
+        with stage.looking():
+            return not training.make(root, params)
+    except ValueError:  # what it was made from is gone, so that nobody can tell
+        return False
+
+
+def bars(tags: Mapping[str, str]) -> list[str]:
+    """Why a version with these tags may not become champion, whatever its figures."""
+    found, commit = [], tags.get("git_commit", "")
+    if commit.endswith(CHANGES):
+        short = commit[:12]
+        found.append(f"its code is not that of commit {short}: commit the changes, register again")
+    if tags.get(STALE):
+        found.append(
+            f"{tags[STALE]}: not known to be trained on the data, parameters and code that it was "
+            "registered with: train and register again"
+        )
+    return found
 
 
 def register(
@@ -59,7 +92,8 @@ def register(
 ) -> tuple["ModelVersion", bool]:
     """The version of a bundle and whether it is new; it becomes the challenger.
 
-    A bundle whose bytes are registered already is not registered again.
+    A bundle whose bytes are registered already is not registered again, unless as it is now it may
+    become champion and as it was then it may not.
 
     Args:
         system: what it is of; it is registered under its name in the domain of the params.
@@ -105,7 +139,11 @@ def register(
         registry.declare(tracking, name, system.name)
         return registry.enter(tracking, name, info, tags)
 
-    return registry.challenge(tracking, name, digest, log)
+    def stands(version: "ModelVersion") -> bool:
+        known = version.tags
+        return registry.ROLLED_BACK in known or not bars(known) or bool(bars(tags))
+
+    return registry.challenge(tracking, name, digest, log, stands)
 
 
 def decide(
@@ -133,6 +171,7 @@ def decide(
             draws=params.evaluation.bootstrap_draws,
             labels=slices.of(at, "val"),
             first=champion is None,
+            bars=bars(challenger.tags),
         )  # fmt: skip
 
     return registry.settle(tracking, registry.name_of(system.name, params), judge)

@@ -200,7 +200,11 @@ def local(tracking: Tracking, uri: str) -> Path:
 
 
 def challenge(
-    tracking: Tracking, name: str, digest: str, log: "Callable[[], ModelVersion]"
+    tracking: Tracking,
+    name: str,
+    digest: str,
+    log: "Callable[[], ModelVersion]",
+    stands: "Callable[[ModelVersion], bool]" = lambda _: True,
 ) -> tuple["ModelVersion", bool]:
     """The version with this bundle and whether it is new; it becomes the challenger.
 
@@ -209,8 +213,10 @@ def challenge(
         name: of the model.
         digest: of the bundle's bytes; a bundle that is registered already stays what it is.
         log: registers it.
+        stands: whether a version with these bytes is what would be registered now, too.
     """
-    known = [v for v in versions(tracking, name) if v.tags.get(DIGEST) == digest]
+    same = [v for v in versions(tracking, name) if v.tags.get(DIGEST) == digest]
+    known = [version for version in same if stands(version)]
     version = known[0] if known else log()
     if aliases(tracking, name).get(CHALLENGER) != int(version.version):
         tracking.client().set_registered_model_alias(name, CHALLENGER, version.version)

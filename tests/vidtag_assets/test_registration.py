@@ -30,7 +30,7 @@ def copied(world, tmp_path, params):
     world.resources["tracking"].client()
 
 
-def register_another(copied, params, factor):
+def register_another(copied, params, factor, **tags):
     """Version 2: other bytes in the bundle, and errors on val that are `factor` times as large."""
     tracking, at, lineage = copied
     (at.bundle / "bundle.json").write_text((at.bundle / "bundle.json").read_text() + "\n")
@@ -38,7 +38,9 @@ def register_another(copied, params, factor):
     path = at.evaluation("vidtag", "val") / "per_clip.parquet"
     table = pd.read_parquet(path)
     table.assign(median_km=table["median_km"] * factor).to_parquet(path, index=False)
-    return registration.register(SYSTEM, tracking, at, params, lineage, {"run.phase_two": "r"})
+    return registration.register(
+        SYSTEM, tracking, at, params, lineage, {"run.phase_two": "r"} | tags
+    )
 
 
 def test_registered_bytes_are_not_registered_again(copied, params):
@@ -83,6 +85,56 @@ def test_rejection_keeps_the_champion_and_is_logged_once(copied, params):
         assert (entry.action, entry.champion) == ("rejected", 1)
     assert [e.action for e in promotions.history(at.root)] == ["promoted", "rejected"]
     assert "no significant gain" in registry.resolve(tracking, "vidtag/2").tags["verdict"]
+
+
+DIRTY = {"git_commit": "0123456789abcdef+changes"}
+
+
+@pytest.mark.parametrize(
+    ("tags", "why"),
+    [
+        ({}, []),
+        ({"git_commit": "no-git", "stale": ""}, []),
+        (DIRTY, ["its code is not that of commit 0123456789ab: commit the changes"]),
+        ({"stale": "phase_two"}, ["phase_two: not known to be trained on the data"]),
+    ],
+)
+def test_changed_code_and_stale_weights_bar_a_version(tags, why):
+    found = registration.bars(tags)
+    assert [said[: len(begin)] for said, begin in zip(found, why, strict=True)] == why
+
+
+def test_changed_code_never_becomes_champion_however_good(copied, params):
+    tracking, at, _ = copied
+    register_another(copied, params, 0.01, **DIRTY)
+    entry, verdict = registration.decide(SYSTEM, tracking, at, params)
+    assert (entry.action, entry.champion, verdict.promoted) == ("rejected", 1, False)
+    assert entry.reason.startswith("its code is not that of commit 0123456789ab")
+    assert verdict.whole.change == pytest.approx(0.01)
+
+
+def test_once_the_code_is_committed_the_same_bytes_are_registered_again_and_promoted(
+    copied, params
+):
+    tracking, at, lineage = copied
+    register_another(copied, params, 0.01, **DIRTY)
+    version, new = registration.register(SYSTEM, tracking, at, params, lineage, {})
+    assert (int(version.version), new) == (3, True)
+    entry, _ = registration.decide(SYSTEM, tracking, at, params)
+    assert (entry.action, entry.champion) == ("promoted", 3)
+    again, new = registration.register(SYSTEM, tracking, at, params, lineage, DIRTY)
+    assert (int(again.version), new) == (3, False)
+
+
+def test_weights_trained_with_other_parameters_are_told(copied, params):
+    root = copied[1].root
+    assert registration.stale(SYSTEM, root, params) == []
+    other = dataclasses.replace(params.phase_one, learning_rate=0.5)
+    changed = dataclasses.replace(params, phase_one=other)
+    assert registration.stale(SYSTEM, root, changed) == ["phase_one", "phase_two"]
+    assert registration.stale(SYSTEM, root, params) == []
+    shutil.rmtree(root / "out" / "phase_one")
+    assert registration.stale(SYSTEM, root, params) == ["phase_one", "phase_two"]
 
 
 def test_version_taken_back_is_not_promoted_by_the_gate(copied, params):

@@ -6,6 +6,7 @@ Belongs here: digests of data, the record beside an output that lets a stage ski
 """
 
 import contextlib
+import contextvars
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from vidtag_ml.workflow import locks
 
 RECORD = ".record.json"
 """Behind the name of an output: the file beside it that tells what it was made from."""
+_IS_LOOKING = contextvars.ContextVar("_IS_LOOKING", default=False)
 
 
 def digest(path: Path) -> str:
@@ -42,7 +44,7 @@ def make(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> bo
 
     The record is `NAME.record.json` beside `out`. A build that fails or is killed leaves `out` as
     it was; what it wrote stays aside, where the next build of the same key finds it and may resume.
-    Another process that makes `out` at this moment is waited for.
+    Another process that makes `out` at this moment is waited for. Within `looking` nothing is built.
 
     Args:
         out: the file or folder to make.
@@ -52,6 +54,8 @@ def make(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> bo
     key = json.loads(json.dumps(key, sort_keys=True))
     if is_made(out, key) and not _old(out).exists():
         return False
+    if _IS_LOOKING.get():
+        return True
     if os.environ.get("RANK", "0") != "0":  # torchrun's others make it beside the first
         return _make(out, key, build)
     with locks.alone(out.with_name(f".{out.name}.lock"), f"makes {out}"):
@@ -94,6 +98,16 @@ def is_made(out: Path, key: Mapping[str, Any]) -> bool:
         return bool(same_key and record["digest"] == digest(out))
     except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
         return False
+
+
+@contextlib.contextmanager
+def looking() -> Iterator[None]:
+    """Within the block `make` builds nothing, and still says whether it would have to."""
+    token = _IS_LOOKING.set(True)
+    try:
+        yield
+    finally:
+        _IS_LOOKING.reset(token)
 
 
 @contextlib.contextmanager
