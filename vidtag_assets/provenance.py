@@ -89,12 +89,14 @@ def params_digest(params: config.Params) -> str:
 def git_commit(root: Path) -> str:
     """The commit checked out in `root`, with `+changes` if tracked files differ from it.
 
-    `dvc.lock` does not count: the md5s of data are tags of their own.
+    `dvc.lock` and `params.yaml` do not count: the md5s of data are tags of their own, and all
+    parameters are logged with the model.
     """
     head = _git(root, "rev-parse", "HEAD")
     if not head:
         return NO_GIT
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock")
+    recorded = (":!dvc.lock", ":!params.yaml")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *recorded)
     return f"{head}+changes" if changed else head
 
 

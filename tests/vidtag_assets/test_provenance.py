@@ -13,15 +13,16 @@ def git(root, *arguments):
     subprocess.run(["git", *who, *arguments], cwd=root, check=True, capture_output=True)
 
 
-def test_commit_tells_changes_of_code_but_not_of_the_lock(tmp_path):
+def test_commit_tells_changes_of_code_but_not_of_what_is_recorded_elsewhere(tmp_path):
     assert provenance.git_commit(tmp_path) == provenance.NO_GIT
     git(tmp_path, "init", "-q")
-    for name in ("code", "dvc.lock"):
+    for name in ("code", "dvc.lock", "params.yaml"):
         (tmp_path / name).write_text("1")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-q", "-m", "first")
     commit = provenance.git_commit(tmp_path)
-    (tmp_path / "dvc.lock").write_text("2")
+    for name in ("dvc.lock", "params.yaml"):
+        (tmp_path / name).write_text("2")
     assert provenance.git_commit(tmp_path) == commit
     (tmp_path / "code").write_text("2")
     assert provenance.git_commit(tmp_path) == f"{commit}+changes"
