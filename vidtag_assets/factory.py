@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
-from vidtag_assets import circumstances, leftovers, promotions, provenance, registration, registry
+from vidtag_assets import (
+    cards,
+    circumstances,
+    leftovers,
+    promotions,
+    provenance,
+    registration,
+    registry,
+)
 from vidtag_assets.metadata import OWNERS, numbers, picture, preview, report, summary
 from vidtag_assets.provenance import WEIGHTS
 from vidtag_assets.resources import HARDWARE, Dvc, ParamsFile, Tracking, Workspace
@@ -255,6 +263,8 @@ A rejection is a verdict: this asset stays green, keeps the old version and says
             data_version=dg.DataVersion(str(entry.champion or "none")),
             metadata={
                 **_about_verdict(entry, verdict),
+                **_about_slices(system, verdict),
+                "card": dg.MetadataValue.md(_card(tracking, entry)),
                 "challenger": entry.version,
                 "log": preview(pd.DataFrame(map(dataclasses.asdict, reversed(log))), 10),
             },
@@ -345,5 +355,21 @@ def _about_verdict(entry: promotions.Promotion, verdict: "Verdict | None") -> di
         "verdict": entry.action,
         "reason": dg.MetadataValue.md(entry.reason),
         "champion": entry.champion or 0,
-        **numbers(dataclasses.asdict(verdict.whole) if verdict and verdict.whole else {}),
+        **(cards.figures(verdict) if verdict else {}),
     }
+
+
+def _about_slices(system: System, verdict: "Verdict | None") -> dict[str, Any]:
+    """The gate's comparison slice by slice, as a table."""
+    if verdict is None or not verdict.rows:
+        return {}
+    from vidtag_ml.models import card
+
+    scale = system.bundled.registration.judging().rule.scale
+    return {"slices": dg.MetadataValue.md(card.slices(verdict.rows, scale))}
+
+
+def _card(tracking: Tracking, entry: registry.Promotion) -> str:
+    """The card of the champion, or of the challenger where there is no champion."""
+    chosen = entry.champion or entry.version
+    return registry.resolve(tracking, f"{entry.model}/{chosen}").description or ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import vidtag_ml
-from vidtag_assets import circumstances, home, leftovers, promotions, provenance, registry
+from vidtag_assets import cards, circumstances, home, leftovers, promotions, provenance, registry
 from vidtag_assets.metadata import numbers
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
@@ -143,7 +143,10 @@ def register(
         known = version.tags
         return registry.ROLLED_BACK in known or not bars(known) or bool(bars(tags))
 
-    return registry.challenge(tracking, name, digest, log, stands)
+    version, new = registry.challenge(tracking, name, digest, log, stands)
+    if not version.description:
+        cards.describe(system, tracking, at, version)
+    return version, new
 
 
 def decide(
@@ -165,7 +168,7 @@ def decide(
         elif how.first:
             first = SYSTEMS[how.first]
             rival, rival_name = first.report(at.evaluation(first.name, "val")), first.title
-        return gate.judge(
+        verdict = gate.judge(
             judging.rule, ours, rival, rival_name, judging.floor(ours, at, params),
             least_clips=params.registry.least_clips,
             draws=params.evaluation.bootstrap_draws,
@@ -173,6 +176,8 @@ def decide(
             first=champion is None,
             bars=bars(challenger.tags),
         )  # fmt: skip
+        cards.note(system, tracking, challenger, verdict)
+        return verdict
 
     return registry.settle(tracking, registry.name_of(system.name, params), judge)
 

@@ -137,6 +137,36 @@ def test_weights_trained_with_other_parameters_are_told(copied, params):
     assert registration.stale(SYSTEM, root, params) == ["phase_one", "phase_two"]
 
 
+def test_weights_of_other_parameters_are_registered_with_that_said(copied, params):
+    tracking, at, _ = copied
+    other = dataclasses.replace(params.phase_one, learning_rate=0.5)
+    answers = dataclasses.replace(params.evaluation, num_candidates=3)
+    changed = dataclasses.replace(params, phase_one=other, evaluation=answers)
+    dvc = FakeDvc(root=str(at.root))
+    version, new = registration.bundle_and_register(SYSTEM, at.root, changed, dvc, tracking, "run")
+    assert (version.tags["stale"], new) == ("phase_one, phase_two", True)
+
+
+def test_a_version_has_a_card_and_its_verdict_as_a_table_and_figures(copied, params):
+    tracking, at, _ = copied
+    version, _ = register_another(copied, params, 0.01)
+    client = tracking.client()
+    described = client.get_model_version("vidtag", version.version).description
+    assert described.startswith("VidTAG: gives tracks. Made by code commit")
+    assert "## Verdict" not in described
+    registration.decide(SYSTEM, tracking, at, params)
+    told = client.get_model_version("vidtag", version.version).description
+    assert "## Limits" in told
+    assert "The gate: promoted, compared with champion 1." in told
+    assert "| all | 2 | " in told
+    run = client.get_run(version.run_id)
+    assert run.data.metrics["verdict_promoted"] == 1
+    assert run.data.metrics["verdict_change"] == pytest.approx(0.01)
+    kept = registry.local(tracking, f"runs:/{version.run_id}/verdict/slices.csv")
+    assert pd.read_csv(kept)["name"].tolist()[0] == "all"
+    assert run.info.status == "FINISHED"
+
+
 def test_version_taken_back_is_not_promoted_by_the_gate(copied, params):
     tracking, at, _ = copied
     register_another(copied, params, 0.01)

@@ -34,6 +34,8 @@ class Scale:
     """A change, with places for its mean and both ends of its interval."""
     alarm: float
     """From where on a loss is told even if it may be chance, as scores differ."""
+    alike: float
+    """How far scores of a single unit may differ and count as the same."""
     unit: str
     """Of a typical figure."""
     is_ratio: bool = False
@@ -66,6 +68,7 @@ RATIOS = Scale(
     "typical error is {} times that of {}",
     "{:.2f} [{:.2f}, {:.2f}]",
     float(np.log(2)),
+    float(np.log(1.1)),
     "km",
     is_ratio=True,
 )
@@ -74,7 +77,7 @@ RATIOS = Scale(
 
 def shares(what: str) -> Scale:
     """Shares of something right."""
-    return Scale(f"{{}} {what} against {{}}", "{:+.3f} [{:+.3f}, {:+.3f}]", 0.2, "")
+    return Scale(f"{{}} {what} against {{}}", "{:+.3f} [{:+.3f}, {:+.3f}]", 0.2, 0.0, "")
 
 
 @dataclass(frozen=True)

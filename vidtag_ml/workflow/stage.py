@@ -44,7 +44,7 @@ def make(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> bo
 
     The record is `NAME.record.json` beside `out`. A build that fails or is killed leaves `out` as
     it was; what it wrote stays aside, where the next build of the same key finds it and may resume.
-    Another process that makes `out` at this moment is waited for. Within `looking` nothing is built.
+    Another process that makes `out` just now is waited for. Within `looking` nothing is built.
 
     Args:
         out: the file or folder to make.

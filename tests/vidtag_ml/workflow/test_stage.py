@@ -156,3 +156,15 @@ def test_a_killed_process_keeps_nobody_from_making_its_output(tmp_path):
     began.wait(10)
     other.kill()
     assert make_slowly(tmp_path / "out", fork.Event())
+
+
+def test_whoever_only_looks_learns_whether_it_would_be_made_and_makes_nothing(tmp_path):
+    out, key = tmp_path / "out", {"a": 1}
+    with stage.looking():
+        assert stage.make(out, key, lambda path: path.write_text("x"))
+        assert not out.exists()
+    assert stage.make(out, key, lambda path: path.write_text("x"))
+    with stage.looking():
+        assert not stage.make(out, key, lambda path: path.write_text("y"))
+        assert stage.make(out, {"a": 2}, lambda path: path.write_text("y"))
+    assert out.read_text() == "x"
