@@ -19,6 +19,8 @@ LEAST_UNITS = 10
 """Slices with fewer units are not judged on their own."""
 SEED = 0
 BETTER, WORSE, ALIKE, FEW = "better", "worse", "no significant change", "too few to judge"
+DOUBT = "worse, perhaps by chance"
+"""Worse by an interval of its own, not by one that holds for all slices."""
 Floats = NDArray[np.float64]
 Scores = pd.Series
 """A figure each unit, by its id."""
@@ -101,7 +103,7 @@ class Row:
     high: float | None
     """Upper end; both are None where units are too few."""
     judged: str
-    """better, worse, no significant change, or too few to judge."""
+    """better, worse, no significant change, too few to judge, or worse, perhaps by chance."""
     is_alarming: bool = False
     """Whether ours are so much worse that it is told even of too few units."""
 
@@ -159,7 +161,17 @@ def by_slice(
         inside_NK = np.stack([found[key] for key in large], 1)
         sure = bootstrap.together(ours_N - theirs_N, inside_NK, draws, SEED)
         ends = {key: tuple(float(end[k]) for end in sure) for k, key in enumerate(large)}
-    return [_row(scale, k, ours_N[i], theirs_N[i], ends.get(k)) for k, i in found.items()]
+    rows = [_row(scale, k, ours_N[i], theirs_N[i], ends.get(k)) for k, i in found.items()]
+    differences = [(ours_N - theirs_N)[inside] for inside in found.values()]
+    return [_doubted(scale, *pair, draws) for pair in zip(rows, differences, strict=True)]
+
+
+def _doubted(scale: Scale, row: Row, difference: Floats, draws: int) -> Row:
+    """A row, judged as worse by chance perhaps if it is so by its own interval alone."""
+    if row.judged != ALIKE:
+        return row
+    own = (0.0, *bootstrap.bootstrap(difference, draws, SEED))
+    return dataclasses.replace(row, judged=DOUBT) if _judged(scale, own) == WORSE else row
 
 
 def profile(scale: Scale, scores: Scores, labels: pd.DataFrame) -> Profile:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidtag_ml import config
 from vidtag_ml.models import comparison
-from vidtag_ml.models.comparison import BETTER, FEW, LEAST_UNITS, WORSE, Row, Scale, Scores
+from vidtag_ml.models.comparison import BETTER, DOUBT, FEW, LEAST_UNITS, WORSE, Row, Scale, Scores
 from vidtag_ml.workflow import stage
 from vidtag_ml.workflow.layout import Layout
 
@@ -130,7 +130,10 @@ def judge(
         return _verdict([(False, f"cannot be compared with {rival_name}: {mismatch}"), *barred])
     rows = compared(rule, scores, rule.scores(rival), labels, draws)
     said = against(rule.scale, rows[0], rival_name)
-    worse = [(first, text) for text in _regressions(rule, rows[1:])]
+    worse = [
+        *((first, text) for text in _regressions(rule, rows[1:], WORSE, "got worse")),
+        *((True, text) for text in _regressions(rule, rows[1:], DOUBT, DOUBT)),
+    ]
     unjudged = _unjudged(rule.scale, rows[1:])
     statements = [*few, *barred, said, *worse, *floor, *unjudged, *enough]
     return _verdict(statements, rival_name, rows)
@@ -171,11 +174,11 @@ def _count(num: int, what: str, least: int) -> tuple[list[Statement], list[State
     return [], [(True, f"judged on {num} {what}")]
 
 
-def _regressions(rule: Rule, slices: Sequence[Row]) -> list[str]:
-    worse = [row for row in slices if row.judged == WORSE]
-    return [
-        f"{row.name} got worse: {rule.scale.changed(row)} on {row.num} {rule.unit}" for row in worse
-    ]
+def _regressions(rule: Rule, slices: Sequence[Row], judged: str, told: str) -> list[str]:
+    """Slices that were judged so, a sentence each."""
+    of, scale = rule.unit, rule.scale
+    chosen = [row for row in slices if row.judged == judged]
+    return [f"{row.name} {told}: {scale.changed(row)} on {row.num} {of}" for row in chosen]
 
 
 def _unjudged(scale: Scale, slices: Sequence[Row]) -> list[Statement]:

@@ -112,6 +112,18 @@ def test_what_may_not_become_champion_is_compared_and_not_promoted():
     assert verdict.whole.change == pytest.approx(0.5)
 
 
+def test_what_is_worse_by_its_own_interval_alone_is_told_as_perhaps_by_chance():
+    spread = np.tile([-0.55, 0.75], 20)
+    change = np.where(np.arange(NUM) < 20, spread - 1.0, np.where(np.arange(NUM) < 35, spread, -1))
+    kinds = pd.DataFrame({f"kind {k}": np.roll(np.repeat([0, 1], 20), k) for k in range(12)})
+    labels = labels_of(report(ERRORS)).reset_index().join(kinds).set_index("clip_id")
+    verdict = judge(report(ERRORS * np.exp(change + 0.34)), report(ERRORS), labels=labels)
+    assert verdict.promoted
+    (said,) = (reason for reason in verdict.reasons if "perhaps by chance" in reason)
+    assert said.startswith("Asia worse, perhaps by chance: 1.")
+    assert said.endswith("times on 15 val clips")
+
+
 @pytest.mark.parametrize("rival", [None, "another gallery"])
 def test_what_may_not_become_champion_stays_so_without_a_rival(rival):
     rival = rival and report(ERRORS, gallery="h")

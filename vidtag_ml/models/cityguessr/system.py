@@ -103,8 +103,8 @@ SYSTEM = System(
         Registration(
             _judging,
             """The challenger must be right at more levels than the champion on the same val clips,
-            beyond chance, and on no continent worse. Each must beat the most frequent classes, on
-            enough val clips.
+            beyond chance, and on no kind of clip worse. Each must beat the most frequent classes,
+            on enough val clips, with code and weights that are what they were registered as.
             """,
             recorded=("clips", "hierarchy", "gallery"),
             searched=False,

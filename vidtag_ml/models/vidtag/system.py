@@ -76,9 +76,10 @@ SYSTEM = System(
         Registration(
             _judging,
             """The challenger must have significantly smaller errors than the champion on the same
-            val clips and gallery, and be significantly worse on no continent; the first champion
-            must beat GeoCLIP. Each must beat the centre of the train fixes and a train fix at
-            random, on enough val clips.
+            val clips and gallery, and be significantly worse on no kind of clip (continent,
+            country, latitude, time of day, mode, camera); the first champion must beat GeoCLIP.
+            Each must beat the centre of the train fixes and a train fix at random, on enough val
+            clips, with code and weights that are what they were registered as.
             """,
             recorded=("clips", "gallery"),
             first="geoclip",
