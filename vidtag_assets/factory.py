@@ -369,7 +369,7 @@ def _about_slices(system: System, verdict: "Verdict | None") -> dict[str, Any]:
     return {"slices": dg.MetadataValue.md(card.slices(verdict.rows, scale))}
 
 
-def _card(tracking: Tracking, entry: registry.Promotion) -> str:
+def _card(tracking: Tracking, entry: promotions.Promotion) -> str:
     """The card of the champion, or of the challenger where there is no champion."""
     chosen = entry.champion or entry.version
     return registry.resolve(tracking, f"{entry.model}/{chosen}").description or ""
