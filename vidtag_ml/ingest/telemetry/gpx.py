@@ -94,6 +94,8 @@ def _points(
         left_out["points of a route: left out, as there is a track"] = len(route)
     elif route:
         told.append(f"{len(route)} points of a route: there is no track: taken for it")
+    if lost := len(root.findall(".//{*}trkpt")) - len(track):
+        left_out["track points outside of segments: left out"] = lost
     if waypoints := root.findall("{*}wpt"):
         left_out["waypoints left out: they are no track"] = len(waypoints)
     told += [f"{num} {what}" for what, num in left_out.items()]

@@ -31,7 +31,7 @@ _LONGEST = 256
 _DAY_S = 86400.0
 _PAIRS = re.compile(r"(\d\d)(\d\d)(\d\d(?:\.\d*)?)", re.ASCII)
 _WRONG = "wrong checksum: left out"
-_LEFT_OUT = f"sentences with a {_WRONG}"
+_BROKEN = "broken form: left out"
 _ANGLE = re.compile(r"(-?)(\d{1,3})(\d\d(?:\.\d*)?)", re.ASCII)
 
 
@@ -59,7 +59,8 @@ def read(path: Path) -> Reading:
     columns = {name: chosen[name] for name in points.COLUMNS if name in chosen}
     if not np.isnan(time_s).all():
         told = (*told, _UNDATED)
-    left_out = {"without a position": int((best & ~is_placed).sum()), _LEFT_OUT: done[_WRONG]}
+    left_out = {f"sentences with a {what}": done[what] for what in (_WRONG, _BROKEN)}
+    left_out["without a position"] = int((best & ~is_placed).sum())
     left_out = {what: num for what, num in left_out.items() if num}
     return Reading(points.table(**columns), "nmea", repairs=told, left_out=left_out)
 
@@ -85,6 +86,7 @@ def _rows(lines: Iterable[str], done: Counter[str]) -> Iterator[Row]:
             done[_WRONG] += 1
             continue
         except pynmea2.ParseError:
+            done[_BROKEN] += 1
             continue
         yield _row(sentence.sentence_type, [*sentence.data, *[""] * 9], done)
 

@@ -34,6 +34,7 @@ def read(track: Sequence[Packet]) -> Reading:
     left_out = {"positions are before the first frame: left out": early} if early else {}
     told = tuple(f"{num} {what}" for what, num in left_out.items())
     found = srt.reading(content)
+    left_out |= found.left_out
     return replace(found, repairs=(*told, *found.repairs), left_out=left_out)
 
 

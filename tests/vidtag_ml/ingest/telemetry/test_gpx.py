@@ -180,6 +180,14 @@ def test_a_route_is_read_only_without_a_track_and_told(reading_of):
     assert beside.repairs[0] == "2 points of a route: left out, as there is a track"
 
 
+def test_track_points_outside_of_segments_are_told(reading_of):
+    found = reading_of(f"<trk>{POINT}<trkseg>{POINT}</trkseg></trk>")
+    what = "track points outside of segments: left out"
+    assert (len(found.points), found.repairs, found.left_out) == (1, (f"1 {what}",), {what: 1})
+    with pytest.raises(ValueError, match=f"1 {what}"):
+        reading_of(f"<trk>{POINT}</trk>")
+
+
 def test_waypoints_are_no_track_and_told(reading_of):
     assert reading_of(ROUTE).repairs[1] == "1 waypoints left out: they are no track"
     with pytest.raises(ValueError, match="1 waypoints left out"):

@@ -192,3 +192,10 @@ def test_a_position_that_is_simulated_or_typed_in_is_no_fix(made, nmea_of, said,
     for mode in kinds:
         assert nmea_of(made.sentence(said.format(mode)))["fix_type"].tolist() == ["none"]
     assert nmea_of(made.sentence(said.format(good)))["fix_type"].tolist() == [None]
+
+
+def test_broken_sentences_are_counted(made, reading_of):
+    lines = made.nmea(PLACES).splitlines()
+    found = reading_of("\n".join([*lines[:4], lines[4][:-1], lines[5]]))
+    what = "sentences with a broken form: left out"
+    assert (found.repairs, found.left_out) == ((f"1 {what}",), {what: 1})

@@ -54,3 +54,8 @@ def test_positions_before_the_first_frame_are_left_out_and_told():
     assert found.points["time_s"].tolist() == [0.5]
     assert found.left_out == {"positions are before the first frame: left out": 2}
     assert found.repairs == ("2 positions are before the first frame: left out",)
+
+
+def test_blocks_without_a_position_are_counted_as_in_files():
+    said = ["[latitude: 47.5] [longitude: 8.5]", "[latitude: n/a] [longitude: n/a]"]
+    assert subtitles.read(packets(*said)).left_out == {"without a position": 1}
