@@ -9,9 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import numpy as np
+
 from vidtag_ml.ingest.telemetry import angles, order, points, text
 from vidtag_ml.ingest.telemetry.readers import Beside, Reading
 
+_MARGIN = 0.01
+"""Degrees by which bounds may be rounded."""
 _FIX_TYPES = ("none", "2d", "3d")
 _COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*", re.ASCII)
 """A number with a decimal comma."""
@@ -42,7 +46,8 @@ def read(path: Path) -> Reading:
     found, told, others = _points(root)
     lat, lon = ([point.get(name) or "" for point in found] for name in ("lat", "lon"))
     try:
-        places = order.as_track(order.put_right(angles.places(lat, lon, (), ())))
+        places = _as_bounded(root, angles.places(lat, lon, (), ()))
+        places = order.as_track(order.put_right(places))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     fix_types = [(point.findtext("{*}fix") or "").strip().lower() for point in found]
@@ -82,6 +87,31 @@ def _document(data: bytes) -> tuple[str, tuple[str, ...]]:
     if "<!DOCTYPE" in document or "<!ENTITY" in document:
         raise ValueError("it declares a document type or entities")
     return document, assumed
+
+
+def _as_bounded(root: ET.Element, places: angles.Places) -> angles.Places:
+    """Places, exchanged if only so they lie within the bounds that the file states."""
+    found = root.find("{*}metadata/{*}bounds")
+    stated = {} if found is None else found.attrib
+    least_2, most_2 = (
+        np.array([text.number(stated.get(f"{end}{axis}")) for axis in angles.NAMES])
+        for end in ("min", "max")
+    )
+    latlon_N2 = np.stack([places.lat, places.lon], -1)
+    latlon_N2 = latlon_N2[~np.isnan(latlon_N2).any(-1)]
+    if np.isnan([least_2, most_2]).any() or not (least_2.any() and len(latlon_N2)):
+        return places
+    is_inside_N, is_turned_N = (
+        ((places_N2 >= least_2 - _MARGIN) & (places_N2 <= most_2 + _MARGIN)).all(-1)
+        for places_N2 in (latlon_N2, latlon_N2[:, ::-1])
+    )
+    if is_inside_N.any():
+        return places
+    if is_turned_N.all():
+        told = "latitude and longitude were exchanged: only so they lie within the file's bounds"
+        return angles.Places(places.lon, places.lat, (*places.told, told))
+    told = "no position lies within the bounds that the file states: they are passed over"
+    return angles.Places(places.lat, places.lon, (*places.told, told))
 
 
 def _points(

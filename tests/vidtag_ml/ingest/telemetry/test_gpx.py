@@ -180,6 +180,35 @@ def test_a_route_is_read_only_without_a_track_and_told(reading_of):
     assert beside.repairs[0] == "2 points of a route: left out, as there is a track"
 
 
+BOUNDS = '<metadata><bounds minlat="{}" minlon="{}" maxlat="{}" maxlon="{}"/></metadata>'
+
+
+@pytest.mark.parametrize(
+    ("bounds", "lat", "told"),
+    [
+        ((47, 8, 48, 9), 47.5, ()),
+        ((47.5, 8.25, 47.5, 8.25), 47.5, ()),
+        ((8, 47, 9, 48), 8.25, ("exchanged: only so they lie within the file's bounds",)),
+        ((1, 1, 2, 2), 47.5, ("no position lies within the bounds",)),
+        ((0, 0, 0, 0), 47.5, ()),
+        (("", 0, "x", 0), 47.5, ()),
+    ],
+)
+def test_the_bounds_that_a_file_states_tell_the_order(reading_of, bounds, lat, told):
+    found = reading_of(f"{BOUNDS.format(*bounds)}<trk><trkseg>{POINT * 2}</trkseg></trk>")
+    assert found.points["lat"].tolist() == [lat] * 2
+    assert len(found.repairs) == len(told)
+    assert all(said in found.repairs[0] for said in told)
+
+
+@pytest.mark.parametrize("bounds", [(-34, 151, -33, 152), (151, -34, 152, -33)])
+def test_an_exchanged_track_is_exchanged_once_whatever_its_bounds_say(reading_of, bounds):
+    track = '<trk><trkseg><trkpt lat="151.2" lon="-33.85"/></trkseg></trk>'
+    found = reading_of(f"{BOUNDS.format(*bounds)}{track}")
+    assert found.points[["lat", "lon"]].values.tolist() == [[-33.85, 151.2]]
+    assert len(found.repairs) == 1
+
+
 def test_track_points_outside_of_segments_are_told(reading_of):
     found = reading_of(f"<trk>{POINT}<trkseg>{POINT}</trkseg></trk>")
     what = "track points outside of segments: left out"
