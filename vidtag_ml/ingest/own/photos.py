@@ -30,6 +30,8 @@ STEP_KM = 0.1
 """Photos without times follow each other up to this distance; those with times at any speed below
 `MAX_SPEED_KMH`, or up to this."""
 MAX_SPEED_KMH = 200.0
+CONTRADICTS_KM = 1.0
+"""A table that has a photo further from where it says itself contradicts it."""
 FLIGHT_KMH = 1000.0
 """Photos from a flight follow nothing, but nobody is further away than this allows."""
 
@@ -80,8 +82,11 @@ def read(paths: Sequence[Path], known: Mapping[str, exif.Photo] | None = None) -
             yield Photo(path, exif.NOTHING, "", str(error), readable=False)
             continue
         photo = Photo(path, seen, "exif", seen.told)
+        row, told = places.row(path)
         if not photo.placed:
-            photo = _tabled(path, seen, *places.row(path))
+            photo = _tabled(path, seen, row, told)
+        elif row and sphere.great_circle_km((seen.lat, seen.lon), row.place[:2]) > CONTRADICTS_KM:
+            photo = _telling(photo, f"{row.file.name} says other places: those of EXIF are read")
         told = photo.error or places.unread
         yield photo if photo.placed else replace(photo, fix_source="", error=told)
 

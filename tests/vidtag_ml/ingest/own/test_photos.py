@@ -189,6 +189,16 @@ def test_a_table_beside_photos_places_them(tmp_path, take):
     assert reasons(outcome) == {"x.jpg": "no_position"}
 
 
+@pytest.mark.parametrize(("lat", "told"), [(47.001, []), (52.5, ["labels.csv says other places"])])
+def test_a_table_that_contradicts_photos_is_told(tmp_path, take, lat, told):
+    photos(tmp_path / "w")
+    rows = "".join(f"{k + 8}.jpg,{lat},8\n" for k in range(4))
+    (tmp_path / "w" / "labels.csv").write_text(f"file,lat,lon\n{rows}")
+    (found,) = take(tmp_path / "w").accepted
+    assert found.lat_max < 47.1
+    assert [repair.split(":")[0] for repair in found.repairs] == told
+
+
 def test_hemispheres_and_exchanged_columns_of_a_table_of_photos_are_told(tmp_path, take):
     (tmp_path / "w").mkdir()
     telemetry.jpeg_with_position(tmp_path / "w" / "x.jpg", None, None)
