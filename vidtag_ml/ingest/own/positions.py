@@ -177,8 +177,9 @@ def _placed(source: Source, asked: _Asked) -> Placed | None:
     left_out = {**found.left_out, **_outside(found.points, points, source)}
     untold = {w: n for w, n in left_out.items() if f"{n} {w}" not in repairs}
     told = () if judged.kept["utc_s"].notna().any() else asked.clock.told
-    inside = source.file is None
-    began_s, unsure = receiver_clock.began(judged.kept, asked.clock, inside=inside)
+    began_s, unsure = receiver_clock.began(
+        judged.kept, asked.clock, found.fix_source, beside=source.file is not None
+    )
     left = [f"{n} of {num_found} fixes left out: {why}" for why, n in untold.items()]
     return Placed(
         points.assign(status=np.where(judged.kept_N, "measured", "dropped")),

@@ -17,6 +17,8 @@ import pandas as pd
 from vidtag_ml.ingest.own import clocks, readings, time_lapse
 from vidtag_ml.ingest.telemetry import dates
 
+_MAY_BE_LOCAL = ("exiftool",)
+"""Formats of dash cams, which write what their display shows; loggers and GoPros write UTC."""
 _FARTHEST_S = 14 * 3600.0
 _UNEVEN_S = 60.0
 """Clocks that go alike are never so far from each other at one time and at another."""
@@ -25,13 +27,16 @@ _UNLIKELY = "its receiver's clock is before 2000 or in the future: it tells no b
 _UNEVEN = "its receiver's clock does not go as the video does: its first position tells the begin"
 
 
-def began(kept: pd.DataFrame, clock: clocks.Clock, *, inside: bool) -> tuple[float, list[str]]:
+def began(
+    kept: pd.DataFrame, clock: clocks.Clock, source: str, *, beside: bool
+) -> tuple[float, list[str]]:
     """When a recording began in seconds since 1970 (NaN = unknown), and what was assumed.
 
     Args:
         kept: `points.COLUMNS` of the positions that are believed, with times from the first frame.
         clock: of the video.
-        inside: whether they come from the video, so that its clock had no say yet.
+        source: the format that they are from, as tables of fixes name it.
+        beside: whether that is a file of its own, which was brought onto the video's clock.
     """
     timed = kept.dropna(subset=["time_s", "utc_s"]).sort_values("time_s", kind="stable")
     if timed.empty:
@@ -39,7 +44,7 @@ def began(kept: pd.DataFrame, clock: clocks.Clock, *, inside: bool) -> tuple[flo
     received_s, told = _by_receiver(timed)
     if math.isnan(received_s):
         return clock.utc_s, told
-    moved_s, said = _apart(received_s, kept, clock, inside=inside)
+    moved_s, said = _apart(received_s, kept, clock, source, beside=beside)
     if not dates.is_likely(received_s - moved_s):
         return clock.utc_s, [*told, _UNLIKELY]
     return received_s - moved_s, [*told, *said]
@@ -72,7 +77,7 @@ def _by_receiver(timed: pd.DataFrame) -> tuple[float, list[str]]:
 
 
 def _apart(
-    received_s: float, kept: pd.DataFrame, clock: clocks.Clock, *, inside: bool
+    received_s: float, kept: pd.DataFrame, clock: clocks.Clock, source: str, *, beside: bool
 ) -> tuple[float, list[str]]:
     """By how much a receiver's clock is ahead of UTC, as the video's tells, and what is assumed."""
     apart_s = received_s - clock.utc_s
@@ -83,15 +88,20 @@ def _apart(
         told = (
             f"its receiver's clock is {abs(rolled_s) / readings.ROLLOVER_S:.0f} x 1024 weeks early"
         )
-        moved_s, said = _apart(received_s - rolled_s, kept, clock, inside=inside)
+        moved_s, said = _apart(received_s - rolled_s, kept, clock, source, beside=beside)
         return rolled_s + moved_s, [f"{told}: put right by the video's", *said]
     zone = clocks.zone_of(kept)
     there_s = clocks.ahead_s(zone, received_s) if zone else (0.0,)
     ahead_s = [s for s in there_s if s and abs(apart_s - s) < clocks.QUARTER_S]
     if ahead_s and not clock.is_local:
-        return ahead_s[0], [f"its receiver's clock is local time there ({zone}): put right"]
+        local = f"local time there ({zone}, {clocks.told(ahead_s[0])})"
+        if source in _MAY_BE_LOCAL:
+            return ahead_s[0], [f"its receiver's clock is {local}: put right"]
+        return 0.0, [
+            f"its receiver's clock is as far ahead of the video's as {local}: it may be that"
+        ]
     usual = any(abs(apart_s + s) < clocks.QUARTER_S for s in there_s) and not clock.zone_is_known
-    return 0.0, [_contradiction(apart_s)] if inside and not usual else []
+    return 0.0, [] if usual or beside else [_contradiction(apart_s)]
 
 
 def _contradiction(apart_s: float) -> str:

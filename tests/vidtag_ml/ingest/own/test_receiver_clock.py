@@ -14,7 +14,9 @@ BERLIN = (52.5, 13.4)
 ALL_S = np.arange(0.0, 20.0, 0.5)
 
 
-def began(ahead_s=0.0, written_s=0.0, *, goes=1.0, utc=True, inside=True, place=BERLIN, **known):
+def began(
+    ahead_s=0.0, written_s=0.0, *, goes=1.0, utc=True, source="exiftool", place=BERLIN, **known
+):
     """When a recording began, in seconds after noon, and what is told.
 
     Its receiver's clock is ahead by some seconds, or by some at each position, and goes so many
@@ -24,7 +26,7 @@ def began(ahead_s=0.0, written_s=0.0, *, goes=1.0, utc=True, inside=True, place=
     lat, lon = (np.full(len(ALL_S), degrees) for degrees in place)
     kept = points.table(time_s=ALL_S, utc_s=utc_s, lat=lat, lon=lon)
     clock = clocks.Clock(TRUE_S + written_s, **known)
-    found_s, told = receiver_clock.began(kept, clock, inside=inside)
+    found_s, told = receiver_clock.began(kept, clock, source, beside=source == "gpx")
     return found_s - TRUE_S, " ".join(told)
 
 
@@ -33,12 +35,17 @@ def test_a_receiver_in_utc_is_believed_beside_a_camera_in_utc_or_local_time(writ
     assert began(0.0, written_s) == (0.0, "")
 
 
-@pytest.mark.parametrize("inside", [True, False])
-def test_a_receiver_in_local_time_is_put_right_by_the_zone_of_its_place(inside):
-    found_s, told = began(2 * HOUR_S, inside=inside)
-    assert (found_s, "local time there (Europe/Berlin): put right" in told) == (0.0, True)
-    found_s, told = began(5.75 * HOUR_S, place=(27.7, 85.3), inside=inside)
+def test_a_dash_cam_in_local_time_is_put_right_by_the_zone_of_its_place():
+    found_s, told = began(2 * HOUR_S)
+    assert (found_s, "local time there (Europe/Berlin, UTC+2): put" in told) == (0.0, True)
+    found_s, told = began(5.75 * HOUR_S, place=(27.7, 85.3))
     assert (found_s, "Asia/Kathmandu" in told) == (0.0, True)
+
+
+@pytest.mark.parametrize("source", ["gpx", "gpmf_gps5", "camm"])
+def test_a_receiver_that_writes_utc_is_believed_and_what_it_may_be_told(source):
+    found_s, told = began(2 * HOUR_S, source=source)
+    assert (found_s, "as local time there (Europe/Berlin, UTC+2): it may" in told) == (7200.0, True)
 
 
 def test_what_is_told_of_the_zone_puts_a_receiver_in_local_time_right():
@@ -57,7 +64,7 @@ def test_weeks_that_were_counted_up_to_1024_are_put_right(num, written_s):
 def test_clocks_that_contradict_each_other_are_told(ahead_s, said):
     found_s, told = began(ahead_s)
     assert (found_s, f"clock is {said}" in told) == (ahead_s, True)
-    assert began(ahead_s, inside=False) == (ahead_s, "")
+    assert began(ahead_s, source="gpx") == (ahead_s, "")
 
 
 @pytest.mark.parametrize("at_s", [3.0, 8.0, 14.0])
