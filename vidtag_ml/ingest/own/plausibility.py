@@ -173,7 +173,7 @@ def _from_utc(
     if np.isnan(utc_N).all():
         if len(points) == 1:
             return np.zeros(1), ["the only position has no time: taken for the first frame"], ""
-        raise ClockError("its positions have no times")
+        raise ClockError("its positions have no times that can be read: write 2024-05-06T07:08:09Z")
     if np.isnan(clock.utc_s):
         return *_from_its_begin(utc_N, clock, duration_s), ""
     time_N, repairs = utc_N - clock.utc_s, list(clock.told)

@@ -85,9 +85,8 @@ def _apart(
         return 0.0, []
     rolled_s = round(apart_s / readings.ROLLOVER_S) * readings.ROLLOVER_S
     if rolled_s and abs(apart_s - rolled_s) <= _FARTHEST_S:
-        told = (
-            f"its receiver's clock is {abs(rolled_s) / readings.ROLLOVER_S:.0f} x 1024 weeks early"
-        )
+        num = round(abs(rolled_s) / readings.ROLLOVER_S)
+        told = f"its receiver's clock is off by {num} x 1024 weeks"
         moved_s, said = _apart(received_s - rolled_s, kept, clock, source, beside=beside)
         return rolled_s + moved_s, [f"{told}: put right by the video's", *said]
     zone = clocks.zone_of(kept)
@@ -97,9 +96,8 @@ def _apart(
         local = f"local time there ({zone}, {clocks.told(ahead_s[0])})"
         if source in _MAY_BE_LOCAL:
             return ahead_s[0], [f"its receiver's clock is {local}: put right"]
-        return 0.0, [
-            f"its receiver's clock is as far ahead of the video's as {local}: it may be that"
-        ]
+        told = f"its receiver's clock is as far ahead of the video's as {local}: it may be that"
+        return 0.0, [told]
     usual = any(abs(apart_s + s) < clocks.QUARTER_S for s in there_s) and not clock.zone_is_known
     return 0.0, [] if usual or beside else [_contradiction(apart_s)]
 

@@ -22,7 +22,8 @@ from vidtag_ml.ingest.telemetry import zones
 
 Floats = NDArray[np.float64]
 
-_OLDEST_S = dt.datetime(2000, 1, 1, tzinfo=dt.UTC).timestamp()
+_OLDEST_S = dt.datetime(2000, 1, 1, tzinfo=dt.UTC).timestamp() - zones.LAST_S
+"""The first of 2000 in the zone that is furthest ahead."""
 _DATE = re.compile(r"(\d{1,4})[-/.:](\d{1,2})[-/.:](\d{1,4})", re.ASCII)
 _COMPACT = re.compile(
     r"((?:20)?[0-4]\d)(0[1-9]|1[0-2])([0-2]\d|3[01])"
