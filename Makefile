@@ -1,6 +1,6 @@
 # vidtag: `make help` lists what there is. Every target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo places test test-slow check keys bench dev mlflow clean
+.PHONY: help setup demo places test test-slow test-faults check keys bench dev mlflow clean
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
@@ -22,11 +22,14 @@ check: setup ## lint, format and types
 	ruff check . && ruff format --check .
 	mypy
 
-test: check ## check, then all tests but the slow ones
-	pytest -n auto --maxprocesses 2 --dist loadfile -m "not slow"
+test: check ## check, then all tests but those of the next two
+	pytest -n auto --maxprocesses 2 --dist loadfile -m "not slow and not faults"
 
 test-slow: setup ## the slow tests: thousands of made-up recordings, more presets of the papers
 	pytest -n auto --maxprocesses 2 --dist load -m slow
+
+test-faults: setup ## kill the graph 100 times (VIDTAG_KILLS), fill the disk, alter files: half an hour
+	pytest -n auto --maxprocesses 2 --dist load -m faults
 
 keys: setup ## after a change of code: note in vidtag_ml/code.json which stages it makes out of date
 	python -m vidtag_ml.workflow.code_key
