@@ -1,0 +1,73 @@
+"""The whole graph of a tiny world as a process of its own, which may be killed.
+
+Belongs here: what such a process does. It is forked from one in which all packages are imported,
+since importing them takes longer than the graph.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import dagster as dg
+import great_expectations  # noqa: F401
+import mlflow.pyfunc  # noqa: F401
+import pytorch_lightning  # noqa: F401
+
+from orchestration import demo
+from orchestration.definitions import build_definitions
+from vidtag_assets import runs
+from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
+
+HOME = "dagster"
+"""Folder of Dagster's instance in a workspace."""
+STEPS = {
+    "execution": {
+        "config": {
+            "multiprocess": {
+                "start_method": {"forkserver": {"preload_modules": ["tests.faults.graph"]}}
+            }
+        }
+    }
+}
+"""Configuration of a run whose steps are processes of their own."""
+
+
+def definitions(root: Path) -> dg.Definitions:
+    """The graph over a workspace, as the repository's own is made."""
+    made = build_definitions(
+        workspace=Workspace(root=str(root)),
+        params_file=ParamsFile(path=str(root / "params.yaml")),
+        dvc=Dvc(root=str(root)),
+        tracking=Tracking(root=str(root)),
+    )
+    return dg.Definitions.merge(made, dg.Definitions(executor=runs.executor))
+
+
+def everything() -> dg.JobDefinition:
+    """The main job over the current folder."""
+    return definitions(Path.cwd()).resolve_job_def("everything")
+
+
+def demonstrate(root: Path) -> None:
+    """Materializes all as `make demo` does, in one process; exits with 0 if all is made."""
+    _begin(root)
+    with (root / "said").open("a") as said:
+        sys.exit(demo.materialize(definitions(root), said))
+
+
+def execute(root: Path) -> None:
+    """Materializes all as `dagster job execute` does, each step in a process of its own."""
+    _begin(root)
+    with dg.DagsterInstance.get() as instance:
+        job = dg.reconstructable(everything)
+        result = dg.execute_job(job, instance, STEPS, raise_on_error=True)
+    sys.exit(not result.success)
+
+
+def _begin(root: Path) -> None:
+    os.setsid()  # a terminal's group of processes
+    os.environ["DAGSTER_HOME"] = str(root / HOME)
+    os.chdir(root)
+    said = os.open(root / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
