@@ -159,7 +159,12 @@ def write_encoder(folder: Path, name: str, model: str, dim: int) -> None:
 @pytest.fixture
 def workspace(params: config.Params, tiny_encoders: Path, tmp_path: Path) -> Path:
     """A workspace of the tiny world in which nothing has run yet; DVC works in it, without Git."""
-    root = _workspace(tmp_path / "tiny world", params, tiny_encoders)
+    return lay_out(tmp_path / "tiny world", params, tiny_encoders)
+
+
+def lay_out(root: Path, params: config.Params, encoders: Path) -> Path:
+    """A workspace with params, encoders and DVC's stages."""
+    _workspace(root, params, encoders)
     shutil.copy(ROOT / "dvc.yaml", root)
     (root / ".dvc").mkdir()
     (root / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
-import yaml
 
 from vidtag_assets import home
 from vidtag_assets.processes import Process
 from vidtag_ml import config
+from vidtag_ml.config import strict_yaml
 from vidtag_ml.workflow import layout, stage, sums
 from vidtag_ml.workflow.layout import Layout
 
@@ -108,7 +108,11 @@ class Dvc(dg.ConfigurableResource):
         return md5
 
     def md5(self, name: str) -> str | None:
-        """Identity of a stage's output, or of what was added by name; None before its first."""
+        """Identity of a stage's output, or of what was added by name; None before its first.
+
+        Raises:
+            ValueError: the file that records it is no YAML; names it.
+        """
         recorded = self._recorded(name)
         return recorded and recorded[1]
 
@@ -142,9 +146,9 @@ class Dvc(dg.ConfigurableResource):
         root = Path(self.root)
         lock, added = root / "dvc.lock", root / "data" / f"{name}.dvc"
         if added.exists():
-            folder, recorded = added.parent, yaml.safe_load(added.read_text())
+            folder, recorded = added.parent, strict_yaml.read(added)
         elif lock.exists():
-            stages = (yaml.safe_load(lock.read_text()) or {}).get("stages", {})
+            stages = (strict_yaml.read(lock) or {}).get("stages", {})
             folder, recorded = root, stages.get(name, {})
         else:
             return None

@@ -103,3 +103,12 @@ def test_the_cache_holds_what_was_committed_until_a_file_of_it_is_gone(dvc, tmp_
     files = [path for path in dvc.cache().rglob("*") if path.is_file()]
     next(path for path in files if path.suffix != ".dir").unlink()
     assert not dvc.holds(md5)
+
+
+@pytest.mark.parametrize("name", ["dvc.lock", "data/clips.dvc"])
+@pytest.mark.parametrize("left", [b"\0" * 64, b"stages: {", b"caf\xe9: 1"])
+def test_a_record_that_was_cut_off_is_named(tmp_path, name, left):
+    (tmp_path / "data").mkdir()
+    (tmp_path / name).write_bytes(left)
+    with pytest.raises(ValueError, match=name):
+        Dvc(root=str(tmp_path)).md5("clips")
