@@ -21,13 +21,14 @@ import yaml
 from PIL import ExifTags, Image
 
 from orchestration.definitions import build_definitions
-from vidtag_assets import promotions, registry
+from vidtag_assets import promotions, provenance, registry
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml import config
 from vidtag_ml.dataset import tables as clip_tables
 from vidtag_ml.ingest.flyover import dataset as flyover_dataset
 from vidtag_ml.media import video
 from vidtag_ml.workflow import sums
+from vidtag_ml.workflow.stage import RECORD
 
 ROOT = Path(__file__).parents[1]
 # Networks of a few weights: threads cost more than they give, most of all beside each other.
@@ -249,19 +250,21 @@ class FakeDvc(Dvc):
         lock = root / "dvc.lock"
         empty = {"schema": "2.0", "stages": {}}
         recorded = yaml.safe_load(lock.read_text()) if lock.exists() else empty
-        md5 = self._keep(root / "data" / name)
-        out = {"path": f"data/{name}", "hash": "md5", "md5": md5}
-        recorded["stages"][stage] = {"cmd": f"vidtag {stage}", "outs": [out]}
+        outs = [self._out(root / f, f) for f in (f"data/{name}", f"data/{name}{RECORD}")]
+        recorded["stages"][stage] = {"cmd": f"vidtag {stage}", "outs": outs}
         lock.write_text(yaml.safe_dump(recorded))
-        return md5
+        return outs[0]["md5"]
 
     def add(self, name: str) -> str:
         """Records `data/NAME`."""
         path = Path(self.root) / "data" / name
-        md5 = self._keep(path)
-        recorded = {"outs": [{"path": name, "hash": "md5", "md5": md5}]}
-        path.with_name(f"{name}.dvc").write_text(yaml.safe_dump(recorded))
-        return md5
+        outs = [self._out(path.with_name(f"{name}{end}"), f"{name}{end}") for end in ("", RECORD)]
+        path.with_name(f"{name}.dvc").write_text(yaml.safe_dump({"outs": outs}))
+        return outs[0]["md5"]
+
+    def _out(self, path: Path, name: str) -> dict[str, str]:
+        """An output as DVC records it."""
+        return {"path": name, "hash": "md5", "md5": self._keep(path)}
 
     def _keep(self, path: Path) -> str:
         """Copies a file or folder into the cache; its identity."""
@@ -335,6 +338,12 @@ def resources_of(root: Path) -> dict[str, Any]:
         "dvc": FakeDvc(root=str(root)),
         "tracking": Tracking(root=str(root)),
     }
+
+
+def lineage_of(root: Path) -> provenance.Lineage:
+    """What is made in a workspace is made from its data, as DVC has recorded them."""
+    dvc = Dvc(root=str(root))
+    return provenance.Lineage("commit", dvc.md5("clips"), dvc.md5("gallery"), "params", "run")
 
 
 def forget_decisions(tracking: Tracking, name: str) -> None:

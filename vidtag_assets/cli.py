@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
     from vidtag_assets.promotions import Promotion
-    from vidtag_assets.resources import Tracking
+    from vidtag_assets.resources import Dvc, Tracking
 
 
 CHAMPION = "vidtag@champion"
@@ -59,18 +59,31 @@ def trace(
             "commit or a run's id."
         ),
     ] = CHAMPION,
+    restore: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Make it again there: code, data, model.")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Make it again and measure it; minutes.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a model or an answer is from, or which models were made from something."""
     from vidtag_assets import tracing
     from vidtag_assets.resources import Dvc
 
-    found = tracing.trace(_tracking(), Dvc(root=str(Path.cwd())), what)
+    tracking, dvc = _tracking(), Dvc(root=str(Path.cwd()))
+    found = tracing.trace(tracking, dvc, what)
+    if (restore or verify) and len({(m["model"], m["version"]) for m in found}) > 1:
+        raise ValueError(f"{what} leads to {len(found)} versions; name one, as NAME/VERSION")
+    for model in found if not as_json else ():
+        _print_model(model)
+    failed = [model["damage"] for model in found if "damage" in model]
+    if (restore or verify) and not failed:
+        failed = _make_again(tracking, dvc, found, restore, verify, as_json)
     if as_json:
         print_json(found)
-        return
-    for model in found:
-        _print_model(model)
+    if failed:
+        raise ValueError("; ".join(failed))
 
 
 def register(
@@ -96,10 +109,18 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Make a version the champion, past the gate; the old champion becomes @previous."""
-    from vidtag_assets import registry
+    from vidtag_assets import registry, stored
+    from vidtag_assets.resources import Dvc
 
-    version = registry.resolve(_tracking(), model)
-    made = registry.promote(_tracking(), version.name, int(version.version), reason)
+    tracking = _tracking()
+    version = registry.resolve(tracking, model)
+    registry.kept(tracking, f"{version.name}/{version.version}").card()
+    if lacking := stored.obstacles(tracking, Dvc(root=tracking.root), version):
+        raise ValueError(
+            f"{version.name}/{version.version} cannot be made again, so it becomes no champion: "
+            f"{'; '.join(lacking)}"
+        )
+    made = registry.promote(tracking, version.name, int(version.version), reason)
     _print_promotion(made, as_json)
 
 
@@ -130,6 +151,36 @@ def main() -> NoReturn:
         sys.stderr.write(f"vidtag: {said}\n")
         sys.exit(2)
     ml.main(app)
+
+
+def _make_again(
+    tracking: "Tracking",
+    dvc: "Dvc",
+    found: list[dict[str, Any]],
+    folder: Path | None,
+    verify: bool,
+    as_json: bool,
+) -> list[str]:
+    """Makes the version that was found again and perhaps measures it; what is not as registered."""
+    from vidtag_assets import registry, restoring
+
+    version = registry.resolve(tracking, f"{found[0]['model']}/{found[0]['version']}")
+    checks = []
+    with restoring.aside(tracking, dvc, version, folder) as restored:
+        if folder and not as_json:
+            print_line(f"  restored in {folder}")
+        for check in restoring.verify(tracking, restored, _say) if verify else ():
+            checks.append(check)
+            if not as_json:
+                print_line(f"  {check.what}: {check.said}")
+    for model in found:
+        model |= {"restored": str(folder)} if folder else {}
+        model |= {"verified": {each.what: each.said for each in checks}} if verify else {}
+    return [f"{each.what}: {each.said}" for each in checks if not each.passed]
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"vidtag: {text}\n")
 
 
 def _tracking() -> "Tracking":

@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 LOSSES = "losses.csv"
 ASSETS = {"features": "frame_features", "gallery": "gps_gallery"}
 """What systems read -> the asset that is it, where that has another name."""
-FAILED = """**When it fails:** dvc.lock lacks an md5 (materialize what the message names first), or
-the disk is full. Nothing is half registered: materialize again.
+FAILED = """**When it fails:** dvc.lock lacks an md5, or data on disk are not those that it tells of
+(materialize what the message names first), or the disk is full. Nothing is half registered:
+materialize again.
 """
 
 
@@ -210,8 +211,9 @@ def _registered(system: System, how: Registration) -> dg.AssetsDefinition:
         tags={"system": system.name},
         description=f"""{system.title}'s bundle as a version in MLflow's registry: `@challenger`.
 
-Tagged with commit, DVC md5s, parameters and runs; `vidtag trace` walks them. A bundle whose bytes
-are registered already stays the version that it is.
+Tagged with commit, DVC md5s, parameters and runs, and stored with its code; `vidtag trace` walks
+them, and `--restore` makes it again. A bundle whose bytes are registered already stays the version
+that it is.
 
 {FAILED}""",
     )

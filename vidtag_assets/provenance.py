@@ -7,12 +7,12 @@ walking it back (tracing.py), what is stored of it (stored.py), registering and 
 
 import hashlib
 import json
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vidtag_assets import home, source
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
 from vidtag_ml.workflow import stage
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 
 WEIGHTS = "model.safetensors"
-NO_GIT = "no-git"
-"""Stands for the commit where the workspace is not a Git repository, or has no commit yet."""
-
 COMMAND_LINE = "command-line"
 """Stands for the Dagster run where `vidtag register` was asked instead."""
 
@@ -35,7 +32,7 @@ class Lineage:
     """What a model is made from."""
 
     git_commit: str
-    """Commit of the code; ends in `+changes` when tracked files differ from it."""
+    """Commit of the workspace's code; ends in `+changes` when that differs from it."""
     clips: str | None
     """DVC md5 of the dataset, 32 digits and `.dir`; None before its first commit."""
     gallery: str | None
@@ -44,6 +41,8 @@ class Lineage:
     """md5 of the parsed parameters: comments and order of keys do not count."""
     dagster_run: str
     """Id of the Dagster run, or `COMMAND_LINE`."""
+    source: str = ""
+    """Digest of the code that runs, which stands for the commit where there is none."""
 
     def tags(self) -> dict[str, str]:
         """The identity as MLflow tags."""
@@ -53,6 +52,7 @@ class Lineage:
             "dvc.gallery": self.gallery or "",
             "params": self.params,
             "dagster.run": self.dagster_run,
+            "source": self.source,
         }
 
 
@@ -61,8 +61,27 @@ def lineage(
 ) -> Lineage:
     """The identity of what is made now in the workspace `root`, with a gallery as DVC calls it."""
     return Lineage(
-        git_commit(root), dvc.md5("clips"), dvc.md5(gallery), params_digest(params), dagster_run
+        source.commit(root),
+        dvc.md5("clips"),
+        dvc.md5(gallery),
+        params_digest(params),
+        dagster_run,
+        source.digest(home.CODE),
     )
+
+
+def require_bytes(dvc: Dvc, names: Iterable[str]) -> None:
+    """Checks that data on disk are what DVC has recorded of them.
+
+    Raises:
+        ValueError: some are not; names them.
+    """
+    for name in names:
+        if (recorded := dvc.md5(name)) not in (None, dvc.md5_on_disk(name)):
+            raise ValueError(
+                f"{name}: the bytes on disk are not those that DVC has recorded ({recorded}): "
+                f"materialize it again, or `dvc checkout --force {name}` for those recorded"
+            )
 
 
 def require(found: Lineage, gallery: str = "gallery") -> None:
@@ -86,30 +105,6 @@ def params_digest(params: config.Params) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def git_commit(root: Path) -> str:
-    """The commit checked out in `root`, with `+changes` if tracked files differ from it.
-
-    `dvc.lock` and `params.yaml` do not count: the md5s of data are tags of their own, and all
-    parameters are logged with the model.
-    """
-    head = _git(root, "rev-parse", "HEAD")
-    if not head:
-        return NO_GIT
-    recorded = (":!dvc.lock", ":!params.yaml")
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *recorded)
-    return f"{head}+changes" if changed else head
-
-
-def _git(root: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
 def run_of(tracking: Tracking, at: Layout, name: str, *, finished: bool = True) -> str | None:
     """Id of the MLflow run that trained the weights which now lie in the workspace.
 
@@ -120,7 +115,7 @@ def run_of(tracking: Tracking, at: Layout, name: str, *, finished: bool = True) 
     return str(run.info.run_id) if run else None
 
 
-def dataset(name: str, source: Path, digest: str) -> "MetaDataset":
+def dataset(name: str, lies: Path, digest: str) -> "MetaDataset":
     """An MLflow dataset whose digest is the DVC md5, at most 36 characters.
 
     Its source is a path in the workspace, which holds wherever that lies.
@@ -128,7 +123,7 @@ def dataset(name: str, source: Path, digest: str) -> "MetaDataset":
     from mlflow.data.meta_dataset import MetaDataset
     from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-defined]
 
-    place = LocalArtifactDatasetSource(str(source))
+    place = LocalArtifactDatasetSource(str(lies))
     return MetaDataset(place, name=name, digest=digest)  # type: ignore[abstract]
 
 

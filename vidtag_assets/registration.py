@@ -6,13 +6,24 @@ system (its modules `system` and `judging`), comparing reports (vidtag_ml.models
 itself (registry.py).
 """
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import vidtag_ml
-from vidtag_assets import cards, circumstances, home, leftovers, promotions, provenance, registry
+from vidtag_assets import (
+    cards,
+    circumstances,
+    home,
+    leftovers,
+    promotions,
+    provenance,
+    registry,
+    stored,
+)  # fmt: skip
 from vidtag_assets.metadata import numbers
+from vidtag_assets.registry_file import DIGEST
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
 from vidtag_ml.models.registry import SYSTEMS
@@ -22,6 +33,7 @@ from vidtag_ml.workflow.layout import Layout
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.models.model import ModelInfo
 
     from vidtag_ml.models.gate import Verdict
 
@@ -39,9 +51,14 @@ def bundle_and_register(
     tracking: Tracking,
     dagster_run: str,
 ) -> tuple["ModelVersion", bool]:
-    """The bundle of what is trained as a version, and whether that is new."""
+    """The bundle of what is trained as a version, and whether that is new.
+
+    Raises:
+        ValueError: data on disk are not what DVC has recorded, or have no identity.
+    """
     with home.locked(root):
         leftovers.clear(tracking)
+        provenance.require_bytes(dvc, _data(system))
         system.bundled.make(root, params)
         at = layout.of(root, params)
         lineage = provenance.lineage(root, params, dvc, dagster_run, system.gallery)
@@ -107,46 +124,69 @@ def register(
         ValueError: data or gallery have no DVC identity.
     """
     provenance.require(lineage, system.gallery)
-    bundle, name = system.bundled.folder(at), registry.name_of(system.name, params)
-    digest = stage.digest(bundle)
-    tags = {**lineage.tags(), "bundle": digest, **more}
+    name, digest = registry.name_of(system.name, params), stage.digest(system.bundled.folder(at))
+    tags = {**lineage.tags(), DIGEST: digest, **more}
+    for split in inputs.SPLITS:
+        tags[f"{registry.EVALUATION}{split}"] = stage.digest(at.evaluation(system.name, split))
 
     def log() -> "ModelVersion":
-        import mlflow
-
-        with tracking.open(f"register {name}", tags):
-            mlflow.log_params(provenance.flat(config.as_dict(params)))
-            info = mlflow.pyfunc.log_model(
-                name=name,
-                python_model=str(Path(__file__).with_name("pyfunc.py")),
-                artifacts={"bundle": str(bundle)},
-                model_config={"bundle": digest},
-                pip_requirements=[f"vidtag-geo=={vidtag_ml.__version__}"],
-                tags=tags,
-            )
-            if system.bundled.registration.searched:
-                folder = Path("data") / system.gallery
-                data = provenance.dataset(system.gallery, folder, tags["dvc.gallery"])
-                mlflow.log_input(data, context="gallery")
-            for split in inputs.SPLITS:
-                folder = at.evaluation(system.name, split)
-                source = at.dataset.relative_to(at.root)
-                data = provenance.dataset(f"{at.source}-{split}", source, tags["dvc.clips"])
-                mlflow.log_input(data, context=split)
-                figures = numbers(system.report(folder).summary, f"{split}_")
-                mlflow.log_metrics(figures, model_id=info.model_id, dataset=data)
-                mlflow.log_artifacts(str(folder), f"evaluation/{split}")
+        with tempfile.TemporaryDirectory() as aside:
+            told = stored.write(Path(aside), at.root, params, _data(system))
+            info = _log(system, tracking, at, params, name, {**tags, **told}, Path(aside))
         registry.declare(tracking, name, system.name)
-        return registry.enter(tracking, name, info, tags)
+        return registry.enter(tracking, name, info, {**tags, **told})
 
     def stands(version: "ModelVersion") -> bool:
         known = version.tags
-        return registry.ROLLED_BACK in known or not bars(known) or bool(bars(tags))
+        may_be = not bars(known) and stored.fault(tracking, version) is None
+        return registry.ROLLED_BACK in known or may_be or bool(bars(tags))
 
     version, new = registry.challenge(tracking, name, digest, log, stands)
     if not version.description:
         cards.describe(system, tracking, at, version)
     return version, new
+
+
+def _data(system: System) -> list[str]:
+    """The data that versions of a system are made from, as DVC calls them."""
+    return list(dict.fromkeys(("clips", system.gallery, *system.bundled.registration.data)))
+
+
+def _log(
+    system: System,
+    tracking: Tracking,
+    at: Layout,
+    params: config.Params,
+    name: str,
+    tags: dict[str, str],
+    source: Path,
+) -> "ModelInfo":
+    """Logs a bundle as a model, in a run with its parameters, data, reports and source."""
+    import mlflow
+
+    with tracking.open(f"register {name}", tags):
+        mlflow.log_params(provenance.flat(config.as_dict(params)))
+        mlflow.log_artifacts(str(source), stored.FOLDER)
+        info: ModelInfo = mlflow.pyfunc.log_model(
+            name=name,
+            python_model=str(Path(__file__).with_name("pyfunc.py")),
+            artifacts={"bundle": str(system.bundled.folder(at))},
+            model_config={DIGEST: tags[DIGEST]},
+            pip_requirements=[f"vidtag-geo=={vidtag_ml.__version__}"],
+            tags=tags,
+        )
+        if system.bundled.registration.searched:
+            folder = Path("data") / system.gallery
+            data = provenance.dataset(system.gallery, folder, tags["dvc.gallery"])
+            mlflow.log_input(data, context="gallery")
+        for split in inputs.SPLITS:
+            folder, lies = at.evaluation(system.name, split), at.dataset.relative_to(at.root)
+            data = provenance.dataset(f"{at.source}-{split}", lies, tags["dvc.clips"])
+            mlflow.log_input(data, context=split)
+            figures = numbers(system.report(folder).summary, f"{split}_")
+            mlflow.log_metrics(figures, model_id=info.model_id, dataset=data)
+            mlflow.log_artifacts(str(folder), f"{registry.REPORTS}/{split}")
+        return info
 
 
 def decide(
@@ -160,6 +200,7 @@ def decide(
 
     def judge(challenger: "ModelVersion", champion: int | None) -> "Verdict":
         registry.bundle_path(tracking, f"{challenger.name}/{challenger.version}")
+        lacking = stored.obstacles(tracking, Dvc(root=tracking.root), challenger)
         ours = registry.report(tracking, challenger, "val", system.name)
         rival, rival_name = None, ""
         if champion is not None:
@@ -174,7 +215,7 @@ def decide(
             draws=params.evaluation.bootstrap_draws,
             labels=slices.of(at, "val"),
             first=champion is None,
-            bars=bars(challenger.tags),
+            bars=[*bars(challenger.tags), *(f"cannot be made again: {why}" for why in lacking)],
         )  # fmt: skip
         cards.note(system, tracking, challenger, verdict)
         return verdict

@@ -42,6 +42,8 @@ LINK = "mlflow.modelVersions"
 ROLLED_BACK = "rolled_back"
 """Tag of a version that a person took back; the gate does not promote it again."""
 
+EVALUATION, REPORTS = "evaluation.", "evaluation"
+"""Beginning of tags of a version: digests of its reports by split; folder of these in its run."""
 DECISION = "decision."
 """Beginning of tags of a version: lines of the log about it, by their number."""
 DECIDED = "decided"
@@ -175,9 +177,24 @@ def bundle_path(tracking: Tracking, model: str) -> Path:
 
 
 def report(tracking: Tracking, version: "ModelVersion", split: str, kind: str = NAME) -> Any:
-    """The evaluation report that a version of this kind was registered with."""
-    folder = local(tracking, f"runs:/{version.run_id}/evaluation/{split}")
+    """The evaluation report that a version of this kind was registered with.
+
+    Raises:
+        ValueError: its bytes are not those that were registered.
+    """
+    folder = logged(tracking, version, f"{REPORTS}/{split}")
+    if version.tags.get(f"{EVALUATION}{split}", known := stage.digest(folder)) != known:
+        raise ValueError(
+            f"{version.name}/{version.version}: its report on {split} is not as it was "
+            f"registered: put back a copy of {folder} that is whole"
+        )
     return SYSTEMS[kind].report(folder)
+
+
+def logged(tracking: Tracking, version: "ModelVersion", name: str) -> Path:
+    """What the registration run of a version has logged under a name, on this machine."""
+    run = tracking.client().get_run(str(version.run_id))
+    return local(tracking, f"{run.info.artifact_uri}/{name}")
 
 
 def local(tracking: Tracking, uri: str) -> Path:

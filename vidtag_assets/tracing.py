@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidtag_assets.provenance import NO_GIT
+from vidtag_assets.registry_file import DIGEST
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml.earth import origin
 
@@ -47,14 +47,14 @@ def trace(tracking: Tracking, dvc: Dvc, what: str) -> list[dict[str, Any]]:
 
 
 def _of_answers(tracking: Tracking, dvc: Dvc, path: Path) -> list[dict[str, Any]]:
-    from vidtag_assets import registry, registry_file
+    from vidtag_assets import registry
 
     if not path.is_file():
         raise ValueError(f"{path}: there is no such file")
     every = [v for name in registry.names(tracking) for v in registry.versions(tracking, name)]
     found = []
     for facts in origin.read(path):
-        chosen = [v for v in every if v.tags.get(registry_file.DIGEST) == facts["bundle"]]
+        chosen = [v for v in every if v.tags.get(DIGEST) == facts["bundle"]]
         if not chosen:
             raise ValueError(
                 f"{path}: located by {origin.sentence(facts)}, and no model registered here has "
@@ -74,7 +74,7 @@ def _all_described(
     return [_described(tracking, dvc, v, aliases[str(v.name)]) for v in chosen]
 
 
-_TAGS = ("git_commit", "dvc.clips", "dvc.gallery", "params", "bundle", "dagster.run")
+_TAGS = ("git_commit", "source", "dvc.clips", "dvc.gallery", "params", "bundle", "dagster.run")
 
 
 def _identities(version: "ModelVersion") -> list[str]:
@@ -84,13 +84,13 @@ def _identities(version: "ModelVersion") -> list[str]:
 def _described(
     tracking: Tracking, dvc: Dvc, version: "ModelVersion", aliases: Mapping[str, int]
 ) -> dict[str, Any]:
-    from vidtag_assets import circumstances
+    from vidtag_assets import circumstances, stored
 
     tags = version.tags
     run = tracking.client().get_run(str(version.run_id))
-    commit = tags.get("git_commit", NO_GIT).removesuffix("+changes")
-    own = [name for name in ("hierarchy", "aerial_gallery") if tags.get(f"dvc.{name}")]
-    here = {f"dvc.{name}": dvc.md5(name) for name in ("clips", *(own or ["gallery"]))}
+    name = f"{version.name}/{version.version}"
+    damage, data = _damage(tracking, name), stored.data_of(version)
+    lacking = [*([damage] if damage else []), *stored.obstacles(tracking, dvc, version)]
     return {
         "model": version.name,
         "version": int(version.version),
@@ -103,6 +103,20 @@ def _described(
         },
         "url": tracking.url(str(version.run_id)),
         "metrics": dict(sorted(run.data.metrics.items())),
-        "data_is_current": all(tags.get(name) == md5 for name, md5 in here.items()),
-        "restore": None if commit == NO_GIT else f"git checkout {commit} && dvc checkout",
+        "bundle_is_intact": damage is None,
+        "data_is_current": all(dvc.md5_on_disk(each) == md5 for each, md5 in data.items()),
+        "restore": None if lacking else f"vidtag trace {name} --restore DIR",
+        **({"cannot_restore": "; ".join(lacking)} if lacking else {}),
+        **({"damage": damage} if damage else {}),
     }
+
+
+def _damage(tracking: Tracking, name: str) -> str | None:
+    """Why the bundle of a version cannot be used."""
+    from vidtag_assets import registry
+
+    try:
+        registry.bundle_path(tracking, name)
+    except ValueError as error:
+        return str(error)
+    return None

@@ -7,7 +7,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from tests.conftest import forget_decisions
+from tests.conftest import forget_decisions, lineage_of
 from vidtag_assets import cityguessr, provenance, registration, registry
 from vidtag_assets.resources import ParamsFile, Tracking, Workspace
 from vidtag_ml.dataset import hierarchy
@@ -16,8 +16,6 @@ from vidtag_ml.models.cityguessr.evaluate import PlaceReport, intervals
 from vidtag_ml.models.cityguessr.locator import CityGuessrLocator
 from vidtag_ml.models.cityguessr.system import SYSTEM
 from vidtag_ml.workflow import layout, stage, sums
-
-LINEAGE = provenance.Lineage("commit", "c.dir", "g.dir", "params", "run")
 
 
 @pytest.fixture
@@ -48,7 +46,7 @@ def register_another(copied, params, right):
     card.write_text(card.read_text() + "\n")
     sums.write(at.guess_bundle)
     change_report(at, right)
-    return registration.register(SYSTEM, tracking, at, params, LINEAGE, {"dvc.hierarchy": "h"})
+    return registration.register(SYSTEM, tracking, at, params, lineage_of(at.root), {})
 
 
 def test_registered_places_are_traced_to_their_hierarchy_and_run(world):
@@ -87,7 +85,7 @@ def test_a_champion_that_saw_other_clips_is_evaluated_anew(copied, params):
 
 def test_registered_bytes_are_not_registered_again(copied, params):
     tracking, at = copied
-    version, new = registration.register(SYSTEM, tracking, at, params, LINEAGE, {})
+    version, new = registration.register(SYSTEM, tracking, at, params, lineage_of(at.root), {})
     assert (int(version.version), new) == (1, False)
     assert registration.decide(SYSTEM, tracking, at, params)[0].action == "unchanged"
 

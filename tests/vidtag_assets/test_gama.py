@@ -192,3 +192,13 @@ def test_assets_are_there_where_imagery_and_videos_show_the_same_ground(
         aerial=dataclasses.replace(gama_params.aerial, source=imagery),
     )
     assert stages.fits(changed) == fitting
+
+
+@pytest.mark.slow
+def test_verification_measures_the_same_digits(crossed, monkeypatch, capsys):
+    monkeypatch.chdir(crossed[0])
+    cli.app(["trace", "gama/1", "--verify", "--json"], standalone_mode=False)
+    told = json.loads(capsys.readouterr().out)[0]["verified"]
+    assert told.pop("evaluation.val").startswith("the same ")
+    assert told.pop("evaluation.test").startswith("the same ")
+    assert set(told.values()) == {"as registered"}

@@ -11,12 +11,12 @@ import mlflow
 import pytest
 import sqlalchemy
 
-from tests.conftest import forget_decisions
-from vidtag_assets import leftovers, provenance, registration, registry, registry_file
+from tests.conftest import forget_decisions, lineage_of
+from vidtag_assets import leftovers, registration, registry, registry_file
 from vidtag_assets.processes import Process
 from vidtag_assets.resources import PROCESS, Tracking
 from vidtag_ml.models.vidtag.system import SYSTEM
-from vidtag_ml.workflow import layout
+from vidtag_ml.workflow import layout, sums
 
 FORK = multiprocessing.get_context("fork")
 OWN = Process.own()
@@ -135,6 +135,7 @@ def copied(world, tmp_path, params):
     forget_decisions(tracking, "vidtag")
     at = layout.of(root, params)
     (at.bundle / "bundle.json").write_text((at.bundle / "bundle.json").read_text() + "\n")
+    sums.write(at.bundle)
     yield tracking, at
     world.resources["tracking"].client()
 
@@ -142,8 +143,7 @@ def copied(world, tmp_path, params):
 def register(copied, params):
     tracking, at = copied
     leftovers.clear(tracking)
-    lineage = provenance.Lineage("commit", "c.dir", "g.dir", "params", "run")
-    registration.register(SYSTEM, tracking, at, params, lineage, {})
+    registration.register(SYSTEM, tracking, at, params, lineage_of(at.root), {})
     registration.decide(SYSTEM, tracking, at, params)
 
 

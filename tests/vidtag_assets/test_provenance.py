@@ -1,31 +1,13 @@
-"""Identity of a model: digests and Git."""
+"""Identity of a model: digests, and what is required of it."""
 
 import dataclasses
-import subprocess
 
 import pytest
+import yaml
 
+from tests.conftest import FakeDvc
 from vidtag_assets import provenance
-
-
-def git(root, *arguments):
-    who = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", *who, *arguments], cwd=root, check=True, capture_output=True)
-
-
-def test_commit_tells_changes_of_code_but_not_of_what_is_recorded_elsewhere(tmp_path):
-    assert provenance.git_commit(tmp_path) == provenance.NO_GIT
-    git(tmp_path, "init", "-q")
-    for name in ("code", "dvc.lock", "params.yaml"):
-        (tmp_path / name).write_text("1")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "-q", "-m", "first")
-    commit = provenance.git_commit(tmp_path)
-    for name in ("dvc.lock", "params.yaml"):
-        (tmp_path / name).write_text("2")
-    assert provenance.git_commit(tmp_path) == commit
-    (tmp_path / "code").write_text("2")
-    assert provenance.git_commit(tmp_path) == f"{commit}+changes"
+from vidtag_ml import config
 
 
 def test_params_digest_follows_values_alone(params):
@@ -42,3 +24,17 @@ def test_untraceable_models_are_refused():
 
 def test_nested_parameters_become_dotted_names():
     assert provenance.flat({"a": {"b": {"c": 1}}, "d": [2]}) == {"a.b.c": 1, "d": [2]}
+
+
+def test_data_that_changed_since_dvc_recorded_them_are_refused(tmp_path, params):
+    folder = tmp_path / "data" / "gallery"
+    folder.mkdir(parents=True)
+    (folder / "points").write_text("1")
+    folder.with_name("gallery.record.json").touch()
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(config.as_dict(params)))
+    dvc = FakeDvc(root=str(tmp_path))
+    dvc.commit("gallery")
+    provenance.require_bytes(dvc, ["gallery", "clips"])
+    (folder / "points").write_text("2")
+    with pytest.raises(ValueError, match="gallery: the bytes on disk are not those that DVC has"):
+        provenance.require_bytes(dvc, ["clips", "gallery"])

@@ -7,8 +7,8 @@ import shutil
 import pandas as pd
 import pytest
 
-from tests.conftest import FakeDvc, forget_decisions
-from vidtag_assets import promotions, provenance, registration, registry, tracing
+from tests.conftest import FakeDvc, forget_decisions, lineage_of
+from vidtag_assets import promotions, registration, registry, tracing
 from vidtag_assets.resources import Tracking
 from vidtag_ml.models.gps_retrieval import judging
 from vidtag_ml.models.vidtag import stages as vidtag_stages
@@ -25,8 +25,7 @@ def copied(world, tmp_path, params):
     forget_decisions(tracking, "vidtag")  # the world's own verdict on its untrained model
     registry.promote(tracking, "vidtag", 1, "first")
     at = layout.of(root, params)
-    lineage = provenance.Lineage("commit", "c.dir", "g.dir", "params", "run")
-    yield tracking, at, lineage
+    yield tracking, at, lineage_of(root)
     world.resources["tracking"].client()
 
 

@@ -1,12 +1,13 @@
 """Registered bytes that have changed are used by nobody: locate, MLflow, the gate, trace."""
 
+import json
 import shutil
 
 import mlflow
 import pandas as pd
 import pytest
 
-from vidtag_assets import cli, registration, registry
+from vidtag_assets import cli, promotions, registration, registry
 from vidtag_assets.resources import Tracking
 from vidtag_ml.cli import app as ml
 from vidtag_ml.models.vidtag.system import SYSTEM
@@ -76,8 +77,32 @@ def test_the_gate_does_not_judge_it_nor_measure_by_it(tampered, params):
     root, tracking = tampered
     at = layout.of(root, params)
     tracking.client().delete_registered_model_alias("vidtag", "champion")
-    log = registry.log_path(root).read_bytes()
+    log = promotions.log_path(root).read_bytes()
     with pytest.raises(ValueError, match="not as it was registered"):
         registration.decide(SYSTEM, tracking, at, params)
     assert "champion" not in registry.aliases(tracking, "vidtag")
-    assert registry.log_path(root).read_bytes() == log
+    assert promotions.log_path(root).read_bytes() == log
+
+
+def test_trace_says_so_restores_nothing_and_fails(tampered, monkeypatch, capsys):
+    root, _ = tampered
+    monkeypatch.chdir(root)
+    with pytest.raises(SystemExit) as stopped:
+        ml.main(cli.app, ["trace", "vidtag/1", "--json", "--restore", str(root / "there")])
+    said = capsys.readouterr()
+    (model,) = json.loads(said.out)
+    assert (stopped.value.code, model["bundle_is_intact"], model["restore"]) == (1, False, None)
+    assert "not as it was registered" in said.err
+    assert said.err.count("\n") == 1
+    assert not (root / "there").exists()
+
+
+def test_a_report_that_changed_decides_nothing(copied, params):
+    root, tracking, _ = copied
+    version = registry.resolve(tracking, "vidtag/1")
+    path = registry.logged(tracking, version, "evaluation/val") / "per_clip.parquet"
+    table = pd.read_parquet(path)
+    table.assign(median_km=table["median_km"] / 100).to_parquet(path, index=False)
+    tracking.client().delete_registered_model_alias("vidtag", "champion")
+    with pytest.raises(ValueError, match="its report on val is not as it was registered"):
+        registration.decide(SYSTEM, tracking, layout.of(root, params), params)

@@ -101,6 +101,10 @@ class Bundling:
     """What such a bundle is in memory; imported when it is asked for."""
     registration: Registration
     """How it is registered."""
+    parts: Callable[[Layout], Sequence[tuple[str, Path]]] = lambda _: ()
+    """Folders of the bundle that are networks, and where stages look for them."""
+    beyond: str = ""
+    """Beginning of figures that are of networks which a bundle lacks; empty = there are none."""
 
 
 Reports = Mapping[str, Any]

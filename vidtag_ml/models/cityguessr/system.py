@@ -109,6 +109,7 @@ SYSTEM = System(
             recorded=("clips", "hierarchy", "gallery"),
             searched=False,
         ),
+        lambda at: [("model", at.model("cityguessr"))],
     ),
     benchmark=Benchmark(_benchmark),
 )

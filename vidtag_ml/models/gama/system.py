@@ -128,6 +128,12 @@ SYSTEM = System(
             recorded=("clips",),
             added=(GALLERY,),
         ),
+        lambda at: [
+            *((name, at.model(name)) for name in ("gama", "screening", "heading")),
+            ("screening", at.model("screening") / "true_tiles"),
+            ("vidtag", at.bundle),
+        ],
+        "screening_before_",
     ),
     benchmark=Benchmark(_benchmark, ("flyover_gama", "bdd100k")),
     gallery=GALLERY,

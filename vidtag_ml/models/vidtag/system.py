@@ -85,6 +85,7 @@ SYSTEM = System(
             first="geoclip",
             called="model",
         ),
+        lambda at: [("model", at.model("vidtag"))],
     ),
     benchmark=Benchmark(_benchmark),
     ranked=True,
