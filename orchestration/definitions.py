@@ -15,6 +15,7 @@ from vidtag_assets import (
     home,
     leaderboard,
     own_recordings,
+    retraining,
     runs,
 )
 from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
@@ -23,7 +24,7 @@ from vidtag_ml.models.registry import SYSTEMS
 
 ROOT = home.CODE
 """The repository, which is the workspace."""
-MODULES = [own_recordings, dataset, gallery, features, cityguessr, leaderboard]
+MODULES = [own_recordings, dataset, gallery, features, cityguessr, leaderboard, retraining]
 
 
 def build_definitions(**resources: Any) -> dg.Definitions:
@@ -61,6 +62,7 @@ def build_definitions(**resources: Any) -> dg.Definitions:
             jobs.everything,
             jobs.name_places,
             jobs.refresh_data,
+            jobs.reconsider,
             jobs.retrain,
             jobs.benchmark,
             jobs.promote,
@@ -68,7 +70,14 @@ def build_definitions(**resources: Any) -> dg.Definitions:
             *([jobs.cross_view] if crosses else []),
         ],
         schedules=[schedules.weekly_retraining, schedules.nightly_validation],
-        sensors=[sensors.automation, sensors.inbox, sensors.run_failure_log, sensors.dead_runs],
+        sensors=[
+            sensors.automation,
+            sensors.inbox,
+            sensors.arrivals,
+            sensors.retraining,
+            sensors.run_failure_log,
+            sensors.dead_runs,
+        ],
         resources=found,
     )
 

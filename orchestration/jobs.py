@@ -2,9 +2,11 @@
 
 import dagster as dg
 
-from vidtag_assets.dataset import clips
+from vidtag_assets.dataset import clips, hierarchy
+from vidtag_assets.features import frame_features
 from vidtag_assets.gallery import gps_gallery
 from vidtag_assets.own_recordings import own_recordings
+from vidtag_assets.retraining import RETRAIN, retraining_policy
 
 take_in = dg.define_asset_job(
     "take_in",
@@ -27,10 +29,20 @@ refresh_data = dg.define_asset_job(
     selection=dg.AssetSelection.groups("dataset", "gallery"),
     description="Ingests and checks the clips, rebuilds hierarchy and gallery, records their md5s.",
 )
+reconsider = dg.define_asset_job(
+    "reconsider",
+    selection=dg.AssetSelection.assets(
+        clips, hierarchy, gps_gallery, frame_features, retraining_policy
+    ),
+    description="Brings data and features up to date, and asks the policy for a new model or not.",
+)
 retrain = dg.define_asset_job(
-    "retrain",
-    selection=dg.AssetSelection.groups("features", "training", "evaluation", "registry") - PLACES,
-    description="From features to a verdict: trains, evaluates, registers, and asks the gate.",
+    RETRAIN,
+    selection=dg.AssetSelection.groups(
+        "dataset", "gallery", "features", "training", "evaluation", "registry"
+    )
+    - PLACES,
+    description="From clips, own datasets taken in anew, to a verdict; launched by the policy.",
 )
 benchmark = dg.define_asset_job(
     "benchmark",

@@ -1,31 +1,46 @@
-"""Schedules: retraining once a week, if data changed; validation every night."""
+"""Schedules: once a week whether to retrain, every night whether the data are as they should be.
+
+Both are on as soon as the daemon runs, and neither begins what nobody has begun: in a workspace
+without clips they do nothing.
+"""
 
 import dagster as dg
 
-from orchestration.jobs import retrain, validate_data
-from vidtag_assets import registry
-from vidtag_assets.resources import Dvc, ParamsFile, Tracking
+from orchestration.jobs import reconsider, validate_data
+from vidtag_assets.resources import ParamsFile, Workspace
+
+
+def _asked(workspace: Workspace, params_file: ParamsFile) -> dg.RunRequest | dg.SkipReason:
+    """A run, unless nothing was ever made here."""
+    dataset = workspace.layout(params_file.load()).dataset
+    if (dataset / "clips.parquet").is_file():
+        return dg.RunRequest()
+    return dg.SkipReason(f"there are no clips in {dataset} yet: the job everything makes them")
 
 
 @dg.schedule(
-    job=retrain,
+    job=reconsider,
     cron_schedule="0 3 * * 1",
     execution_timezone="UTC",
-    description="Retrains on Mondays at 3:00 UTC, but only on data that no current model has seen.",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Asks on Mondays at 3:00 UTC whether a new model is due; if not, none is trained.",
 )
 def weekly_retraining(
-    params_file: ParamsFile, dvc: Dvc, tracking: Tracking
+    workspace: Workspace, params_file: ParamsFile
 ) -> dg.RunRequest | dg.SkipReason:
-    """A run, or the reason why there is nothing to learn."""
-    name = registry.name_of(registry.NAME, params_file.load())
-    reason = registry.nothing_new(tracking, dvc, name)
-    return dg.SkipReason(reason) if reason else dg.RunRequest()
+    """A run that asks the policy; the sensor `retraining` launches what it answers."""
+    return _asked(workspace, params_file)
 
 
-nightly_validation = dg.ScheduleDefinition(
-    name="nightly_validation",
+@dg.schedule(
     job=validate_data,
     cron_schedule="0 2 * * *",
     execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Checks clips and gallery every night at 2:00 UTC, whoever wrote them.",
 )
+def nightly_validation(
+    workspace: Workspace, params_file: ParamsFile
+) -> dg.RunRequest | dg.SkipReason:
+    """A run of the checks."""
+    return _asked(workspace, params_file)

@@ -4,9 +4,11 @@ import json
 
 import dagster as dg
 
-from orchestration.jobs import take_in
+from orchestration.jobs import reconsider, retrain, take_in
 from vidtag_assets import leftovers, own_recordings, runs
-from vidtag_assets.resources import Tracking, Workspace
+from vidtag_assets import retraining as policy
+from vidtag_assets.dataset import clips
+from vidtag_assets.resources import ParamsFile, Tracking, Workspace
 
 automation = dg.AutomationConditionSensorDefinition(
     "automation",
@@ -32,6 +34,57 @@ def inbox(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.Senso
         dynamic_partitions_requests=[own_recordings.DATASETS.build_add_request(list(new))],
         cursor=json.dumps({**seen, **new}),
     )
+
+
+@dg.sensor(
+    job=reconsider,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks the policy once recordings were taken in, where clips are made of them.",
+)
+def arrivals(
+    context: dg.SensorEvaluationContext, params_file: ParamsFile
+) -> dg.SensorResult | dg.SkipReason:
+    """Asks for a run when the last of the datasets has been taken in that are in the inbox."""
+    newest = _newest(context, own_recordings.own_recordings)
+    if newest is None:
+        return dg.SkipReason("nothing was taken in since")
+    if params_file.load().clips.source != "recordings":
+        return dg.SkipReason("clips are not made of own recordings: clips.source says so")
+    if context.instance.get_runs(dg.RunsFilter(job_name=take_in.name, statuses=runs.UNFINISHED)):
+        return dg.SkipReason("recordings are still being taken in")
+    by_clips = newest.event_log_entry.step_key == clips.key.to_user_string()
+    asked = None if by_clips else dg.RunRequest(f"arrivals {newest.storage_id}")
+    return _once(newest, asked)
+
+
+@dg.sensor(
+    job=retrain,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Launches the job retrain if the asset retraining_policy says so.",
+)
+def retraining(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """Asks for the run that the policy's newest decision asks for, once."""
+    newest = _newest(context, policy.retraining_policy)
+    if newest is None or newest.asset_materialization is None:
+        return dg.SkipReason("the policy was not asked since")
+    return _once(
+        newest, policy.request(newest.asset_materialization, f"policy {newest.storage_id}")
+    )
+
+
+def _newest(
+    context: dg.SensorEvaluationContext, asset: dg.AssetsDefinition
+) -> dg.EventLogRecord | None:
+    """The newest materialization, unless it was looked at before."""
+    found = context.instance.fetch_materializations(asset.key, limit=1).records
+    return found[0] if found and str(found[0].storage_id) != context.cursor else None
+
+
+def _once(event: dg.EventLogRecord, asked: dg.RunRequest | None) -> dg.SensorResult:
+    """The run, if one is asked for; the event is not looked at again."""
+    return dg.SensorResult(run_requests=[asked] if asked else [], cursor=str(event.storage_id))
 
 
 @dg.run_failure_sensor(

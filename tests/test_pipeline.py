@@ -15,7 +15,7 @@ def test_everything_is_materialized(world):
     keys = world.defs.resolve_asset_graph().get_all_asset_keys()
     made = {m.asset_key for m in world.materializations}
     assert keys - made == {dg.AssetKey("own_recordings")}
-    assert len(made) == 16
+    assert len(made) == 17
 
 
 def test_blocking_checks_pass(world):
@@ -68,7 +68,16 @@ def test_mlflow_model_gives_the_tracks_of_the_predictor(world):
 
 
 @pytest.mark.parametrize(
-    "job", ["refresh_data", "retrain", "benchmark", "name_places", "promote", "validate_data"]
+    "job",
+    [
+        "refresh_data",
+        "reconsider",
+        "retrain",
+        "benchmark",
+        "name_places",
+        "promote",
+        "validate_data",
+    ],
 )
 def test_jobs_select_what_exists(world, job):
     assert isinstance(world.defs.resolve_job_def(job), dg.JobDefinition)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from vidtag_assets import expectations
 from vidtag_assets.metadata import OWNERS, picture, preview
-from vidtag_assets.own_recordings import own_recordings
+from vidtag_assets.own_recordings import own_recordings, refresh
 from vidtag_assets.resources import Dvc, ParamsFile, Workspace
 from vidtag_ml import config
 from vidtag_ml.dataset import stages as dataset_stages
@@ -33,10 +33,13 @@ CHEAP = (
     owners=OWNERS,
     pool="dvc",
 )
-def clips(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.MaterializeResult:
+def clips(
+    context: dg.AssetExecutionContext, workspace: Workspace, params_file: ParamsFile, dvc: Dvc
+) -> dg.MaterializeResult:
     """Videos with their GPS fixes: tables `clips` and `fixes`, one folder, one DVC output.
 
     Everything downstream is made from this. Its data version is the DVC md5 of `data/<dataset>/`.
+    Own recordings are looked for anew in the inbox's folders of datasets that were taken in.
 
     **When it fails:** a full disk, recordings that are not laid out as published, or a wrong key in
     section `clips` of params.yaml; the message says which. Materialize again: it goes on at the
@@ -47,6 +50,9 @@ def clips(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.Materia
     from vidtag_ml.plots import maps
 
     params = params_file.load()
+    if params.clips.source == "recordings":
+        for event in refresh(workspace.path, params):
+            context.log_event(event)
     worked = ingest_stages.ingest(workspace.path, params)
     md5 = dvc.commit("clips")
     tables = tables_of.read(workspace.layout(params).dataset)

@@ -6,14 +6,18 @@ of a recording (vidtag_ml.ingest), the tables of all datasets (dataset.py), the 
 """
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from vidtag_assets.metadata import OWNERS, picture, preview
 from vidtag_assets.resources import ParamsFile, Workspace
+from vidtag_ml import config
 from vidtag_ml.ingest import stages as ingest_stages
+from vidtag_ml.ingest.own import journal
 from vidtag_ml.workflow import code_key, stage
 
 DATASETS = dg.DynamicPartitionsDefinition(name="dataset")
@@ -49,7 +53,7 @@ def settled(root: Path) -> dict[str, str]:
     kinds={"parquet"},
     code_version=code_key.version("own_recordings"),
     owners=OWNERS,
-    pool="ingest",
+    pool="dvc",  # clips, which has it too, takes the same datasets in anew
 )
 def own_recordings(
     context: dg.AssetExecutionContext, workspace: Workspace, params_file: ParamsFile
@@ -62,12 +66,34 @@ def own_recordings(
     **When it fails:** nothing in the folder could be used; `data/quarantine/report.html` says why,
     file by file. A single bad recording is no failure: it is counted in `num_quarantined`.
     """
+    dataset = context.partition_key
+    metadata = take_in(workspace.path, params_file.load(), dataset)
+    digest = stage.digest(workspace.path / "data" / dataset)
+    return dg.MaterializeResult(data_version=dg.DataVersion(digest), metadata=metadata)
+
+
+def refresh(root: Path, params: config.Params) -> Iterator[dg.AssetMaterialization]:
+    """Takes in anew what changed in the inbox's folders of datasets that there are.
+
+    Yields:
+        what own_recordings would have told, had these partitions been materialized.
+    """
+    for dataset in settled(root):
+        known = root / "data" / dataset / journal.FOLDER
+        if known.is_dir():
+            before, metadata = journal.digest(known), take_in(root, params, dataset)
+            if journal.digest(known) != before:
+                key = own_recordings.key
+                yield dg.AssetMaterialization(key, partition=dataset, metadata=metadata)
+
+
+def take_in(root: Path, params: config.Params, dataset: str) -> dict[str, Any]:
+    """Makes the tables of a dataset from its folder of the inbox; what the UI shows of them."""
     from vidtag_ml.dataset import tables as clip_tables
     from vidtag_ml.plots import maps
 
-    dataset, params = context.partition_key, params_file.load()
-    folder = inbox(workspace.path) / dataset
-    outcome = ingest_stages.recordings(workspace.path, params, [str(folder)], dataset)
+    folder = inbox(root) / dataset
+    outcome = ingest_stages.recordings(root, params, [str(folder)], dataset)
     num_left_out = len(outcome.quarantined)
     rejected = [record.as_json() for record in outcome.quarantined[:20]]
     left_out = pd.DataFrame(rejected, columns=["path", "reason", "advice"])
@@ -76,20 +102,17 @@ def own_recordings(
             f"{folder}: none of {num_left_out} recordings can be used",
             metadata={"quarantined": preview(left_out, 20)},
         )
-    tables = clip_tables.read(workspace.path / "data" / dataset)
+    tables = clip_tables.read(root / "data" / dataset)
     shown = tables.clips["clip_id"].iloc[:: max(1, len(tables.clips) // MAPPED)]
     tracks = {clip: tables.fixes_of(clip)[["lat", "lon"]].to_numpy(float) for clip in shown}
     accepted = pd.DataFrame([summary.as_json() for summary in outcome.accepted[:10]])
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(stage.digest(workspace.path / "data" / dataset)),
-        metadata={
-            "dagster/row_count": len(tables.clips),
-            "map": picture(lambda path: maps.measured_map(tracks, path, dataset)),
-            "accepted": preview(accepted.drop(columns=["repairs", "dropped"]), 10),
-            "num_repaired": outcome.num_repaired,
-            "num_quarantined": num_left_out,
-            "num_passed_over": len(outcome.passed_over),
-            "quarantined": preview(left_out, 20),
-            "report": dg.MetadataValue.path(workspace.path / "data/quarantine/report.html"),
-        },
-    )
+    return {
+        "dagster/row_count": len(tables.clips),
+        "map": picture(lambda path: maps.measured_map(tracks, path, dataset)),
+        "accepted": preview(accepted.drop(columns=["repairs", "dropped"]), 10),
+        "num_repaired": outcome.num_repaired,
+        "num_quarantined": num_left_out,
+        "num_passed_over": len(outcome.passed_over),
+        "quarantined": preview(left_out, 20),
+        "report": dg.MetadataValue.path(root / "data/quarantine/report.html"),
+    }

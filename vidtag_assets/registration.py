@@ -16,12 +16,14 @@ from vidtag_assets import (
     cards,
     circumstances,
     home,
+    identity,
     leftovers,
     promotions,
     provenance,
     registry,
     stored,
-)  # fmt: skip
+    training_clips,
+)
 from vidtag_assets.metadata import numbers
 from vidtag_assets.registry_file import DIGEST
 from vidtag_assets.resources import Dvc, Tracking
@@ -67,9 +69,12 @@ def bundle_and_register(
             **{f"dvc.{name}": dvc.md5(name) or "" for name in system.bundled.registration.data},
             **{f"run.{name}": run for name, run in runs.items() if run},
             **circumstances.tags(system, at, dvc, tracking, runs),
+            **identity.tags(system, at, params, dvc),
             STALE: ", ".join(stale(system, root, params)),
         }
-        return register(system, tracking, at, params, lineage, more)
+        version, new = register(system, tracking, at, params, lineage, more)
+        training_clips.keep(tracking, version, at)
+        return version, new
 
 
 def stale(system: System, root: Path, params: config.Params) -> list[str]:

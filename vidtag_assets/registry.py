@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from vidtag_assets import home, promotions
 from vidtag_assets.promotions import Promotion
 from vidtag_assets.registry_file import DIGEST, parse
-from vidtag_assets.resources import Dvc, Tracking
+from vidtag_assets.resources import Tracking
 from vidtag_ml import config
 from vidtag_ml.models import bundle
 from vidtag_ml.models.registry import SYSTEMS
@@ -406,20 +406,4 @@ def _champion_before(tracking: Tracking, name: str, version: int | None) -> int 
     for entry in reversed([*promotions.history(Path(tracking.root)), *copies]):
         if entry and (entry.model, entry.action, entry.version) == (name, "promoted", version):
             return entry.previous
-    return None
-
-
-def nothing_new(tracking: Tracking, dvc: Dvc, name: str) -> str | None:
-    """Why retraining would learn nothing: champion or challenger are made from today's data.
-
-    Compares data versions, never times. None if there is no model yet or its data has changed.
-    """
-    today = {"dvc.clips": dvc.md5("clips"), "dvc.gallery": dvc.md5("gallery")}
-    named = aliases(tracking, name)
-    for alias in (CHAMPION, CHALLENGER):
-        if alias not in named:
-            continue
-        tags = resolve(tracking, f"{name}@{alias}").tags
-        if all(tags.get(key) == md5 for key, md5 in today.items()):
-            return f"{alias} {named[alias]} is made from the same clips and gallery: {today}"
     return None

@@ -33,6 +33,8 @@ _IN_PROGRESS = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, *_IN_PROGRESS]
+"""Of runs that will go on, or may."""
 
 
 def tags(run_id: str) -> dict[str, str]:

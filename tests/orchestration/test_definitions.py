@@ -31,6 +31,7 @@ PARENTS = {
     "leaderboard": {"vidtag_evaluation", "geoclip_evaluation", "classifier_evaluation"},
     "registered_model": {"phase_two_model", "vidtag_evaluation", "gps_gallery"},
     "champion_model": {"registered_model", "geoclip_evaluation"},
+    "retraining_policy": {"clips", "hierarchy", "gps_gallery", "frame_features", "champion_model"},
 }
 
 

@@ -5,10 +5,13 @@ import os
 import time
 
 import dagster as dg
+import pytest
 
 from orchestration.definitions import defs
-from orchestration.sensors import automation, inbox, run_failure_log
-from vidtag_assets.resources import Workspace
+from orchestration.jobs import take_in
+from orchestration.sensors import arrivals, automation, inbox, retraining, run_failure_log
+from tests.conftest import ROOT
+from vidtag_assets.resources import ParamsFile, Workspace
 
 
 def test_automation_is_off_by_default():
@@ -94,3 +97,77 @@ def test_a_folder_that_is_still_being_copied_waits(tmp_path):
 
 def test_without_an_inbox_nothing_is_asked_for(tmp_path):
     assert not look(tmp_path).run_requests
+
+
+@pytest.fixture
+def instance():
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def decided(instance, *, retrain):
+    """Tells Dagster what the policy has decided."""
+    told = {"retrain": retrain, "why": dg.MetadataValue.md("recipe: code"), "identity": "abc"}
+    instance.report_runless_asset_event(dg.AssetMaterialization("retraining_policy", metadata=told))
+
+
+def watch(sensor, instance, cursor=None, **resources):
+    """What a sensor answers."""
+    return sensor(dg.build_sensor_context(instance, cursor=cursor, resources=resources))
+
+
+def test_what_the_policy_asks_for_is_launched_once_and_says_why(instance):
+    decided(instance, retrain=True)
+    asked = watch(retraining, instance)
+    (request,) = asked.run_requests
+    assert request.tags == {"vidtag/identity": "abc", "vidtag/why": "recipe: code"}
+    assert isinstance(watch(retraining, instance, asked.cursor), dg.SkipReason)
+    decided(instance, retrain=True)
+    (another,) = watch(retraining, instance, asked.cursor).run_requests
+    assert another.run_key != request.run_key
+
+
+def test_nothing_is_launched_if_the_policy_says_no_or_was_never_asked(instance):
+    assert isinstance(watch(retraining, instance), dg.SkipReason)
+    decided(instance, retrain=False)
+    asked = watch(retraining, instance)
+    assert asked.run_requests == []
+    assert isinstance(watch(retraining, instance, asked.cursor), dg.SkipReason)
+
+
+def test_the_policy_is_heard_and_arrivals_are_noticed_by_default():
+    assert {retraining.default_status, arrivals.default_status} == {dg.DefaultSensorStatus.RUNNING}
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Params of own recordings."""
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace("source: flyover", "source: recordings", 1))
+    return ParamsFile(path=str(tmp_path / "params.yaml"))
+
+
+def taken_in(instance):
+    """Tells Dagster that a dataset was taken in."""
+    instance.add_dynamic_partitions("dataset", ["trip"])
+    instance.report_runless_asset_event(dg.AssetMaterialization("own_recordings", partition="trip"))
+
+
+def test_once_recordings_were_taken_in_the_policy_is_asked(instance, own):
+    assert isinstance(watch(arrivals, instance, params_file=own), dg.SkipReason)
+    taken_in(instance)
+    asked = watch(arrivals, instance, params_file=own)
+    assert len(asked.run_requests) == 1
+    assert isinstance(watch(arrivals, instance, asked.cursor, params_file=own), dg.SkipReason)
+
+
+def test_the_policy_waits_for_the_last_dataset(instance, own):
+    taken_in(instance)
+    instance.add_run(dg.DagsterRun(take_in.name, status=dg.DagsterRunStatus.STARTED))
+    assert "still" in watch(arrivals, instance, params_file=own).skip_message
+
+
+def test_recordings_that_no_clip_is_made_of_ask_for_nothing(instance):
+    taken_in(instance)
+    flyover = ParamsFile(path=str(ROOT / "params.yaml"))
+    assert "clips.source" in watch(arrivals, instance, params_file=flyover).skip_message

@@ -154,21 +154,6 @@ def test_decisions_need_a_reason(tracking, verb):
         verb(tracking, "vidtag", " ")
 
 
-def test_retraining_waits_for_new_data(tracking, tmp_path):
-    class Seen:
-        def __init__(self, clips):
-            self.clips = clips
-
-        def md5(self, stage):
-            return self.clips if stage == "clips" else "g"
-
-    assert registry.nothing_new(tracking, Seen("c1"), "vidtag") is None
-    registry.promote(tracking, "vidtag", 1, "first")
-    assert "champion 1" in registry.nothing_new(tracking, Seen("c1"), "vidtag")
-    assert registry.nothing_new(tracking, Seen("c2"), "vidtag") is None
-    assert registry.nothing_new(tracking, Seen("c1"), "vidtag-msls") is None
-
-
 def never():
     raise AssertionError("this need not be asked")
 
