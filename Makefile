@@ -37,8 +37,8 @@ keys: setup ## after a change of code: note in vidtag_ml/code.json which stages 
 bench: setup ## train and measure every model and ablation on Flyover: one table in out/benchmark
 	vidtag benchmark
 
-dev: setup ## open the asset graph: Dagster's UI on http://127.0.0.1:3000
-	dagster dev
+dev: setup ## open the asset graph: Dagster's UI on http://127.0.0.1:3000, data docs on 3001
+	@python -m vidtag_assets.data_docs dagster dev
 
 mlflow: setup ## open runs, metrics and the model registry on http://127.0.0.1:5000
 	@python -m vidtag_assets.home

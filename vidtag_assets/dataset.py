@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from vidtag_assets import expectations
+from vidtag_assets import data_docs, expectations
 from vidtag_assets.metadata import OWNERS, picture, preview
 from vidtag_assets.own_recordings import own_recordings, refresh
 from vidtag_assets.resources import Dvc, ParamsFile, Workspace
@@ -192,15 +192,17 @@ def _judge(
 
     table = getattr(tables_of.read(workspace.layout(params_file.load()).dataset), name)
     table = table[tables_of.is_kept(table)]
-    docs = workspace.path / "out" / "data_docs" / name
+    docs = data_docs.folder(workspace.path) / name
     verdict = expectations.validate(table, suite, docs)
     severity = dg.AssetCheckSeverity.ERROR if verdict.critical else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(
         passed=verdict.passed,
         severity=severity,
         metadata={
-            "num_expectations": verdict.num_expectations,
+            "num_expectations": len(verdict.expected),
             "failures": preview(verdict.table(), 20),
-            "data_docs": dg.MetadataValue.path(docs / "index.html"),
+            "expectations": preview(pd.DataFrame(verdict.expected), len(verdict.expected)),
+            "data_docs": dg.MetadataValue.url(f"{workspace.docs}/{name}/"),
+            "data_docs_folder": dg.MetadataValue.path(docs),
         },
     )

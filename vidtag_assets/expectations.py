@@ -19,6 +19,52 @@ import pandas as pd
 from vidtag_ml.dataset import tables
 
 NUM_EXAMPLES = 5
+CONSEQUENCES = {
+    "critical": "Where this does not hold, the check fails and nothing downstream runs.",
+    "warning": "Where this does not hold, the check warns, and all goes on.",
+}
+"""What follows, by severity."""
+MEANINGS = {
+    "clip_id": "Fixes, features, answers and reports find their clip by it.",
+    "video_path": "Where the video or the folder of pictures lies, seen from the dataset's folder.",
+    "mode": "How the camera moved, which decides how fast it may have been.",
+    "kind": "A video is one file; frames are a folder of pictures.",
+    "split": "Models learn from train, val decides which is better, test is only reported.",
+    "group_id": "Recordings of one way are a group, which no split tears apart.",
+    "content_md5": "Digest of what is read: features are kept under it, copies are known by it.",
+    "num_frames": "Pictures of the clip; without one there is nothing to see.",
+    "duration_s": "Seconds from its first picture to its end.",
+    "width": "Columns of the upright picture.",
+    "height": "Rows of the upright picture.",
+    "city": "The place that it is labelled with; CityGuessr learns it.",
+    "country": "The country of that place; CityGuessr learns it.",
+    "continent": "The continent of that place; a champion may get worse on none.",
+    "licence": "What may be done with the recording.",
+    "lat": "Degrees north of the equator, south of it negative: the truth that models learn.",
+    "lon": "Degrees east of Greenwich, west of it negative: the truth that models learn.",
+    "status": "Whether the position was measured, put between others, or is not believed.",
+    "time_s": "Seconds from the clip's beginning.",
+    "altitude_m": "Metres above the sea; the Dead Sea's shore is at -430.",
+    "accuracy_m": "Metres by which the receiver thinks that it may be wrong.",
+    "dop": "Dilution of precision: how well the satellites were spread; above 10 is poor.",
+    "fix_type": "In how many dimensions the receiver knew its place.",
+    "fix_source": "Which device or file the position is from.",
+}
+"""What columns are, for people."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One expectation, in words."""
+
+    expectation: str
+    """What should be true."""
+    meaning: str
+    """What the column is, or the table."""
+    severity: str
+    """critical or warning."""
+    met: str
+    """yes or no."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +86,8 @@ class Verdict:
     """What a suite says about a table."""
 
     suite: str
-    num_expectations: int
+    expected: tuple[Expected, ...]
+    """All expectations, the severest first."""
     failures: tuple[Failure, ...]
 
     @property
@@ -88,7 +135,8 @@ def clips_suite() -> Any:
             description="no split is empty",
         ),
     ]
-    return _great_expectations().ExpectationSuite("clips", expectations=[*critical, *advice])
+    about = "clips.parquet: one row a clip, whichever source it is from."
+    return _suite("clips", about, [*critical, *advice])
 
 
 def fixes_suite() -> Any:
@@ -112,7 +160,18 @@ def fixes_suite() -> Any:
         *_one_of({"fix_type": ("none", "2d", "3d")}, severity="warning"),
         *_never_null(["fix_source"], severity="warning"),
     ]
-    return _great_expectations().ExpectationSuite("fixes", expectations=[*critical, *advice])
+    about = "fixes.parquet: where clips were when, one row a position; dropped ones are left out."
+    return _suite("fixes", about, [*critical, *advice])
+
+
+def _suite(name: str, about: str, expectations: Sequence[Any]) -> Any:
+    """A suite whose pages say what it is about, what each column is, and what follows."""
+    for one in expectations:
+        columns = [getattr(one, "column", None), *getattr(one, "column_list", [])]
+        meaning = " ".join(MEANINGS[column] for column in columns if column)
+        one.notes = [meaning or about, CONSEQUENCES[one.severity.value]]
+    made = _great_expectations().ExpectationSuite
+    return made(name, expectations=list(expectations), notes=[about])
 
 
 def validate(table: pd.DataFrame, suite: Callable[[], Any], docs: Path | None = None) -> Verdict:
@@ -145,7 +204,13 @@ def validate(table: pd.DataFrame, suite: Callable[[], Any], docs: Path | None = 
     )
     (judged,) = context.checkpoints.add(checkpoint).run({"dataframe": table}).run_results.values()
     failures = tuple(_failure(result, table) for result in judged.results if not result.success)
-    return Verdict(name, len(judged.results), failures)
+    return Verdict(name, _expected(judged.results), failures)
+
+
+def _expected(results: Sequence[Any]) -> tuple[Expected, ...]:
+    asked = [(result.expectation_config, "yes" if result.success else "no") for result in results]
+    told = [Expected(one.description, one.notes[0], one.severity.value, met) for one, met in asked]
+    return tuple(sorted(told, key=lambda one: list(CONSEQUENCES).index(one.severity)))
 
 
 def _data_docs(context: Any, folder: Path) -> Any:
@@ -157,6 +222,7 @@ def _data_docs(context: Any, folder: Path) -> Any:
         "class_name": "SiteBuilder",
         "store_backend": backend,
         "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        "show_how_to_buttons": False,
     }
     context.add_data_docs_site(site_name="docs", site_config=site)
     action = _great_expectations().checkpoint.UpdateDataDocsAction

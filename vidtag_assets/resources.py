@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from vidtag_assets import home
+from vidtag_assets import data_docs, home
 from vidtag_assets.processes import Process
 from vidtag_ml import config
 from vidtag_ml.config import strict_yaml
@@ -42,6 +42,8 @@ class Workspace(dg.ConfigurableResource):
     """The folder in which everything lies: `data/`, `out/`, `params.yaml`, `mlflow.db`."""
 
     root: str
+    docs: str = data_docs.ADDRESS
+    """Where `make dev` serves the data docs; only for links."""
 
     @property
     def path(self) -> Path:

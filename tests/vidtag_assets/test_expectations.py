@@ -1,15 +1,22 @@
 """Great Expectations suites, and the checks made of them, on tables right and wrong in one way."""
 
 import dataclasses
-from pathlib import Path
+import html
+import urllib.request
 
 import dagster as dg
 import pandas as pd
 import pytest
 import yaml
 
-from vidtag_assets import dataset
-from vidtag_assets.expectations import NUM_EXAMPLES, clips_suite, fixes_suite, validate
+from vidtag_assets import data_docs, dataset
+from vidtag_assets.expectations import (
+    CONSEQUENCES,
+    NUM_EXAMPLES,
+    clips_suite,
+    fixes_suite,
+    validate,
+)
 from vidtag_assets.resources import ParamsFile, Workspace
 from vidtag_ml import config
 from vidtag_ml.dataset import tables as clip_tables
@@ -128,10 +135,40 @@ def _checked(check, tables, params, folder, **settings):
 
 
 @pytest.mark.parametrize("check", [dataset.clips_have_valid_metadata, dataset.fixes_have_valid_gps])
-def test_checks_link_their_data_docs(check, tables, params, tmp_path):
+def test_links_of_checks_lead_to_what_they_found(check, tables, params, tmp_path):
     result = _checked(check, tables, params, tmp_path)
     assert result.passed
-    assert Path(result.metadata["data_docs"].value).read_text().startswith("<!DOCTYPE html>")
+    link = result.metadata["data_docs"]
+    assert isinstance(link, dg.UrlMetadataValue)
+    with data_docs.served(data_docs.folder(tmp_path), "http://127.0.0.1:0") as address:
+        found = link.url.replace(data_docs.ADDRESS, address)
+        page = urllib.request.urlopen(found).read().decode()  # noqa: S310
+    assert page.startswith("<!DOCTYPE html>")
+    assert "clip_id is known" in page
+
+
+@pytest.mark.parametrize(("suite", "table"), [(clips_suite, CLIPS), (fixes_suite, FIXES)])
+def test_a_suite_says_in_words_what_it_expects_and_what_follows(suite, table, tmp_path):
+    verdict = validate(table, suite, tmp_path)
+    page = (tmp_path / "expectations" / f"{verdict.suite}.html").read_text()
+    for one in verdict.expected:
+        assert one.met == "yes"
+        assert one.meaning.endswith(".")
+        assert one.meaning in html.unescape(page)
+        assert CONSEQUENCES[one.severity] in page
+
+
+def test_a_table_without_words_says_what_it_is():
+    verdict = validate(CLIPS, clips_suite)
+    assert next(
+        one.meaning for one in verdict.expected if one.expectation == "there are clips"
+    ) == ("clips.parquet: one row a clip, whichever source it is from.")
+
+
+def test_the_severest_expectations_come_first():
+    severities = [one.severity for one in validate(FIXES, fixes_suite).expected]
+    assert severities == sorted(severities)
+    assert {"critical", "warning"} == set(severities)
 
 
 @pytest.mark.parametrize(
