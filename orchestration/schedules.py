@@ -1,8 +1,10 @@
 """Schedules: once a week whether to retrain, every night whether the data are as they should be.
 
 Both are on as soon as the daemon runs, and neither begins what nobody has begun: in a workspace
-without clips they do nothing.
+without data they do nothing.
 """
+
+from pathlib import Path
 
 import dagster as dg
 
@@ -10,12 +12,11 @@ from orchestration.jobs import reconsider, validate_data
 from vidtag_assets.resources import ParamsFile, Workspace
 
 
-def _asked(workspace: Workspace, params_file: ParamsFile) -> dg.RunRequest | dg.SkipReason:
-    """A run, unless nothing was ever made here."""
-    dataset = workspace.layout(params_file.load()).dataset
-    if (dataset / "clips.parquet").is_file():
+def _once_made(name: str, path: Path) -> dg.RunRequest | dg.SkipReason:
+    """A run, unless that was never made here."""
+    if path.exists():
         return dg.RunRequest()
-    return dg.SkipReason(f"there are no clips in {dataset} yet: the job everything makes them")
+    return dg.SkipReason(f"there is no {name} yet ({path}): the job everything makes it")
 
 
 @dg.schedule(
@@ -29,7 +30,8 @@ def weekly_retraining(
     workspace: Workspace, params_file: ParamsFile
 ) -> dg.RunRequest | dg.SkipReason:
     """A run that asks the policy; the sensor `retraining` launches what it answers."""
-    return _asked(workspace, params_file)
+    at = workspace.layout(params_file.load())
+    return _once_made("table of clips", at.dataset / "clips.parquet")
 
 
 @dg.schedule(
@@ -43,4 +45,4 @@ def nightly_validation(
     workspace: Workspace, params_file: ParamsFile
 ) -> dg.RunRequest | dg.SkipReason:
     """A run of the checks."""
-    return _asked(workspace, params_file)
+    return _once_made("gallery", workspace.layout(params_file.load()).gallery)

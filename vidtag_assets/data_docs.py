@@ -51,8 +51,13 @@ def served(pages: Path, address: str = ADDRESS) -> Iterator[str | None]:
 def run(command: Sequence[str], root: Path, address: str = ADDRESS) -> int:
     """Runs a command while the pages are served; its exit code. It alone answers Ctrl-C."""
     begun: list[subprocess.Popen[bytes]] = []
+
+    def end(*_: object) -> None:
+        for one in begun:
+            one.terminate()
+
     signal.signal(signal.SIGINT, lambda *_: None)
-    signal.signal(signal.SIGTERM, lambda *_: [one.terminate() for one in begun])
+    signal.signal(signal.SIGTERM, end)
     with served(folder(root), address) as found:
         told = f"data docs on {found}" if found else f"{address} is taken: no data docs from here"
         sys.stderr.write(f"vidtag: {told}\n")

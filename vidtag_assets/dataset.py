@@ -39,7 +39,7 @@ def clips(
     """Videos with their GPS fixes: tables `clips` and `fixes`, one folder, one DVC output.
 
     Everything downstream is made from this. Its data version is the DVC md5 of `data/<dataset>/`.
-    Own recordings are looked for anew in the inbox's folders of datasets that were taken in.
+    Of own recordings, what changed in folders of the inbox that were taken in is taken in first.
 
     **When it fails:** a full disk, recordings that are not laid out as published, or a wrong key in
     section `clips` of params.yaml; the message says which. Materialize again: it goes on at the
@@ -51,7 +51,7 @@ def clips(
 
     params = params_file.load()
     if params.clips.source == "recordings":
-        for event in refresh(workspace.path, params):
+        for event in refresh(context.instance, workspace.path, params):
             context.log_event(event)
     worked = ingest_stages.ingest(workspace.path, params)
     md5 = dvc.commit("clips")

@@ -72,13 +72,18 @@ def own_recordings(
     return dg.MaterializeResult(data_version=dg.DataVersion(digest), metadata=metadata)
 
 
-def refresh(root: Path, params: config.Params) -> Iterator[dg.AssetMaterialization]:
-    """Takes in anew what changed in the inbox's folders of datasets that there are.
+def refresh(
+    instance: dg.DagsterInstance, root: Path, params: config.Params
+) -> Iterator[dg.AssetMaterialization]:
+    """Takes in anew what changed in the inbox's folders of partitions that there are.
+
+    Datasets that `vidtag ingest` took in are let be: only who asked for them knows how.
 
     Yields:
         what own_recordings would have told, had these partitions been materialized.
     """
-    for dataset in settled(root):
+    partitions = instance.get_dynamic_partitions("dataset")
+    for dataset in [name for name in settled(root) if name in partitions]:
         known = root / "data" / dataset / journal.FOLDER
         if known.is_dir():
             before, metadata = journal.digest(known), take_in(root, params, dataset)

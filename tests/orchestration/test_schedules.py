@@ -24,13 +24,14 @@ def tick(schedule, root):
 def test_where_nothing_was_ever_made_nothing_begins(schedule, tmp_path):
     skipped = tick(schedule, tmp_path)
     assert isinstance(skipped, dg.SkipReason)
-    assert "no clips" in skipped.skip_message
+    assert "the job everything makes it" in skipped.skip_message
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda each: each.name)
-def test_where_there_are_clips_they_are_looked_at(schedule, tiny_world, tmp_path):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "flyover").symlink_to(tiny_world)
+def test_where_there_are_data_they_are_looked_at(schedule, tmp_path):
+    for file in ("flyover/clips.parquet", "gallery/gallery.parquet"):
+        (tmp_path / "data" / file).parent.mkdir(parents=True)
+        (tmp_path / "data" / file).touch()
     assert isinstance(tick(schedule, tmp_path), dg.RunRequest)
 
 

@@ -1,5 +1,6 @@
 """The asset own_recordings: one partition a dataset, from its folder in the inbox."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from tests.data.recordings import recording
 from vidtag_assets import own_recordings
 from vidtag_assets.resources import ParamsFile, Workspace
+from vidtag_ml import config
 from vidtag_ml.dataset import tables
 
 
@@ -56,3 +58,20 @@ def test_an_inbox_of_nothing_but_bad_files_fails_and_says_why(workspace):
     assert not result.success
     (failure,) = (e for e in result.all_events if e.is_step_failure)
     assert "none of 2 recordings" in failure.step_failure_data.error.message
+
+
+def test_what_changed_in_the_inbox_is_taken_in_anew_where_dagster_took_it_in(workspace):
+    folder, params = (
+        own_recordings.inbox(workspace) / "trip",
+        config.load(workspace / "params.yaml"),
+    )
+    own_recordings.take_in(workspace, params, "trip")
+    recording(folder, "b", seed=1, lat=50.0)
+    for path in (folder, *folder.iterdir()):
+        os.utime(path, (path.stat().st_mtime - 60,) * 2)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert list(own_recordings.refresh(instance, workspace, params)) == []
+        instance.add_dynamic_partitions("dataset", ["trip", "gone"])
+        (event,) = own_recordings.refresh(instance, workspace, params)
+        assert list(own_recordings.refresh(instance, workspace, params)) == []
+    assert (event.partition, event.metadata["dagster/row_count"].value) == ("trip", 2)
