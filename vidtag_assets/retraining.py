@@ -213,7 +213,7 @@ def _shown(
     shown = {name: preview(table, len(table)) for name, table in tables.items()}
     triggers = _rules(decision.triggers, "calls for a new model")
     limits = _rules(decision.limits, "forbids it now")
-    return {"triggers": preview(triggers, 9), "limits": preview(limits, 9), **shown}
+    return {**shown, "triggers": preview(triggers, 9), "limits": preview(limits, 9)}
 
 
 def _changes(model: "Model", noticed: Mapping[str, Any]) -> pd.DataFrame:

@@ -37,13 +37,15 @@ class Drift:
 
 
 def drifts(new: pd.DataFrame, then: pd.DataFrame, least: int) -> list[Drift]:
-    """How new clips differ from the train clips of a model, in each respect.
+    """How new clips differ from the train clips of a model, in each respect; empty without any.
 
     Args:
         new: clips that came since, as `trained_on.with_looks` gives them.
         then: all clips of the model, likewise.
         least: clips, each of another group, that are needed on both sides.
     """
+    if new.empty:
+        return []
     train = then[then["split"] == "train"]
     ways: dict[str, tuple[str, Callable[[pd.DataFrame, pd.DataFrame], Drift]]] = {
         "position": ("lat", _of_position),

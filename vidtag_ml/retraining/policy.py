@@ -155,9 +155,11 @@ def _old(facts: Facts, model: Model, settings: config.Retraining) -> Rule:
 
 def _drifted(model: Model, settings: config.Retraining) -> Rule:
     bar = f"a distance of {settings.drift:g} with p below {SURE:g}"
+    if model.clips is None:
+        return Rule("drift", f"not known which clips {model.name} had", bar, holds=False)
     found = "; ".join(f"{drift.of} {_told(drift)}" for drift in model.drifts)
     holds = any(_is_far(drift, settings) for drift in model.drifts)
-    return Rule("drift", found or f"not known which clips {model.name} had", bar, holds)
+    return Rule("drift", found or "no clip came", bar, holds)
 
 
 def _told(drift: Drift) -> str:

@@ -82,3 +82,7 @@ def test_denser_clips_are_no_drift():
     new = clips(1)
     new[["lat", "lon"]] = THEN[["lat", "lon"]].to_numpy()[:60]
     assert far(new) == []
+
+
+def test_no_clips_have_no_drift():
+    assert drifts(clips(1).iloc[:0], THEN, LEAST) == []

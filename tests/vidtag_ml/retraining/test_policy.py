@@ -114,6 +114,11 @@ def test_each_limit_forbids_and_is_named(facts, limit):
     assert f"{limit}: " in decision.why
 
 
+def test_without_new_clips_there_is_no_drift_to_tell_of():
+    drift = asked(model(EPOCHS)).triggers[3]
+    assert (drift.name, drift.found, drift.holds) == ("drift", "no clip came", False)
+
+
 def test_what_is_long_over_forbids_nothing():
     assert asked(model(EPOCHS), past=[run(24 * 8, hours=20), run(24 * 9)]).retrain
 
