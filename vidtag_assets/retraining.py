@@ -34,8 +34,8 @@ IDENTITY, WHY = "vidtag/identity", "vidtag/why"
 """Tags of its runs: digest of what it trains on, and what called for it."""
 SYSTEM = SYSTEMS[registry.NAME]
 WEEK = dt.timedelta(days=7)
-_LOOK = ("encoder.", "param.features.", "code.features")
-"""Parts of an identity on which it depends how clips look."""
+_EMBEDDING = ("encoder.", "param.features.", "code.features")
+"""Parts of an identity on which embeddings of clips depend."""
 
 
 @dg.asset(
@@ -138,9 +138,9 @@ def _compared(
     if then is not None:
         today_clips = training_clips.now(at)
         counts = trained_on.counts(then, today_clips)
-        new = training_clips.with_looks(trained_on.came(then, today_clips), at)
-        seen_alike = not any(part.startswith(_LOOK) for part in differ)
-        known = then if seen_alike else then.drop(columns="look", errors="ignore")
+        new = training_clips.with_embeddings(trained_on.came(then, today_clips), at)
+        seen_alike = not any(part.startswith(_EMBEDDING) for part in differ)
+        known = then if seen_alike else then.drop(columns="embedding", errors="ignore")
         drifts = drift.drifts(new, known, params.retraining.least_clips)
     made = dt.datetime.fromtimestamp(version.creation_timestamp / 1000, dt.UTC)
     return policy.Model(called, made, found, counts, tuple(drifts))

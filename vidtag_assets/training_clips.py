@@ -29,7 +29,7 @@ def keep(tracking: Tracking, version: "ModelVersion", at: Layout) -> None:
     client = tracking.client()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / FILE
-        with_looks(now(at), at).to_parquet(path, index=False)
+        with_embeddings(now(at), at).to_parquet(path, index=False)
         client.log_artifact(str(version.run_id), str(path))
         client.set_model_version_tag(version.name, version.version, TAG, stage.digest(path))
 
@@ -63,11 +63,11 @@ def now(at: Layout) -> pd.DataFrame:
     return trained_on.clips(tables.read(at.dataset), trained_on.began_utc_s(at.root))
 
 
-def with_looks(clips: pd.DataFrame, at: Layout) -> pd.DataFrame:
-    """The clips, each with how it looks, as far as features are there."""
+def with_embeddings(clips: pd.DataFrame, at: Layout) -> pd.DataFrame:
+    """The clips with their embeddings, as far as features are there."""
     from vidtag_ml.features import store
     from vidtag_ml.retraining import trained_on
 
     if not (at.features / store.INDEX).is_file():
         return clips
-    return trained_on.with_looks(clips, store.FeatureStore.open(at.features))
+    return trained_on.with_embeddings(clips, store.FeatureStore.open(at.features))

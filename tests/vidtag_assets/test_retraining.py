@@ -124,12 +124,12 @@ def test_kept_clips_whose_bytes_are_others_are_refused(copied):
         training_clips.kept(tracking, version)
 
 
-def test_kept_clips_tell_how_they_look(world, params):
+def test_kept_clips_have_embeddings(world, params):
     tracking = world.resources["tracking"]
     kept = training_clips.kept(tracking, registry.resolve(tracking, "vidtag@challenger"))
     now = training_clips.now(layout.of(world.root, params))
-    assert kept.drop(columns="look").equals(now)
-    assert kept["look"].notna().all()
+    assert kept.drop(columns="embedding").equals(now)
+    assert kept["embedding"].notna().all()
 
 
 def past_run(instance, status, **tags):

@@ -1,4 +1,4 @@
-"""How far new clips are from those that a model was trained on: in place, time of day and looks.
+"""How far new clips are from those trained on: in position, time of day and embedding.
 
 A clip is far if the nearest train clip of another group is: a model knows what it has seen. The
 distances of new clips are compared with those of train clips among each other by the two-sample
@@ -27,7 +27,7 @@ class Drift:
     """How new clips differ from train clips in one respect."""
 
     of: str
-    """What was compared: position, time of day or look."""
+    """What was compared: position, time of day or embedding."""
     distance: float | None
     """Kolmogorov and Smirnov's; None if it is not known."""
     p_value: float | None
@@ -40,7 +40,7 @@ def drifts(new: pd.DataFrame, then: pd.DataFrame, least: int) -> list[Drift]:
     """How new clips differ from the train clips of a model, in each respect; empty without any.
 
     Args:
-        new: clips that came since, as `trained_on.with_looks` gives them.
+        new: clips that came since, as `trained_on.with_embeddings` gives them.
         then: all clips of the model, likewise.
         least: clips, each of another group, that are needed on both sides.
     """
@@ -50,7 +50,7 @@ def drifts(new: pd.DataFrame, then: pd.DataFrame, least: int) -> list[Drift]:
     ways: dict[str, tuple[str, Callable[[pd.DataFrame, pd.DataFrame], Drift]]] = {
         "position": ("lat", _of_position),
         "time of day": ("hour", _of_hour),
-        "look": ("look", _of_look),
+        "embedding": ("embedding", _of_embedding),
     }
     found = []
     for of, (column, compare) in ways.items():
@@ -80,13 +80,13 @@ def _km(distance_M: Floats) -> str:
     return f"{np.median(distance_M):.0f} km"
 
 
-def _of_look(new: pd.DataFrame, train: pd.DataFrame) -> Drift:
-    ours, theirs = (np.stack(some["look"].to_list()).astype(float) for some in (new, train))
+def _of_embedding(new: pd.DataFrame, train: pd.DataFrame) -> Drift:
+    ours, theirs = (np.stack(some["embedding"].to_list()).astype(float) for some in (new, train))
     if ours.shape[1] != theirs.shape[1]:
-        return Drift("look", None, None, "seen by other encoders")
+        return Drift("embedding", None, None, "seen by other encoders")
     new_N, train_M = (1 - chord**2 / 2 for chord in _nearest(ours, theirs))
     told = f"cosine {np.median(new_N):.3f} to the most similar train clip in the median"
-    return _farther("look", -new_N, -train_M, f"{told}; among these {np.median(train_M):.3f}")
+    return _farther("embedding", -new_N, -train_M, f"{told}; among these {np.median(train_M):.3f}")
 
 
 def _of_hour(new: pd.DataFrame, train: pd.DataFrame) -> Drift:

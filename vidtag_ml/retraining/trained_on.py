@@ -22,7 +22,7 @@ from vidtag_ml.ingest.own.records import Accepted
 Floats = NDArray[np.float64]
 
 MOST = 2000
-"""Clips of which it is kept how they look: of 1,792 features that is 14 MB."""
+"""Clips whose embeddings are kept: of 1,792 features that is 14 MB."""
 LABELS = ["split", "city", "state", "country", "continent"]
 _DEGREES_AN_HOUR = 15.0
 
@@ -98,15 +98,17 @@ def began_utc_s(root: Path) -> dict[str, float]:
     return {clip: time for clip, time in times if math.isfinite(time)}
 
 
-def with_looks(some: pd.DataFrame, store: FeatureStore) -> pd.DataFrame:
-    """At most `MOST` of the clips, each with how it looks, in the column `look`: (D,) of length 1.
+def with_embeddings(some: pd.DataFrame, store: FeatureStore) -> pd.DataFrame:
+    """At most `MOST` of the clips, with a column `embedding`: vectors (D,) of length 1.
 
-    That is the mean of its frames' features, those of each encoder scaled to the same length;
-    None where the store does not have the clip.
+    It is the mean of the features of a clip's frames, those of each encoder scaled to the same
+    length; None where the store does not have the clip.
     """
     chosen = sample(some, MOST)
-    looks = [_look(store, clip) if clip in store.clips else None for clip in chosen["clip_id"]]
-    return chosen.assign(look=pd.Series(looks, chosen.index, dtype=object))
+    embeddings = [
+        _embedding(store, clip) if clip in store.clips else None for clip in chosen["clip_id"]
+    ]
+    return chosen.assign(embedding=pd.Series(embeddings, chosen.index, dtype=object))
 
 
 def sample(some: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -119,7 +121,7 @@ def sample(some: pd.DataFrame, most: int) -> pd.DataFrame:
     return some.loc[chosen.sort_values()].reset_index(drop=True)
 
 
-def _look(store: FeatureStore, clip_id: str) -> NDArray[np.float32]:
+def _embedding(store: FeatureStore, clip_id: str) -> NDArray[np.float32]:
     mean_D = store.clip(clip_id).features_TD.float().mean(0).numpy()
     ends = np.cumsum([*store.widths.values()])[:-1]
     parts = [part / np.linalg.norm(part) for part in np.split(mean_D, ends)]

@@ -1,4 +1,4 @@
-"""Clips of another place, hour or look are far from the train clips; those of the same are not."""
+"""Clips of another place, hour or embedding are far from the train clips; others are not."""
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,10 @@ from vidtag_ml.retraining.drift import drifts
 LEAST = 20
 
 
-def clips(seed, num=60, lat=45.0, hour=12.0, look=0, looks=8):
-    """Groups of two clips around a place, an hour and a direction of looks."""
+def clips(seed, num=60, lat=45.0, hour=12.0, towards=0, width=8):
+    """Groups of two clips around a place, an hour and a direction of embeddings."""
     rng = np.random.default_rng(seed)
-    seen = rng.normal(0, 0.1, (num, looks)) + np.eye(looks)[look]
+    seen = rng.normal(0, 0.1, (num, width)) + np.eye(width)[towards]
     table = pd.DataFrame(
         {
             "clip_id": [f"{seed}-{k:03d}" for k in range(num)],
@@ -23,7 +23,7 @@ def clips(seed, num=60, lat=45.0, hour=12.0, look=0, looks=8):
             "hour": (hour + rng.normal(0, 2, num)) % 24,
         }
     )
-    return table.assign(look=list(seen / np.linalg.norm(seen, axis=1, keepdims=True)))
+    return table.assign(embedding=list(seen / np.linalg.norm(seen, axis=1, keepdims=True)))
 
 
 THEN = clips(0, 200)
@@ -41,7 +41,7 @@ def test_clips_from_the_same_world_are_not_far(seed):
 
 @pytest.mark.parametrize(
     ("moved", "of"),
-    [({"lat": 55.0}, "position"), ({"hour": 21.0}, "time of day"), ({"look": 1}, "look")],
+    [({"lat": 55.0}, "position"), ({"hour": 21.0}, "time of day"), ({"towards": 1}, "embedding")],
 )
 def test_clips_that_differ_in_one_respect_are_far_in_that(moved, of):
     assert far(clips(1, **moved)) == [of]
@@ -66,16 +66,16 @@ def test_val_clips_are_not_what_was_trained_on():
 
 
 def test_what_nobody_knows_is_not_compared():
-    new = clips(1, lat=55.0).assign(hour=np.nan).drop(columns="look")
+    new = clips(1, lat=55.0).assign(hour=np.nan).drop(columns="embedding")
     found = {drift.of: drift.distance for drift in drifts(new, THEN, LEAST)}
     assert found["position"] > 0.9
     assert found["time of day"] is None
-    assert found["look"] is None
+    assert found["embedding"] is None
 
 
-def test_looks_by_other_encoders_are_not_compared():
-    (_, _, look) = drifts(clips(1, looks=9), THEN, LEAST)
-    assert (look.distance, look.told) == (None, "seen by other encoders")
+def test_embeddings_by_other_encoders_are_not_compared():
+    (_, _, drift) = drifts(clips(1, width=9), THEN, LEAST)
+    assert (drift.distance, drift.told) == (None, "seen by other encoders")
 
 
 def test_denser_clips_are_no_drift():

@@ -77,7 +77,7 @@ def test_each_trigger_asks_for_a_model_and_is_named(compared, trigger):
         model(DATA, came=4, days=89),
         model(DATA, came=4, drifts=[dataclasses.replace(FAR, distance=0.29)]),
         model(DATA, came=4, drifts=[dataclasses.replace(FAR, p_value=0.02)]),
-        model(DATA, came=4, drifts=[Drift("look", None, None, "seen by other encoders")]),
+        model(DATA, came=4, drifts=[Drift("embedding", None, None, "seen by other encoders")]),
         model(Change("code.features", None, "f")),
         dataclasses.replace(model(DATA), clips=None),
     ],

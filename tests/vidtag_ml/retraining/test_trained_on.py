@@ -46,19 +46,19 @@ def test_an_order_of_fixes_is_no_change(then, tables):
     assert trained_on.counts(then, trained_on.clips(turned, {})).changed == 0
 
 
-def test_looks_have_length_one_and_encoders_count_alike(then, made, params):
+def test_embeddings_have_length_one_and_encoders_count_alike(then, made, params):
     store = FeatureStore.open(layout.of(made, params).features)
-    looks = np.stack(trained_on.with_looks(then, store)["look"].tolist())
-    assert looks.shape == (10, store.num_features)
+    found = np.stack(trained_on.with_embeddings(then, store)["embedding"].tolist())
+    assert found.shape == (10, store.num_features)
     width = next(iter(store.widths.values()))
-    for part in (looks[:, :width], looks[:, width:]):
+    for part in (found[:, :width], found[:, width:]):
         np.testing.assert_allclose((part**2).sum(1), 0.5, rtol=1e-5)
 
 
-def test_clips_without_features_have_no_look(then, made, params):
+def test_clips_without_features_have_no_embedding(then, made, params):
     store = FeatureStore.open(layout.of(made, params).features)
     some = then.assign(clip_id=["new", *then["clip_id"][1:]])
-    assert trained_on.with_looks(some, store)["look"].isna().sum() == 1
+    assert trained_on.with_embeddings(some, store)["embedding"].isna().sum() == 1
 
 
 def test_samples_are_always_the_same_and_in_order():
