@@ -48,8 +48,12 @@ def asked(made, tmp_path_factory):
 
 @pytest.fixture
 def graph(asked, monkeypatch):
-    """Definitions and resources of the workspace, with the fifth system in the one list."""
+    """Definitions and resources of the workspace, with the fifth system in the one list.
+
+    Its code is of no commit, so that what is being changed here bars no version.
+    """
     monkeypatch.setitem(SYSTEMS, "toy", SYSTEM)
+    monkeypatch.setenv("GIT_DIR", str(asked[0] / "no repository"))
     resources = resources_of(asked[0])
     for stage in ("clips", "gallery"):
         resources["dvc"].commit(stage)

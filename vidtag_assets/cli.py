@@ -16,14 +16,15 @@ from vidtag_assets import home
 from vidtag_ml.cli import app as ml
 from vidtag_ml.cli.locate import folder_only, locate_with
 from vidtag_ml.cli.options import PARAMS, AsJson, load
-from vidtag_ml.cli.output import print_json, print_line
+from vidtag_ml.cli.output import print_json, print_line, print_sheet
 from vidtag_ml.earth import origin
 from vidtag_ml.models.bundle import Kept
-from vidtag_ml.workflow import progress
+from vidtag_ml.workflow import inputs, progress
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
+    from vidtag_assets.comparing import Comparison
     from vidtag_assets.promotions import Promotion
     from vidtag_assets.resources import Dvc, Tracking
 
@@ -135,12 +136,51 @@ def rollback(
     _print_promotion(registry.rollback(_tracking(), name, reason), as_json)
 
 
+def compare(
+    first: Annotated[
+        str | None, typer.Argument(help="A version, as `trace` reads it, or a model's name.")
+    ] = None,
+    second: Annotated[
+        str | None, typer.Argument(help="The version that is compared with it.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="val, or test.")] = "val",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for pictures, and for all clips as a table.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what changed from one version to another; of one model or none, all versions."""
+    from vidtag_assets import compared, comparing, registry, registry_file
+    from vidtag_assets.resources import Dvc
+
+    tracking = _tracking()
+    if second is None:
+        names = [registry_file.parse(first)[0]] if first else registry.names(tracking)
+        board = comparing.board(tracking, *names)
+        if as_json:
+            print_json(board.to_dict("records"))
+            return
+        for line in compared.board(board):
+            print_line(line)
+        return
+    inputs.check_split(split)
+    dvc, params = Dvc(root=str(Path.cwd())), load(PARAMS)
+    found = comparing.compare(tracking, dvc, params, (str(first), second), split)
+    files = compared.write(found, out) if out else []
+    if as_json:
+        print_json(found.as_json())
+        return
+    _print_comparison(found)
+    for file in files:
+        print_line(f"  {file}")
+
+
 app = ml.build_app(
     locate_with(bundle_of, CHAMPION, NAMES),
     "GPS-tagged videos in, a traceable, promoted model out; any video in, a GPS track out. "
     "The workspace is the current folder.",
 )
-for command in (register, trace, promote, rollback):
+for command in (register, trace, compare, promote, rollback):
     app.command(rich_help_panel="Registry")(command)
 
 
@@ -230,6 +270,17 @@ def _print_model(model: dict[str, Any]) -> None:
                 f"{k} {v:.4g}" if key == "metrics" else f"{k} {v}" for k, v in chosen.items()
             )
         print_line(f"  {key.replace('_', ' '):<16} {value}")
+
+
+def _print_comparison(found: "Comparison") -> None:
+    from vidtag_assets import compared
+
+    for line in compared.made_from(found):
+        print_line(line)
+    print_sheet(compared.figures(found))
+    print_sheet(compared.slices(found))
+    for line in compared.clips(found):
+        print_line(line)
 
 
 def _print_registered(version: "ModelVersion", new: bool, entry: "Promotion") -> None:

@@ -17,6 +17,7 @@ import pandas as pd
 from vidtag_assets import (
     cards,
     circumstances,
+    comparing,
     leftovers,
     promotions,
     provenance,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from vidtag_ml.models.gate import Verdict
 
 LOSSES = "losses.csv"
+NUM_VERSIONS = 20
+"""Versions on the page of a champion."""
 ASSETS = {"features": "frame_features", "gallery": "gps_gallery"}
 """What systems read -> the asset that is it, where that has another name."""
 FAILED = """**When it fails:** dvc.lock lacks an md5, or data on disk are not those that it tells of
@@ -268,6 +271,7 @@ A rejection is a verdict: this asset stays green, keeps the old version and says
                 **_about_slices(system, verdict),
                 "card": dg.MetadataValue.md(_card(tracking, entry)),
                 "challenger": entry.version,
+                "versions": preview(comparing.board(tracking, entry.model), NUM_VERSIONS),
                 "log": preview(pd.DataFrame(map(dataclasses.asdict, reversed(log))), 10),
             },
         )

@@ -36,7 +36,7 @@ def test_every_command_is_there(vidtag, tmp_path):
     assert code == 0
     names = (
         "ingest hierarchy gallery features train train-encoders evaluate bundle locate weights "
-        "register trace promote rollback"
+        "register trace compare promote rollback"
     )
     assert all(f" {name} " in shown for name in names.split())
 

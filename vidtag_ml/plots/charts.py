@@ -66,6 +66,32 @@ def accuracy_by_distance(
     return style.save(figure, path)
 
 
+def paired_errors(
+    first_km: ArrayLike, second_km: ArrayLike, names: tuple[str, str], path: Path
+) -> Path:
+    """A dot a clip, its error by one model against that by another; below the line it is smaller.
+
+    Raises:
+        ValueError: there are not as many errors of both.
+    """
+    first, second = (np.maximum(np.asarray(e, float), 1e-3) for e in (first_km, second_km))
+    if first.shape != second.shape:
+        raise ValueError(f"{first.shape} and {second.shape} errors make no pairs")
+    title = f"Errors of clips: {names[1]} against {names[0]}"
+    figure, axes = style.new_chart(title, f"{names[0]}, km", f"{names[1]}, km")
+    ends = [min(first.min(), second.min()) / 1.5, max(first.max(), second.max()) * 1.5]
+    axes.plot(ends, ends, "-", color=FAINT, lw=1.0)
+    smaller = second < first
+    for chosen, colour, text in ((smaller, style.GOOD, "smaller"), (~smaller, style.BAD, "not")):
+        label = f"{text}  {int(chosen.sum()):,}"
+        axes.plot(first[chosen], second[chosen], "o", color=colour, ms=5, mew=0, label=label)
+    axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:,g}")
+    style.add_legend(axes, "lower right")
+    return style.save(figure, path)
+
+
 def loss_curves(tables: Mapping[str, Path], path: Path, title: str = "Training") -> Path:
     """Train loss (thin, smoothed) and val loss (dots) by step from losses.csv files, by name.
 

@@ -36,14 +36,18 @@ LETTER_PX = 8.5
 
 
 def clips_map(
-    latlon_N2: ArrayLike, labels: Sequence[str], path: Path, title: str = "Clips"
+    latlon_N2: ArrayLike,
+    labels: Sequence[str],
+    path: Path,
+    title: str = "Clips",
+    colours: Mapping[str, str] | None = None,
 ) -> Path:
     """A world map with one dot a clip, coloured by label (its split, for example)."""
     points, label = np.asarray(latlon_N2, float), np.asarray(labels)
     figure, axes = world_map(title)
     for k, name in enumerate(dict.fromkeys(labels)):
         chosen = points[label == name]
-        colour = PALETTE[k % len(PALETTE)]
+        colour = (colours or {}).get(name, PALETTE[k % len(PALETTE)])
         text = f"{name}  {len(chosen):,}"
         _dots(axes, chosen, colour, 11.0, text)
     style.add_legend(axes)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NIGHT, PANEL, INK, FAINT = "#0b1018", "#121a26", "#e8eef6", "#8a97a8"
 PALETTE = ("#ffb454", "#5ccfe6", "#f28779", "#bae67e", "#d4bfff", "#ffe6b3")
+GOOD, BAD = PALETTE[3], PALETTE[2]
 WIDTH_PX, DPI = 1200, 100
 
 
