@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidtag_ml.models.comparison import BETTER, WORSE, Scale
+from vidtag_ml.models.comparison import BETTER, WORSE, Scale, number
 from vidtag_ml.models.system import Sheet
 from vidtag_ml.workflow import inputs, stage
 
@@ -79,8 +79,8 @@ def slices(found: "Comparison") -> Sheet:
         (
             row.name,
             f"{row.num:,}",
-            f"{row.theirs:.3g}",
-            f"{row.ours:.3g}",
+            number(row.theirs),
+            number(row.ours),
             scale.loss(row) if row.low is None else scale.changed(row),
             row.judged,
         )
@@ -107,7 +107,7 @@ def clips(found: "Comparison") -> Iterator[str]:
 
 def _clip(scale: Scale, row: "pd.Series") -> str:
     unit = f" {scale.unit}" if scale.unit else ""
-    return f"{row['clip_id']} {row['first']:.3g} -> {row['second']:.3g}{unit}"
+    return f"{row['clip_id']} {number(row['first'])} -> {number(row['second'])}{unit}"
 
 
 def write(found: "Comparison", folder: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from vidtag_ml.models.comparison import LEAST_UNITS, Profile, Row, Scale, Typical
+from vidtag_ml.models.comparison import LEAST_UNITS, Profile, Row, Scale, Typical, number
 from vidtag_ml.models.gate import Verdict
 from vidtag_ml.models.system import System
 
@@ -70,7 +70,7 @@ def slices(rows: Sequence[Row], scale: Scale) -> str:
 
 def _cells(row: Row, scale: Scale) -> list[str]:
     change = scale.changed(row) if row.low is not None else scale.loss(row)
-    return [row.name, f"{row.num:,}", f"{row.ours:.3g}", f"{row.theirs:.3g}", change, row.judged]
+    return [row.name, f"{row.num:,}", number(row.ours), number(row.theirs), change, row.judged]
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -139,9 +139,9 @@ def _figures(system: System, summaries: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _figure(summary: Mapping[str, Any], name: str) -> str:
-    ends = [summary.get(f"{name}_{end}") for end in ("lo", "hi")]
-    told = f" [{ends[0]:.3g}, {ends[1]:.3g}]" if all(map(_is_number, ends)) else ""
-    return f"{summary[name]:.3g}{told}"
+    ends = [summary[key] for end in ("lo", "hi") if _is_number(summary.get(key := f"{name}_{end}"))]
+    told = f" [{number(ends[0])}, {number(ends[1])}]" if len(ends) == 2 else ""
+    return f"{number(summary[name])}{told}"
 
 
 def _is_number(value: Any) -> bool:
@@ -155,7 +155,7 @@ def _gallery(summary: Mapping[str, Any]) -> str:
     known = [f"{summary['gallery_size']:,} entries"]
     known += [f"md5 {summary['gallery_md5'][:12]}"] if "gallery_md5" in summary else []
     oracle = summary.get("oracle_median_km")
-    known += [] if oracle is None else [f"its own median error {oracle:.3g} km"]
+    known += [] if oracle is None else [f"its own median error {number(oracle)} km"]
     return f"Gallery: {summary.get('gallery', 'unknown')}, {', '.join(known)}."
 
 
@@ -174,7 +174,7 @@ def _limits(val: Profile) -> str:
 
 
 def _typical(row: Typical, scale: Scale) -> str:
-    return f"{row.figure:.3g}{f' {scale.unit}' if scale.unit else ''} ({row.num} clips)"
+    return f"{number(row.figure)}{f' {scale.unit}' if scale.unit else ''} ({row.num} clips)"
 
 
 def _some(names: Sequence[str], named: int = 8) -> str:

@@ -227,6 +227,15 @@ def _judged(scale: Scale, ends: Sequence[float]) -> str:
     return BETTER if low > 0 else WORSE if high < 0 else ALIKE
 
 
+def number(value: float) -> str:
+    """A figure as people read it: three digits, or all of a whole number.
+
+    >>> number(0.01234), number(45.67), number(12345.6)
+    ('0.0123', '45.7', '12,346')
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def table(rows: Sequence[Row]) -> pd.DataFrame:
     """Rows as a table."""
     columns = [field.name for field in dataclasses.fields(Row)][:-1]

@@ -87,7 +87,7 @@ def test_a_verdict_is_a_table_with_intervals():
     assert "The gate: not promoted, compared with champion 1." in told
     assert "- no: bad\n- yes: good" in told
     assert "| Asia | 20 | 50 | 100 | 0.50 [0.50, 0.50] times | better |" in told
-    assert "| Oceania | 9 | 5e+03 | 100 | 50.0 times the error | too few to judge |" in told
+    assert "| Oceania | 9 | 5,000 | 100 | 50.0 times the error | too few to judge |" in told
 
 
 def test_a_later_verdict_takes_the_place_of_the_earlier_one(clips):
