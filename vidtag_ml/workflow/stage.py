@@ -96,7 +96,7 @@ def is_made(out: Path, key: Mapping[str, Any]) -> bool:
         record = json.loads(out.with_name(f"{out.name}{RECORD}").read_text())
         same_key = record["key"] == json.loads(json.dumps(key))
         return bool(same_key and record["digest"] == digest(out))
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # no JSON, or no UTF-8
         return False
 
 

@@ -28,7 +28,7 @@ def test_an_unchanged_key_and_output_are_not_built_again(tmp_path):
     assert calls == ["x"]
 
 
-@pytest.mark.parametrize("harm", ["key", "bytes", "extra", "record", "gone"])
+@pytest.mark.parametrize("harm", ["key", "bytes", "extra", "record", "record's bytes", "gone"])
 def test_any_difference_is_built_again(tmp_path, harm):
     calls: list[str] = []
     out, key = tmp_path / "out", {"seed": 1}
@@ -41,6 +41,8 @@ def test_any_difference_is_built_again(tmp_path, harm):
         (out / "more.txt").write_text("")
     elif harm == "record":
         (tmp_path / "out.record.json").write_text("{")
+    elif harm == "record's bytes":
+        (tmp_path / "out.record.json").write_bytes(b'{"key": "\xff"}')
     else:
         (out / "part.txt").unlink()
     assert stage.make(out, key, _builder("x", calls))
