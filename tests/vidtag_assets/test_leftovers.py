@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy
 
 from tests.conftest import forget_decisions, lineage_of
-from vidtag_assets import leftovers, registration, registry, registry_file
+from vidtag_assets import home, leftovers, registration, registry, registry_file
 from vidtag_assets.processes import Process
 from vidtag_assets.resources import PROCESS, Tracking
 from vidtag_ml.models.vidtag.system import SYSTEM
@@ -29,6 +29,7 @@ def tracking(tmp_path_factory):
     yield Tracking(root=str(tmp_path_factory.mktemp("a store")))
     mlflow.set_tracking_uri(before)
     mlflow.set_registry_uri(before)
+    os.environ.pop(home.URI, None)  # MLflow sets it to what it was told last
 
 
 def begun(tracking, process):
