@@ -3,7 +3,6 @@
 Belongs here: its key, shards that are used again. Does not belong here: encoding (extraction.py).
 """
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -41,9 +40,9 @@ def features(root: Path, params: config.Params) -> bool:
 
 
 def _reuse_shards(old: Path, aside: Path, settings: Mapping[str, Any]) -> None:
-    """Links the shards of the last store into the new one, if its settings were the same."""
-    record = old.with_name(f"{old.name}{stage.RECORD}")
-    if not record.exists() or json.loads(record.read_text())["key"].get("settings") != settings:
+    """Links the shards of the last store into the new one, if it is whole and made in one way."""
+    made_from = stage.made_from(old)
+    if made_from is None or made_from["settings"] != settings:
         return
     aside.mkdir(parents=True, exist_ok=True)
     for shard in old.glob("shard-*.safetensors"):
