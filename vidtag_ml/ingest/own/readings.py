@@ -22,6 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vidtag_ml.ingest.own import clocks
+from vidtag_ml.ingest.telemetry import epochs
 
 Floats = NDArray[np.float64]
 
@@ -32,9 +33,7 @@ ZONES = tuple(sorted({*range(-12 * _HOUR_S, 14 * _HOUR_S + 1, _HALF_S), *_QUARTE
 """How far clocks may be ahead of UTC, in seconds."""
 _ALL = range(-14 * _HOUR_S, 14 * _HOUR_S + 1, clocks.QUARTER_S)
 """As `ZONES`, where either clock may be wrong."""
-ROLLOVER_S = 1024 * 7 * 86400.0
-"""After so long the weeks of GPS begin anew in ten bits."""
-_ROLLED_S = (ROLLOVER_S, 2 * ROLLOVER_S, -ROLLOVER_S)
+_ROLLED_S = tuple(num * epochs.ROLLOVER_S for num in (1, 2, -1))
 _LOOSE_S = 2.0
 """Tracks of whole seconds may be so much shorter or longer than their video."""
 _SOON_S = 5.0

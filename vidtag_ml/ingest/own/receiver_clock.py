@@ -14,8 +14,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from vidtag_ml.ingest.own import clocks, readings, time_lapse
-from vidtag_ml.ingest.telemetry import dates
+from vidtag_ml.ingest.own import clocks, time_lapse
+from vidtag_ml.ingest.telemetry import dates, epochs
 
 _MAY_BE_LOCAL = ("exiftool",)
 """Formats of dash cams, which write what their display shows; loggers and GoPros write UTC."""
@@ -83,9 +83,9 @@ def _apart(
     apart_s = received_s - clock.utc_s
     if math.isnan(apart_s) or abs(apart_s) < clocks.QUARTER_S:
         return 0.0, []
-    rolled_s = round(apart_s / readings.ROLLOVER_S) * readings.ROLLOVER_S
+    rolled_s = round(apart_s / epochs.ROLLOVER_S) * epochs.ROLLOVER_S
     if rolled_s and abs(apart_s - rolled_s) <= _FARTHEST_S:
-        num = round(abs(rolled_s) / readings.ROLLOVER_S)
+        num = round(abs(rolled_s) / epochs.ROLLOVER_S)
         told = f"its receiver's clock is off by {num} x 1024 weeks"
         moved_s, said = _apart(received_s - rolled_s, kept, clock, source, beside=beside)
         return rolled_s + moved_s, [f"{told}: put right by the video's", *said]

@@ -38,6 +38,8 @@ _SINCE = {
         "the year 1, as .NET counts": (1, 1, 1),
     }.items()
 }
+ROLLOVER_S = 1024 * 7 * 86400.0
+"""After so long the weeks of GPS begin anew in ten bits."""
 _OF_TICKS = ("1601, as Windows counts", "the year 1, as .NET counts")
 _LEAPS = (
     (1981, 7), (1982, 7), (1983, 7), (1985, 7), (1988, 1), (1990, 1), (1991, 1), (1992, 7),

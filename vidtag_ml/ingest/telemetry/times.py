@@ -326,5 +326,18 @@ def _in_weeks(columns: Columns) -> Times | None:
     numbers = (np.array([text.number(c) for c in columns[n]], float) for n in (week, within))
     week_N, within_N = numbers
     gps_N = week_N * 604800.0 + within_N / (1000.0 if in_millis else 1.0)
-    utc_s = epochs.utc_s(gps_N, "s", epochs.GPS)
-    return None if np.isnan(utc_s).all() else Times(np.full(len(utc_s), np.nan), utc_s)
+    if np.isnan(gps_N).all():
+        return None
+    return _rolled(week, gps_N, short=bool(np.nanmax(week_N) < 1024))
+
+
+def _rolled(week: str, gps_N: Floats, *, short: bool) -> Times:
+    """Moments of seconds that GPS counts; `short` weeks begin anew at 1024, the latest is taken."""
+    unknown = np.full(len(gps_N), np.nan)
+    read = [epochs.utc_s(gps_N + k * epochs.ROLLOVER_S, "s", epochs.GPS) for k in (2, 1)]
+    likely = [utc_s for utc_s in read if dates.is_likely(float(np.nanmedian(utc_s)))]
+    if not (short and likely):
+        return Times(unknown, epochs.utc_s(gps_N, "s", epochs.GPS))
+    first, *others = likely
+    shifts = tuple(float(np.nanmedian(other - first)) for other in others)
+    return Times(unknown, first, (f"{week} is taken to begin anew at 1024",), shifts)

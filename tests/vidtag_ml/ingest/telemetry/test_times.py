@@ -280,6 +280,16 @@ def test_weeks_of_gps_and_the_time_in_them_are_moments(name, factor):
     assert found.utc_s.tolist() == [TRUE_S] * 3
 
 
+@pytest.mark.parametrize("year", [2004, 2018, 2024])
+def test_weeks_that_begin_anew_have_the_leap_seconds_of_their_day(year):
+    true_s = dt.datetime(year, 5, 21, 10, tzinfo=dt.UTC).timestamp()
+    leaps = {2004: 13, 2018: 18, 2024: 18}[year]
+    week, in_week_s = divmod(true_s - 315964800 + leaps, 604800)
+    found = read(gpsweek=[str(int(week) % 1024)] * 3, tow=[str(in_week_s)] * 3)
+    assert true_s in [found.utc_s[0] + shift_s for shift_s in (0.0, *found.shifts_s)]
+    assert found.told == ("gpsweek is taken to begin anew at 1024",)
+
+
 def test_dates_with_points_have_their_day_first():
     found = read(time=["04.06.2024 10:00:00"] * 3)
     assert dt.datetime.fromtimestamp(found.utc_s[0], dt.UTC).month == 6
