@@ -77,7 +77,7 @@ def test_its_bundle_locates_and_refuses_options_that_do_not_fit(asked, tiny_worl
     assert "El Dorado" in found.stdout
     assert "nobody has seen it" in found.stdout
     assert [path.suffix for path in (root / "found").rglob("*.*")] == [".txt"]
-    refused = ask("locate", video, "--model", "out/toy_bundle", "--start-time", "2024-05-06")
+    refused = ask("locate", video, "--model", "out/toy_bundle", "--start-time", "2024-05-06T07:08")
     assert refused.returncode == 1
     assert "this model gives legends, which have no times" in refused.stderr
 
