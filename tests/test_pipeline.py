@@ -19,7 +19,7 @@ def test_everything_is_materialized(world):
 
 def test_blocking_checks_pass(world):
     found = {e.check_name: e.passed for e in world.result.get_asset_check_evaluations()}
-    assert len(found) == 9
+    assert len(found) == 10
     for advice in ("challenger_beats_champion", "every_class_has_train_clips"):
         found.pop(advice)
     assert all(found.values()), found

@@ -1,22 +1,23 @@
 """The whole identity of a model, as tags of its version, and of what would be made today.
 
-Beside data, params and commit (provenance.py) that is the code of each stage, the versions of the
-packages that decide numbers, and the weights that training starts from.
+Beside data, params, hierarchy and encoders (provenance.py, circumstances.py) that is the code of
+each stage, the versions of the packages that decide numbers, and the weights that training starts
+from.
 
 Belongs here: reading both. Does not belong here: comparing them (vidtag_ml.retraining.changes).
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidtag_assets import provenance
+from vidtag_assets.circumstances import ENCODER
 from vidtag_assets.resources import Dvc, Tracking
 from vidtag_ml import config
 from vidtag_ml.models.system import System
-from vidtag_ml.workflow import code_key, stage
+from vidtag_ml.workflow import code_key, inputs, stage
 from vidtag_ml.workflow.layout import Layout
 
 if TYPE_CHECKING:
@@ -24,29 +25,32 @@ if TYPE_CHECKING:
 
 SECTIONS = ("clips", "gallery", "features", "model", "evaluation")
 """Of the params, those that all systems depend on; the others are trainings."""
-HIERARCHY = "data.hierarchy"
-_TAGS = ("dvc.clips", "dvc.gallery", "data.", "encoder.", "code.", "package.")
+HIERARCHY = "hierarchy"
+_TAGS = ("dvc.clips", "dvc.gallery", HIERARCHY, ENCODER, "start.", "code.", "package.")
 
 
-def tags(system: System, at: Layout, params: config.Params, dvc: Dvc) -> dict[str, str]:
-    """What a version's tags tell of its identity beside its lineage.
+def tags(system: System, at: Layout, params: config.Params) -> dict[str, str]:
+    """What a version's tags tell of its identity beside its lineage and circumstances.
 
     Code is that by which its stages were made, as their records say; a stage without a record is
     left out.
     """
     made = {name: code for name, out in _outs(system, at).items() if (code := _code_of(out))}
-    return {**_hierarchy(dvc), **_weights(at, params), **_code(made)}
+    return {**_starts(at, params), **_code(made)}
 
 
 def today(system: System, at: Layout, params: config.Params, dvc: Dvc) -> dict[str, str]:
     """The identity of what would be made now, of data as DVC has recorded them."""
     data = {"dvc.clips": dvc.md5("clips"), "dvc.gallery": dvc.md5(system.gallery)}
+    data[HIERARCHY] = dvc.md5("hierarchy")
+    folder = at.root / params.features.encoders_dir
+    encoders = inputs.encoders_digest(folder, params.features.encoders)
     stages = [name for name in _outs(system, at) if name in code_key.builds()]
     values = provenance.flat(config.as_dict(params))
     return {
         **{name: md5 for name, md5 in data.items() if md5},
-        **_hierarchy(dvc),
-        **_weights(at, params),
+        **{f"{ENCODER}{name}": " ".join(digests) for name, digests in encoders.items()},
+        **_starts(at, params),
         **_code({name: code_key.of(name) for name in stages}),
         **_params(values, system, params),
     }
@@ -61,25 +65,12 @@ def of_version(
     return {**told, **_params(values, system, params)}
 
 
-def _hierarchy(dvc: Dvc) -> dict[str, str]:
-    md5 = dvc.md5("hierarchy")
-    return {HIERARCHY: md5} if md5 else {}
-
-
-def _weights(at: Layout, params: config.Params) -> dict[str, str]:
-    """Digests of card and weights of the encoders, and of those that trainings start from."""
-    sections = vars(params).values()
-    starts = (getattr(section, "location_start", None) for section in sections)
-    names = sorted({*params.features.encoders, *filter(None, starts)})
+def _starts(at: Layout, params: config.Params) -> dict[str, str]:
+    """Digests of the weights that trainings start from, of those that lie beside the encoders."""
+    starts = {getattr(section, "location_start", None) for section in vars(params).values()}
     folder = at.root / params.features.encoders_dir
-    files = {
-        name: [folder / f"{name}.{kind}" for kind in ("json", "safetensors")] for name in names
-    }
-    return {
-        f"encoder.{name}": _md5(*(stage.digest(file) for file in both if file.is_file()))
-        for name, both in files.items()
-        if any(file.is_file() for file in both)
-    }
+    files = {name: folder / f"{name}.safetensors" for name in starts if name is not None}
+    return {f"start.{n}": stage.digest(file) for n, file in files.items() if file.is_file()}
 
 
 def _code(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -117,7 +108,3 @@ def _code_of(out: Path) -> dict[str, Any] | None:
     key = json.loads(record.read_text())["key"]
     found: dict[str, Any] = key if "code" in key else key.get("settings", {})
     return found if "code" in found else None
-
-
-def _md5(*texts: str) -> str:
-    return hashlib.md5(" ".join(texts).encode(), usedforsecurity=False).hexdigest()

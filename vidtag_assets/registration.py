@@ -69,7 +69,7 @@ def bundle_and_register(
             **{f"dvc.{name}": dvc.md5(name) or "" for name in system.bundled.registration.data},
             **{f"run.{name}": run for name, run in runs.items() if run},
             **circumstances.tags(system, at, dvc, tracking, runs),
-            **identity.tags(system, at, params, dvc),
+            **identity.tags(system, at, params),
             STALE: ", ".join(stale(system, root, params)),
         }
         version, new = register(system, tracking, at, params, lineage, more)

@@ -7,7 +7,6 @@ import shutil
 import pytest
 
 from vidtag_assets import identity, registry
-from vidtag_assets.resources import Dvc
 from vidtag_ml.models.registry import SYSTEMS
 from vidtag_ml.retraining import changes
 from vidtag_ml.workflow import layout
@@ -33,7 +32,7 @@ def test_a_version_is_what_would_be_made_today(version, world, params):
 
 @pytest.mark.parametrize(
     "part",
-    ["dvc.clips", "dvc.gallery", "data.hierarchy", "encoder.flyover_clip", "code.ingest_flyover",
+    ["dvc.clips", "dvc.gallery", "hierarchy", "encoder.flyover_clip", "code.ingest_flyover",
      "code.phase_two", "code.bundle_vidtag", "package.torch", "param.phase_one.epochs",
      "param.evaluation.search.method"],
 )  # fmt: skip
@@ -73,6 +72,6 @@ def test_tags_tell_by_which_code_a_stage_was_made(made, params, tmp_path):
     file.write_text(json.dumps(record))
     (tmp_path / "out" / "phase_two.record.json").unlink()
     at = layout.of(tmp_path, params)
-    tags = identity.tags(VIDTAG, at, params, Dvc(root=str(tmp_path)))
+    tags = identity.tags(VIDTAG, at, params)
     assert tags["code.phase_one"] == "older"
     assert "code.phase_two" not in tags

@@ -13,7 +13,7 @@ Identity = Mapping[str, str]
 `param.phase_one.epochs` -> 8, `package.torch` -> 2.15.0."""
 
 DATA = "dvc.clips"
-DERIVED = ("data.hierarchy", "dvc.gallery")
+DERIVED = ("hierarchy", "dvc.gallery")
 """Data that are made from clips by the recipe."""
 
 

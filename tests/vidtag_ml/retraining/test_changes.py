@@ -8,7 +8,7 @@ from vidtag_ml.retraining.changes import Change
 BASE = {
     "dvc.clips": "c",
     "dvc.gallery": "g",
-    "data.hierarchy": "h",
+    "hierarchy": "h",
     "code.features": "f",
     "param.phase_one.epochs": "8",
 }
@@ -39,6 +39,6 @@ def test_code_and_params_are_the_recipe(part):
 
 
 def test_data_are_not_the_recipe_but_what_changes_without_them_is():
-    assert recipe(dvc__clips="d", dvc__gallery="e", data__hierarchy="i") == []
-    assert recipe(data__hierarchy="i") == ["data.hierarchy"]
+    assert recipe(dvc__clips="d", dvc__gallery="e", hierarchy="i") == []
+    assert recipe(hierarchy="i") == ["hierarchy"]
     assert recipe(dvc__gallery="e") == ["dvc.gallery"]
