@@ -14,7 +14,7 @@ from vidtag_assets.resources import Tracking
 from vidtag_ml import config
 from vidtag_ml.workflow import stage
 
-UNLIKE = ("out/data_docs", "out/promotions")
+UNLIKE = ("out/data_docs", "out/promotions", "out/run_failures")
 """Beginnings of names of what differs from run to run."""
 IN_PROGRESS = [
     dg.DagsterRunStatus.QUEUED,
