@@ -37,9 +37,13 @@ def register(root, params, text):
 
 
 @pytest.fixture(scope="module")
-def registered(params, tmp_path_factory):
+def registered(params, tiny_world, tmp_path_factory):
     """A workspace with a champion."""
     root = tmp_path_factory.mktemp("home") / "at 100% of #1"
+    at = layout.of(root, params)
+    at.dataset.mkdir(parents=True)
+    for name in ("clips", "fixes"):
+        shutil.copy(tiny_world / f"{name}.parquet", at.dataset)
     register(root, params, "first")
     return root
 

@@ -23,7 +23,9 @@ from vidtag_ml.workflow import locks
 def store(tmp_path_factory):
     before = mlflow.get_tracking_uri()
     yield Tracking(root=str(tmp_path_factory.mktemp("a store")))
-    mlflow.set_tracking_uri(before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "")  # MLflow sets it, for its children
+        mlflow.set_tracking_uri(before)
     mlflow.set_registry_uri(before)
 
 

@@ -13,7 +13,7 @@ import torch
 
 from vidtag_ml import config
 from vidtag_ml.models import networks
-from vidtag_ml.models.gps_retrieval.contrastive import PhaseOne
+from vidtag_ml.models.gps_retrieval.contrastive import Alignment
 from vidtag_ml.models.vidtag.phase_two import PhaseTwo, embedded
 from vidtag_ml.retrieval import embeddings
 
@@ -41,7 +41,7 @@ def tasks(sizes, phase_one, phase_two, train, val, points):
         "clips": replace(phase_one, **plain, unit="clip", soft_targets_km=None),
     }
     tasks = {
-        name: (PhaseOne, (copy.deepcopy(model), settings, points.latlon_G2), settings, train, val)
+        name: (Alignment, (copy.deepcopy(model), settings, points.latlon_G2), settings, train, val)
         for name, settings in first.items()
     }
     gallery_GE = embeddings.embed_gallery(model, points.latlon_G2)

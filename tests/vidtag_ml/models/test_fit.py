@@ -13,14 +13,14 @@ from pytorch_lightning.loggers.logger import Logger
 
 from vidtag_ml.models import networks
 from vidtag_ml.models.fit import adam, adamw, finish, fit
-from vidtag_ml.models.gps_retrieval.contrastive import PhaseOne, clip_data
+from vidtag_ml.models.gps_retrieval.contrastive import Alignment, clip_data
 
 
 class KilledError(Exception):
     """Stands for a machine that goes away."""
 
 
-class Mortal(PhaseOne):
+class Mortal(Alignment):
     """A Phase I that is killed at the beginning of a step."""
 
     dies_at = -1

@@ -88,7 +88,7 @@ def _rows(lines: Iterable[str], done: Counter[str]) -> Iterator[Row]:
         except pynmea2.ParseError:
             done[_BROKEN] += 1
             continue
-        yield _row(sentence.sentence_type, [*sentence.data, *[""] * 9], done)
+        yield _row(sentence.sentence_type, [*sentence.data, *[""] * 12], done)
 
 
 def _row(kind: str, fields: Sequence[str], done: Counter[str]) -> Row:
