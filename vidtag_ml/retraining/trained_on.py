@@ -99,16 +99,14 @@ def began_utc_s(root: Path) -> dict[str, float]:
 
 
 def with_embeddings(some: pd.DataFrame, store: FeatureStore) -> pd.DataFrame:
-    """At most `MOST` of the clips, with a column `embedding`: vectors (D,) of length 1.
+    """The clips with a column `embedding`: vectors (D,) of length 1, of at most `MOST` of them.
 
     It is the mean of the features of a clip's frames, those of each encoder scaled to the same
-    length; None where the store does not have the clip.
+    length; None of the others, and where the store does not have the clip.
     """
-    chosen = sample(some, MOST)
-    embeddings = [
-        _embedding(store, clip) if clip in store.clips else None for clip in chosen["clip_id"]
-    ]
-    return chosen.assign(embedding=pd.Series(embeddings, chosen.index, dtype=object))
+    chosen = {clip for clip in sample(some, MOST)["clip_id"] if clip in store.clips}
+    embeddings = [_embedding(store, clip) if clip in chosen else None for clip in some["clip_id"]]
+    return some.assign(embedding=pd.Series(embeddings, some.index, dtype=object))
 
 
 def sample(some: pd.DataFrame, most: int) -> pd.DataFrame:

@@ -61,6 +61,14 @@ def test_clips_without_features_have_no_embedding(then, made, params):
     assert trained_on.with_embeddings(some, store)["embedding"].isna().sum() == 1
 
 
+def test_clips_beyond_those_whose_embeddings_are_kept_are_kept(then, made, params, monkeypatch):
+    monkeypatch.setattr(trained_on, "MOST", 4)
+    store = FeatureStore.open(layout.of(made, params).features)
+    found = trained_on.with_embeddings(then, store)
+    assert (len(found), found["embedding"].notna().sum()) == (10, 4)
+    assert trained_on.counts(found, then).share == 0
+
+
 def test_samples_are_always_the_same_and_in_order():
     many = pd.DataFrame({"clip_id": [f"{k:03d}" for k in range(100)]})
     few = trained_on.sample(many, 10)["clip_id"].tolist()
