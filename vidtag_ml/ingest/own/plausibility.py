@@ -95,6 +95,8 @@ def judge(
     on_earth_N = (np.abs(latlon_N2) <= (90.0, 180.0)).all(-1)
     judged.drop(~on_earth_N, "not on Earth")
     judged.drop((np.abs(latlon_N2) < 1e-6).all(-1), "at 0, 0, where receivers are without a fix")
+    edge_N = (np.abs(latlon_N2) == (90.0, 180.0)).all(-1)
+    judged.drop(edge_N, "at 90, 180, which is what is written for none")
     judged.drop(points["fix_type"].eq("none").to_numpy(bool), "the receiver had no fix")
     if dop:
         judged.drop((points["dop"] > MAX_DOP).to_numpy(bool), f"DOP above {MAX_DOP:g}")

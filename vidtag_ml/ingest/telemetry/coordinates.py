@@ -80,6 +80,22 @@ def of(header: Sequence[str]) -> Chosen:
     return Chosen({column.axis: _parts(columns, column) for column in first}, refs, others)
 
 
+def unread(header: Sequence[str]) -> tuple[str, ...]:
+    """What is told of columns that hold somebody's coordinates, and are nobody's of those read.
+
+    >>> unread(["time", "lat", "lon", "drone_lat", "drone_lon"])
+    ('drone_lat, drone_lon are not read: they may be of another than lat and lon',)
+    """
+    words = {written: re.split(r"[^a-z0-9]+", written.lower()) for written in header}
+    others = [
+        written
+        for written, parts in words.items()
+        if {"lat", "lon", "lng", *_IN_FULL} & set(parts) and not _NAME.fullmatch(_name_of(written))
+    ]
+    said = f"{', '.join(others)} are not read: they may be of another than lat and lon"
+    return (said,) if others and any(_NAME.fullmatch(_name_of(h)) for h in header) else ()
+
+
 def _name_of(written: str) -> str:
     return re.sub(r"[^a-z0-9]", "", written.lower())
 

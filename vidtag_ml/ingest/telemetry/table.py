@@ -189,7 +189,7 @@ def _columns(path: Path) -> tuple[Columns, tuple[str, ...]]:
         angled, told = _coordinates(header, chosen, at, letters)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return {**columns, **angled}, (*assumed, *told)
+    return {**columns, **angled}, (*assumed, *told, *coordinates.unread(header))
 
 
 def _kept(header: Sequence[str], chosen: coordinates.Chosen) -> dict[int, str]:

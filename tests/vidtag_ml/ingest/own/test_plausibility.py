@@ -65,6 +65,14 @@ def test_a_track_that_is_written_twice_is_one(moved):
     assert judged.kept_N.sum() == 10
 
 
+def test_the_last_numbers_that_there_are_are_no_place():
+    table = walk()
+    table.loc[:2, ["lat", "lon"]] = (90.0, -180.0)
+    judged, _ = plausibility.judge(table, None, LIMITS)
+    assert np.flatnonzero(~judged.kept_N).tolist() == [0, 1, 2]
+    assert "at 90, 180" in judged.repairs[0]
+
+
 def test_a_receiver_at_null_island_is_not_believed():
     table = walk()
     table.loc[:2, ["lat", "lon"]] = 0.0

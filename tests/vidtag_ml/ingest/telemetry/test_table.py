@@ -381,3 +381,12 @@ def test_real_tracks_are_read(real):
         found = table.read(path).points
         assert len(found) == len(path.read_text().splitlines()) - 1
         assert found["time_s"].isna().all() == path.name.startswith("seq_")
+
+
+@pytest.mark.parametrize("other", ["drone_lat,drone_lon", "Home Latitude,Home Longitude"])
+def test_columns_of_another_s_coordinates_are_told(tmp_path, other):
+    path = tmp_path / "two.csv"
+    path.write_text(f"time_s,lat,lon,{other}\n0,47.5,8.5,47.6,8.6\n1,47.5,8.5,47.7,8.7\n")
+    found = table.read(path)
+    assert any(other.split(",")[0] in said and "not read" in said for said in found.repairs)
+    assert found.points["lat"].tolist() == [47.5, 47.5]
