@@ -4,7 +4,6 @@ Belongs here: recording that as tags when a version is registered, and telling i
 not belong here: its identity (provenance.py), how a person is shown either (cli.py).
 """
 
-import json
 import os
 import platform
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vidtag_assets import promotions, registry
 from vidtag_assets.resources import HARDWARE, Dvc, Tracking
 from vidtag_ml.models.system import System
+from vidtag_ml.workflow import stage
 from vidtag_ml.workflow.layout import Layout
 
 if TYPE_CHECKING:
@@ -36,13 +36,15 @@ def tags(
         runs: id of the run of each of its trainings, where there is one.
     """
     reads = {name for training in system.trainings.values() for name in training.reads}
-    features = _record(at.features) if "features" in reads else {}
-    settings = features.get("key", {}).get("settings", {})
+    key, digest = stage.recorded(at.features) if "features" in reads else (None, None)
+    settings = (key or {}).get("settings", {})
     found = {
         "hierarchy": dvc.md5("hierarchy") or "",
-        "features": features.get("digest", ""),
+        "features": digest or "",
         **{f"{ENCODER}{name}": " ".join(d) for name, d in settings.get("encoders", {}).items()},
-        "packages": _packages([_record(at.model(name)) for name in system.trainings]),
+        "packages": _packages(
+            [stage.recorded(at.model(name))[0] or {} for name in system.trainings]
+        ),
         HARDWARE: _trained_on(tracking, runs),
     }
     return {key: value for key, value in found.items() if value}
@@ -71,18 +73,11 @@ def hardware() -> str:
     return ", ".join([f"{os.cpu_count()} x {processor}", *devices])
 
 
-def _record(out: Path) -> dict[str, Any]:
-    """What a stage noted beside its output; empty if it is not there."""
-    path = out.with_name(f"{out.name}.record.json")
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return found
-
-
-def _packages(records: list[dict[str, Any]]) -> str:
+def _packages(keys: list[dict[str, Any]]) -> str:
     """Versions of the packages that decided numbers, when they did."""
     found = {"python": platform.python_version()}
-    for record in records:
-        found |= record.get("key", {}).get("packages", {})
+    for key in keys:
+        found |= key.get("packages", {})
     return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
 
 

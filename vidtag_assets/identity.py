@@ -7,7 +7,6 @@ from.
 Belongs here: reading both. Does not belong here: comparing them (vidtag_ml.retraining.changes).
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,9 +101,8 @@ def _outs(system: System, at: Layout) -> dict[str, Path]:
 
 def _code_of(out: Path) -> dict[str, Any] | None:
     """The code by which an output was made; None if it has no record."""
-    record = out.with_name(f"{out.name}.record.json")
-    if not record.is_file():
+    key, _ = stage.recorded(out)
+    if key is None:
         return None
-    key = json.loads(record.read_text())["key"]
     found: dict[str, Any] = key if "code" in key else key.get("settings", {})
     return found if "code" in found else None

@@ -68,10 +68,12 @@ def _of_answers(tracking: Tracking, dvc: Dvc, path: Path) -> list[dict[str, Any]
 def _all_described(
     tracking: Tracking, dvc: Dvc, chosen: "Sequence[ModelVersion]"
 ) -> list[dict[str, Any]]:
-    from vidtag_assets import registry
+    from vidtag_assets import registry, stored
 
     aliases = {name: registry.aliases(tracking, name) for name in {str(v.name) for v in chosen}}
-    return [_described(tracking, dvc, v, aliases[str(v.name)]) for v in chosen]
+    names = sorted({name for version in chosen for name in stored.data_of(version)})
+    on_disk = {name: dvc.md5_on_disk(name) for name in names}  # once, however many versions
+    return [_described(tracking, dvc, v, aliases[str(v.name)], on_disk) for v in chosen]
 
 
 _TAGS = ("git_commit", "source", "dvc.clips", "dvc.gallery", "params", "bundle", "dagster.run")
@@ -82,7 +84,11 @@ def _identities(version: "ModelVersion") -> list[str]:
 
 
 def _described(
-    tracking: Tracking, dvc: Dvc, version: "ModelVersion", aliases: Mapping[str, int]
+    tracking: Tracking,
+    dvc: Dvc,
+    version: "ModelVersion",
+    aliases: Mapping[str, int],
+    on_disk: Mapping[str, str | None],
 ) -> dict[str, Any]:
     from vidtag_assets import circumstances, stored
 
@@ -104,7 +110,7 @@ def _described(
         "url": tracking.url(str(version.run_id)),
         "metrics": dict(sorted(run.data.metrics.items())),
         "bundle_is_intact": damage is None,
-        "data_is_current": all(dvc.md5_on_disk(each) == md5 for each, md5 in data.items()),
+        "data_is_current": all(on_disk[each] == md5 for each, md5 in data.items()),
         "restore": None if lacking else f"vidtag trace {name} --restore DIR",
         **({"cannot_restore": "; ".join(lacking)} if lacking else {}),
         **({"damage": damage} if damage else {}),

@@ -92,17 +92,17 @@ def _old(out: Path) -> Path:
 
 def is_made(out: Path, key: Mapping[str, Any]) -> bool:
     """Whether `out` was made from `key` and still has the bytes that its record tells of."""
-    recorded, made = _record(out)
-    return recorded == json.loads(json.dumps(key)) and out.exists() and made == digest(out)
+    made_of, made = recorded(out)
+    return made_of == json.loads(json.dumps(key)) and out.exists() and made == digest(out)
 
 
 def made_from(out: Path) -> Any:
     """The key that `out` was made from; None if it has not the bytes that its record tells of."""
-    key, made = _record(out)
+    key, made = recorded(out)
     return key if out.exists() and made == digest(out) else None
 
 
-def _record(out: Path) -> tuple[Any, Any]:
+def recorded(out: Path) -> tuple[Any, Any]:
     """The key that an output was made from, and its digest; None of both if nothing tells."""
     try:
         record = json.loads(out.with_name(f"{out.name}{RECORD}").read_text())
