@@ -38,10 +38,10 @@ bench: setup ## train and measure every model and ablation on Flyover: one table
 	vidtag benchmark
 
 dev: setup ## open the asset graph: Dagster's UI on http://127.0.0.1:3000, data docs on 3001
-	@python -m vidtag_assets.data_docs dagster dev
+	@python -m vidtag_assets.workspace.data_docs dagster dev
 
 mlflow: setup ## open runs, metrics and the model registry on http://127.0.0.1:5000
-	@python -m vidtag_assets.home
+	@python -m vidtag_assets.workspace.home
 	mlflow ui --workers 1 --backend-store-uri sqlite:///mlflow.db
 
 clean: ## remove both environments and the caches of tools (not data, out or mlflow.db)

@@ -5,7 +5,7 @@ breaks several rules. The process reads the tables, judges them and writes the d
 checks do one after another. Run as `python -m benchmarks.validate [CLIPS]`; fails above a bar.
 
 Belongs here: these measurements. Does not belong here: the rules (vidtag_ml/dataset/tables.py,
-vidtag_assets/expectations.py).
+vidtag_assets/assets/expectations.py).
 """
 
 import multiprocessing
@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from vidtag_assets import expectations
+from vidtag_assets.assets import expectations
 from vidtag_ml.dataset import rules
 from vidtag_ml.dataset import tables as clip_tables
 

@@ -5,20 +5,20 @@ from typing import Any
 import dagster as dg
 
 from orchestration import jobs, schedules, sensors
-from vidtag_assets import (
+from vidtag_assets.assets import (
     aerial,
     cityguessr,
     dataset,
     factory,
     features,
     gallery,
-    home,
     leaderboard,
     own_recordings,
     retraining,
-    runs,
 )
-from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
+from vidtag_assets.execution import runs
+from vidtag_assets.workspace import home
+from vidtag_assets.workspace.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml.aerial import stages as aerial_stages
 from vidtag_ml.models.registry import SYSTEMS
 

@@ -1,8 +1,8 @@
 """`make demo`: the main job in one process, told as it happens, and a video located by its model.
 
 Belongs here: running the whole asset graph on the instance that `dagster dev` shows. Does not
-belong here: the graph (definitions.py), what is told meanwhile (vidtag_assets/story.py) and in the
-end (vidtag_assets/demonstration.py).
+belong here: the graph (definitions.py), what is told meanwhile (vidtag_assets/execution/story.py)
+and in the end (vidtag_assets/demonstration.py).
 """
 
 import contextlib
@@ -19,8 +19,10 @@ import dagster as dg
 from dotenv import load_dotenv
 
 from orchestration import jobs
-from vidtag_assets import demonstration, home, runs
-from vidtag_assets.story import Story
+from vidtag_assets import demonstration
+from vidtag_assets.execution import runs
+from vidtag_assets.execution.story import Story
+from vidtag_assets.workspace import home
 from vidtag_ml.workflow import progress
 
 STOPPED = "vidtag: stopped. What is finished is kept, and a rerun goes on from there."

@@ -2,11 +2,11 @@
 
 import dagster as dg
 
-from vidtag_assets.dataset import clips, hierarchy
-from vidtag_assets.features import frame_features
-from vidtag_assets.gallery import gps_gallery
-from vidtag_assets.own_recordings import own_recordings
-from vidtag_assets.retraining import RETRAIN, retraining_policy
+from vidtag_assets.assets.dataset import clips, hierarchy
+from vidtag_assets.assets.features import frame_features
+from vidtag_assets.assets.gallery import gps_gallery
+from vidtag_assets.assets.own_recordings import own_recordings
+from vidtag_assets.assets.retraining import RETRAIN, retraining_policy
 
 take_in = dg.define_asset_job(
     "take_in",

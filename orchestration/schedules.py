@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 from orchestration.jobs import reconsider, validate_data
-from vidtag_assets.resources import ParamsFile, Workspace
+from vidtag_assets.workspace.resources import ParamsFile, Workspace
 
 
 def _once_made(name: str, path: Path) -> dg.RunRequest | dg.SkipReason:

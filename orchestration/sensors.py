@@ -5,10 +5,12 @@ import json
 import dagster as dg
 
 from orchestration.jobs import reconsider, retrain, take_in
-from vidtag_assets import leftovers, own_recordings, runs
-from vidtag_assets import retraining as policy
-from vidtag_assets.dataset import clips
-from vidtag_assets.resources import ParamsFile, Tracking, Workspace
+from vidtag_assets.assets import own_recordings
+from vidtag_assets.assets import retraining as policy
+from vidtag_assets.assets.dataset import clips
+from vidtag_assets.execution import runs
+from vidtag_assets.store import leftovers
+from vidtag_assets.workspace.resources import ParamsFile, Tracking, Workspace
 
 automation = dg.AutomationConditionSensorDefinition(
     "automation",

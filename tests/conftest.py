@@ -21,8 +21,9 @@ import yaml
 from PIL import ExifTags, Image
 
 from orchestration.definitions import build_definitions
-from vidtag_assets import promotions, provenance, registry
-from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
+from vidtag_assets.lineage import provenance
+from vidtag_assets.store import promotions, registry
+from vidtag_assets.workspace.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml import config
 from vidtag_ml.dataset import tables as clip_tables
 from vidtag_ml.ingest.flyover import dataset as flyover_dataset

@@ -157,6 +157,11 @@ SYSTEMS = {
     "gps_retrieval": 1, "geoclip": 2, "classifier": 2, "vidtag": 3, "cityguessr": 4, "gama": 4,
 }  # fmt: skip
 """Floors within vidtag_ml/models."""
+UPPER = {
+    "metadata": 0, "execution": 0, "workspace": 1, "store": 2, "lineage": 3, "release": 4,
+    "assets": 5, "demonstration": 6, "cli": 6,
+}  # fmt: skip
+"""Floors within vidtag_assets."""
 BARRED = {"network": {"data", "stages", "plots"}, "locator": {"stages", "train"}}
 """Files of a system, and files of any system that they do not import."""
 MODULES = {
@@ -190,6 +195,12 @@ def test_systems_import_from_lower_systems_only():
     rooms = [tuple(room_of(m, "vidtag_ml.models") for m in pair) for pair in PAIRS]
     rooms = [(a, b) for a, b in rooms if a != b and {a, b} <= set(SYSTEMS)]
     assert {(a, b) for a, b in rooms if SYSTEMS[a] <= SYSTEMS[b]} == set()
+
+
+def test_rooms_of_the_assets_import_from_lower_floors_only():
+    ours = [pair for pair in PAIRS if all(m.startswith("vidtag_assets.") for m in pair)]
+    rooms = [tuple(room_of(m, "vidtag_assets") for m in pair) for pair in ours]
+    assert {(a, b) for a, b in rooms if a != b and UPPER[a] <= UPPER[b]} == set()
 
 
 def test_files_of_a_system_keep_to_their_part():

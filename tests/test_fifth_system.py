@@ -12,7 +12,8 @@ import pytest
 from orchestration.definitions import build_definitions
 from tests.conftest import resources_of
 from tests.fifth_system.system import SYSTEM
-from vidtag_assets import by_command, registry
+from vidtag_assets.release import by_command
+from vidtag_assets.store import registry
 from vidtag_ml import config
 from vidtag_ml.models.registry import SYSTEMS
 

@@ -13,8 +13,9 @@ import yaml
 
 from tests.conftest import ROOT
 from tests.data import recordings
-from vidtag_assets import cli, registry
-from vidtag_assets.resources import Dvc, Tracking
+from vidtag_assets import cli
+from vidtag_assets.store import registry
+from vidtag_assets.workspace.resources import Dvc, Tracking
 from vidtag_ml import config
 from vidtag_ml.cli import app as ml
 from vidtag_ml.dataset import tables

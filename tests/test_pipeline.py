@@ -5,7 +5,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from vidtag_assets import registry
+from vidtag_assets.store import registry
 from vidtag_ml.models.vidtag.locator import VidtagLocator
 
 

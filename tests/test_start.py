@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vidtag_assets.resources import Tracking
+from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml import config
 from vidtag_ml.models import base, networks
 from vidtag_ml.models.vidtag import locator as vidtag_locator

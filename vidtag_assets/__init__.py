@@ -1,6 +1,7 @@
 """What exists: `vidtag_ml`'s functions as Dagster assets, versioned by DVC, tracked in MLflow.
 
-Belongs here: assets with their checks, one module a stage of the chain, and the resources through
-which they reach DVC and MLflow. Does not belong here: machine learning (vidtag_ml), or when things
-run (orchestration).
+Belongs here, each room on those before it: execution (runs and processes), workspace (its folder
+and resources), store (the registry of models), lineage (from answers and models to data and code),
+release (registration and the gate's decision), assets; and the command line. Does not belong here:
+machine learning (vidtag_ml), or when things run (orchestration).
 """

@@ -1,7 +1,7 @@
 """`vidtag`: the machine-learning commands, and those that need the registry.
 
 Belongs here: commands that name a model by alias or version, or change one. Does not belong here:
-what they do (registry.py, provenance.py), the other commands (vidtag_ml.cli). Nothing heavy is
+what they do (store, lineage, release), the other commands (vidtag_ml.cli). Nothing heavy is
 imported before a command needs it.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from vidtag_assets import home
+from vidtag_assets.workspace import home
 from vidtag_ml.cli import app as ml
 from vidtag_ml.cli.locate import folder_only, locate_with
 from vidtag_ml.cli.options import PARAMS, AsJson, load
@@ -24,9 +24,9 @@ from vidtag_ml.workflow import inputs, progress
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-    from vidtag_assets.comparing import Comparison
-    from vidtag_assets.promotions import Promotion
-    from vidtag_assets.resources import Dvc, Tracking
+    from vidtag_assets.lineage.comparing import Comparison
+    from vidtag_assets.store.promotions import Promotion
+    from vidtag_assets.workspace.resources import Dvc, Tracking
 
 
 CHAMPION = "vidtag@champion"
@@ -39,7 +39,7 @@ def bundle_of(model: str) -> Kept:
     """The bundle that `NAME[@ALIAS|/VERSION]` or a path names."""
     if Path(model).is_dir() or (os.sep in model and not model.rpartition(os.sep)[2].isdecimal()):
         return folder_only(model)
-    from vidtag_assets import registry_file
+    from vidtag_assets.store import registry_file
 
     _check_registry()
     if home.server(Path.cwd()) is None:
@@ -47,7 +47,7 @@ def bundle_of(model: str) -> Kept:
         known = registry_file.kept(registry_file.of(Path.cwd()), model)
         if known is not None:
             return known
-    from vidtag_assets import registry
+    from vidtag_assets.store import registry
 
     return registry.kept(_tracking(), model)
 
@@ -69,8 +69,8 @@ def trace(
     as_json: AsJson = False,
 ) -> None:
     """Show what a model or an answer is from, or which models were made from something."""
-    from vidtag_assets import tracing
-    from vidtag_assets.resources import Dvc
+    from vidtag_assets.lineage import tracing
+    from vidtag_assets.workspace.resources import Dvc
 
     tracking, dvc = _tracking(), Dvc(root=str(Path.cwd()))
     found = tracing.trace(tracking, dvc, what)
@@ -92,8 +92,8 @@ def register(
 ) -> None:
     """Register trained models of params.yaml with what they are made from, and ask the gate."""
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    from vidtag_assets import by_command
-    from vidtag_assets.resources import Dvc, Tracking
+    from vidtag_assets.release import by_command
+    from vidtag_assets.workspace.resources import Dvc, Tracking
 
     params, here = load(PARAMS), Path.cwd()
     dvc, tracking = Dvc(root=str(here)), Tracking(root=str(here))
@@ -110,8 +110,9 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Make a version the champion, past the gate; the old champion becomes @previous."""
-    from vidtag_assets import registry, stored
-    from vidtag_assets.resources import Dvc
+    from vidtag_assets.lineage import stored
+    from vidtag_assets.store import registry
+    from vidtag_assets.workspace.resources import Dvc
 
     tracking = _tracking()
     version = registry.resolve(tracking, model)
@@ -131,7 +132,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Make the previous champion the champion again."""
-    from vidtag_assets import registry
+    from vidtag_assets.store import registry
 
     _print_promotion(registry.rollback(_tracking(), name, reason), as_json)
 
@@ -150,8 +151,9 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Show what changed from one version to another; of one model or none, all versions."""
-    from vidtag_assets import compared, comparing, registry, registry_file
-    from vidtag_assets.resources import Dvc
+    from vidtag_assets.lineage import compared, comparing
+    from vidtag_assets.store import registry, registry_file
+    from vidtag_assets.workspace.resources import Dvc
 
     tracking = _tracking()
     if second is None:
@@ -202,7 +204,8 @@ def _make_again(
     as_json: bool,
 ) -> list[str]:
     """Makes the version that was found again and perhaps measures it; what is not as registered."""
-    from vidtag_assets import registry, restoring
+    from vidtag_assets.lineage import restoring
+    from vidtag_assets.store import registry
 
     version = registry.resolve(tracking, f"{found[0]['model']}/{found[0]['version']}")
     checks = []
@@ -230,7 +233,7 @@ def _tracking() -> "Tracking":
         ValueError: nothing was ever registered here.
     """
     _check_registry()
-    from vidtag_assets.resources import Tracking
+    from vidtag_assets.workspace.resources import Tracking
 
     return Tracking(root=str(Path.cwd()))
 
@@ -273,7 +276,7 @@ def _print_model(model: dict[str, Any]) -> None:
 
 
 def _print_comparison(found: "Comparison") -> None:
-    from vidtag_assets import compared
+    from vidtag_assets.lineage import compared
 
     for line in compared.made_from(found):
         print_line(line)
@@ -284,7 +287,7 @@ def _print_comparison(found: "Comparison") -> None:
 
 
 def _print_registered(version: "ModelVersion", new: bool, entry: "Promotion") -> None:
-    from vidtag_assets import registry
+    from vidtag_assets.store import registry
 
     known = "registered" if new else "registered already"
     print_line(f"{version.name}/{version.version}: {known}, @{registry.CHALLENGER}")

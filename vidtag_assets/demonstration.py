@@ -2,7 +2,7 @@
 
 Belongs here: locating with the model that answers, the summary of a workspace in which all assets
 are made, telling it. Does not belong here: running the assets (orchestration/demo.py), telling a
-run as it happens (story.py), locating itself (vidtag_ml.models.vidtag.locator).
+run as it happens (execution/story.py), locating itself (vidtag_ml.models.vidtag.locator).
 """
 
 import json
@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vidtag_assets import promotions, registry
-from vidtag_assets.resources import Tracking
+from vidtag_assets.store import promotions, registry
+from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml import config
 from vidtag_ml.cli.output import print_line, print_sheet
 from vidtag_ml.dataset import tables as clip_tables

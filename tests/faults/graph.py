@@ -15,8 +15,8 @@ import pytorch_lightning  # noqa: F401
 
 from orchestration import demo
 from orchestration.definitions import build_definitions
-from vidtag_assets import runs
-from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
+from vidtag_assets.execution import runs
+from vidtag_assets.workspace.resources import Dvc, ParamsFile, Tracking, Workspace
 
 HOME = "dagster"
 """Folder of Dagster's instance in a workspace."""

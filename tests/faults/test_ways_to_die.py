@@ -13,8 +13,8 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.faults import graph, whole
-from vidtag_assets.processes import Process
-from vidtag_assets.resources import PROCESS, Tracking
+from vidtag_assets.execution.processes import Process
+from vidtag_assets.workspace.resources import PROCESS, Tracking
 
 pytestmark = pytest.mark.faults
 

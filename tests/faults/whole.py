@@ -9,8 +9,8 @@ from pathlib import Path
 import dagster as dg
 
 from tests.faults.graph import HOME
-from vidtag_assets import promotions, registry, registry_file
-from vidtag_assets.resources import Tracking
+from vidtag_assets.store import promotions, registry, registry_file
+from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml import config
 from vidtag_ml.workflow import stage
 

@@ -28,7 +28,7 @@ DEFINITIONS = """
 import os
 import dagster as dg
 from orchestration.definitions import build_definitions
-from vidtag_assets.resources import Dvc, ParamsFile, Tracking, Workspace
+from vidtag_assets.workspace.resources import Dvc, ParamsFile, Tracking, Workspace
 
 root = os.getcwd()
 defs = dg.Definitions.merge(

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from orchestration.definitions import ROOT, build_definitions, defs
-from vidtag_assets.resources import ParamsFile
+from vidtag_assets.workspace.resources import ParamsFile
 
 GRAPH = defs.resolve_asset_graph()
 KEYS = sorted(key.to_user_string() for key in GRAPH.get_all_asset_keys())

@@ -6,7 +6,7 @@ import pytest
 from orchestration.jobs import reconsider, validate_data
 from orchestration.schedules import nightly_validation, weekly_retraining
 from tests.conftest import ROOT
-from vidtag_assets.resources import ParamsFile, Workspace
+from vidtag_assets.workspace.resources import ParamsFile, Workspace
 
 SCHEDULES = [weekly_retraining, nightly_validation]
 

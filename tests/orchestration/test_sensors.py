@@ -11,7 +11,7 @@ from orchestration.definitions import defs
 from orchestration.jobs import take_in
 from orchestration.sensors import arrivals, automation, inbox, retraining, run_failure_log
 from tests.conftest import ROOT
-from vidtag_assets.resources import ParamsFile, Workspace
+from vidtag_assets.workspace.resources import ParamsFile, Workspace
 
 
 def test_automation_is_off_by_default():

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from vidtag_assets import cli, registry
+from vidtag_assets import cli
+from vidtag_assets.store import registry
 from vidtag_ml.cli import app as ml
 
 

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from tests.conftest import forget_decisions
-from vidtag_assets import demonstration, promotions, registry
-from vidtag_assets.resources import Tracking
+from vidtag_assets import demonstration
+from vidtag_assets.store import promotions, registry
+from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml import config
 from vidtag_ml.ingest import stages as ingest_stages
 

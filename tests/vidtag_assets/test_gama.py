@@ -12,8 +12,12 @@ import yaml
 
 from orchestration.definitions import build_definitions
 from tests.conftest import resources_of
-from vidtag_assets import aerial, cli, provenance, registration, registry, tracing
-from vidtag_assets.resources import ParamsFile, Workspace
+from vidtag_assets import cli
+from vidtag_assets.assets import aerial
+from vidtag_assets.lineage import provenance, tracing
+from vidtag_assets.release import registration
+from vidtag_assets.store import registry
+from vidtag_assets.workspace.resources import ParamsFile, Workspace
 from vidtag_ml.aerial import gallery as aerial_gallery
 from vidtag_ml.aerial import stages
 from vidtag_ml.models import registry as bundle_registry

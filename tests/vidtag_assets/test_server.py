@@ -13,8 +13,11 @@ import pytest
 import requests
 
 from tests.conftest import FakeDvc
-from vidtag_assets import cli, home, registration, registry
-from vidtag_assets.resources import Tracking
+from vidtag_assets import cli
+from vidtag_assets.release import registration
+from vidtag_assets.store import registry
+from vidtag_assets.workspace import home
+from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml import config
 from vidtag_ml.cli import app as ml
 from vidtag_ml.models.registry import SYSTEMS

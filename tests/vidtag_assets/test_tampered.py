@@ -7,8 +7,10 @@ import mlflow
 import pandas as pd
 import pytest
 
-from vidtag_assets import cli, promotions, registration, registry
-from vidtag_assets.resources import Tracking
+from vidtag_assets import cli
+from vidtag_assets.release import registration
+from vidtag_assets.store import promotions, registry
+from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml.cli import app as ml
 from vidtag_ml.models.vidtag.system import SYSTEM
 from vidtag_ml.workflow import layout, sums

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from vidtag_assets.resources import Dvc
+from vidtag_assets.workspace.resources import Dvc
 from vidtag_ml import config
 from vidtag_ml.models.stages import STAGES
 

@@ -3,7 +3,7 @@
 After Mitchell et al., Model Cards for Model Reporting (2019).
 
 Belongs here: its text, from values. Does not belong here: where it is kept
-(vidtag_assets.cards), measuring, comparing (comparison.py), the verdict itself (gate.py).
+(vidtag_assets.release.cards), measuring, comparing (comparison.py), the verdict itself (gate.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -3,7 +3,7 @@
 Belongs here: the verdict on two evaluation reports, as values. Does not belong here: by which
 figure reports of a system are compared (its module `judging`), comparing them (comparison.py),
 which slices there are (slices.py), aliases, the log, where reports come from
-(vidtag_assets.registration).
+(vidtag_assets.release.registration).
 
 A clip, or a video, is a draw.
 """

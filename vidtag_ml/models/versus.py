@@ -2,7 +2,7 @@
 
 Belongs here: the comparison of two models as a person asks for it, as values and as pictures. Does
 not belong here: scores and intervals (comparison.py), the gate's rule (gate.py), which versions
-there are and what they were made from (vidtag_assets.comparing).
+there are and what they were made from (vidtag_assets.lineage.comparing).
 """
 
 import dataclasses

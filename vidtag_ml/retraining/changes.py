@@ -1,6 +1,6 @@
 """Identities of models, part by part, and what differs between two of them.
 
-Belongs here: comparing. Does not belong here: reading an identity (vidtag_assets.identity).
+Belongs here: comparing. Does not belong here: reading an identity (vidtag_assets.lineage.identity).
 """
 
 import hashlib

@@ -1,0 +1,410 @@
+"""The registry of models in MLflow: names, versions and aliases; promotion and rollback.
+
+Belongs here: plain functions that assets and the command line share; a decision is logged first and
+carried out then, and the next one ends what a killed process began (decision 37). Does not belong
+here: the log as a file (promotions.py), what decides (release/registration.py).
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vidtag_assets.store import promotions
+from vidtag_assets.store.promotions import Promotion
+from vidtag_assets.store.registry_file import DIGEST, parse
+from vidtag_assets.workspace import home
+from vidtag_assets.workspace.resources import Tracking
+from vidtag_ml import config
+from vidtag_ml.models import bundle
+from vidtag_ml.models.registry import SYSTEMS
+from vidtag_ml.workflow import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.models.model import ModelInfo
+
+    from vidtag_ml.models.gate import Verdict
+
+
+NAME = "vidtag"
+"""The system that `vidtag locate` uses if it is told no other."""
+KIND = "vidtag.kind"
+"""Tag of a registered model: its kind. Those called as their kind were registered without it."""
+CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
+LINK = "mlflow.modelVersions"
+"""MLflow's tag of a logged model: its versions."""
+ROLLED_BACK = "rolled_back"
+"""Tag of a version that a person took back; the gate does not promote it again."""
+
+EVALUATION, REPORTS = "evaluation.", "evaluation"
+"""Beginning of tags of a version: digests of its reports by split; folder of these in its run."""
+DECISION = "decision."
+"""Beginning of tags of a version: lines of the log about it, by their number."""
+DECIDED = "decided"
+"""Tag of a registered model: the number of the last decision about it that was carried out."""
+
+_LOG = logging.getLogger(__name__)
+
+
+def name_of(kind: str, params: config.Params) -> str:
+    """The name under which a kind of model is registered: one a domain.
+
+    Champions answer for the ground that they were judged on, so that each domain has its own.
+    """
+    domain, source = params.registry.domain, params.clips.source
+    return kind if domain is None and source.startswith("flyover") else f"{kind}-{domain or source}"
+
+
+def names(tracking: Tracking) -> list[str]:
+    """Names of all models that were registered here, by kind and name."""
+    found = tracking.client().search_registered_models()
+    kind_of = {str(model.name): model.tags.get(KIND, model.name) for model in found}
+    kinds = [name for name, system in SYSTEMS.items() if system.bundling]
+    ours = [name for name, kind in kind_of.items() if kind in kinds]
+    return sorted(ours, key=lambda name: (kinds.index(kind_of[name]), name))
+
+
+def asked(name: str, *, promoted: bool) -> str:
+    """How `vidtag locate` is told to answer with a model, where it would not by itself."""
+    if promoted:
+        return "" if name == NAME else f" --model {name}"
+    return f" --model {name}@{CHALLENGER}"
+
+
+def declare(tracking: Tracking, name: str, kind: str) -> None:
+    """Makes a registered model known as one of a kind, before its first version."""
+    client = tracking.client()
+    if client.search_registered_models(f"name = '{name}'"):
+        client.set_registered_model_tag(name, KIND, kind)
+    else:
+        client.create_registered_model(name, tags={KIND: kind})
+
+
+def enter(
+    tracking: Tracking, name: str, model: "ModelInfo", tags: dict[str, str]
+) -> "ModelVersion":
+    """A logged model as a new version of one that is declared, each linked to the other.
+
+    As `mlflow.register_model`, which besides writes on standard error what it does.
+    """
+    client = tracking.client()
+    source, model_id = model.model_uri, model.model_id
+    version = client.create_model_version(name, source, tags=tags, model_id=model_id)
+    link(tracking, version)
+    return version
+
+
+def link(tracking: Tracking, version: "ModelVersion") -> None:
+    """Makes a version known to the logged model that it is made from."""
+    known = json.dumps([{"name": version.name, "version": version.version}])
+    model_id = str(version.source).removeprefix("models:/")
+    tracking.client().set_logged_model_tags(model_id, {LINK: known})
+
+
+def versions(tracking: Tracking, name: str) -> list["ModelVersion"]:
+    """All versions of a model, newest first; none if it was never registered."""
+    found = tracking.client().search_model_versions(f"name = '{name}'")
+    return sorted(found, key=lambda v: -int(v.version))
+
+
+def aliases(tracking: Tracking, name: str = NAME) -> dict[str, int]:
+    """Version of each alias."""
+    models = tracking.client().search_registered_models(f"name = '{name}'")
+    return {alias: int(version) for alias, version in models[0].aliases.items()} if models else {}
+
+
+def resolve(tracking: Tracking, model: str) -> "ModelVersion":
+    """The version that `NAME[@ALIAS|/VERSION]` means; a bare name means its champion.
+
+    Raises:
+        ValueError: there is no such version; says what there is.
+    """
+    name, alias, number = parse(model)
+    known = {int(v.version): v for v in versions(tracking, name)}
+    if not known:
+        raise ValueError(f"no model {name!r} is registered yet: {listed(tracking)}")
+    if number is None:
+        named = aliases(tracking, name)
+        number = named.get(alias or CHAMPION)
+        if number is None:
+            known_as = ", ".join(f"@{a} is {v}" for a, v in sorted(named.items())) or "no alias"
+            raise ValueError(
+                f"{name} has no {alias or CHAMPION} yet ({known_as}); {listed(tracking)}"
+            )
+    if number not in known:
+        raise ValueError(f"{name} has no version {number}; the newest is {max(known)}")
+    return known[number]
+
+
+def listed(tracking: Tracking) -> str:
+    """Which models there are, and whether they have a champion, as part of a sentence."""
+    known = {name: aliases(tracking, name) for name in names(tracking)}
+    told = [name + (f"@{CHAMPION}" if CHAMPION in known[name] else "") for name in known]
+    return f"registered here: {', '.join(told)}" if told else "`make demo` registers one"
+
+
+def kept(tracking: Tracking, model: str) -> bundle.Kept:
+    """The bundle of a registered model, where MLflow keeps it, with its digest: not read yet.
+
+    Raises:
+        ValueError: there is no such model, or nobody knows which bytes it had.
+    """
+    version = resolve(tracking, model)
+    digest = version.tags.get(DIGEST)
+    if not digest:
+        raise ValueError(
+            f"{version.name}/{version.version} has no tag `{DIGEST}`, so its bytes cannot be "
+            "checked: register it anew"
+        )
+    # MLflow keeps it, the model's only artifact, under the name of its folder in the workspace.
+    (folder,) = (local(tracking, str(version.source)) / "artifacts").iterdir()
+    return bundle.Kept(folder, str(version.name), int(version.version), digest)
+
+
+def bundle_path(tracking: Tracking, model: str) -> Path:
+    """The bundle of a registered model, where MLflow keeps it, once its bytes are checked.
+
+    Raises:
+        ValueError: there is no such model, or its bytes are not those that were registered.
+    """
+    return kept(tracking, model).card().folder
+
+
+def report(tracking: Tracking, version: "ModelVersion", split: str, kind: str = NAME) -> Any:
+    """The evaluation report that a version of this kind was registered with.
+
+    Raises:
+        ValueError: its bytes are not those that were registered.
+    """
+    folder = logged(tracking, version, f"{REPORTS}/{split}")
+    if version.tags.get(f"{EVALUATION}{split}", known := stage.digest(folder)) != known:
+        raise ValueError(
+            f"{version.name}/{version.version}: its report on {split} is not as it was "
+            f"registered: put back a copy of {folder} that is whole"
+        )
+    return SYSTEMS[kind].report(folder)
+
+
+def logged(tracking: Tracking, version: "ModelVersion", name: str) -> Path:
+    """What the registration run of a version has logged under a name, on this machine."""
+    run = tracking.client().get_run(str(version.run_id))
+    return local(tracking, f"{run.info.artifact_uri}/{name}")
+
+
+def local(tracking: Tracking, uri: str) -> Path:
+    """Where artifacts at an MLflow address lie on this machine; a server's are fetched, once."""
+    import mlflow
+
+    tracking.client()
+    if tracking.server is None:
+        return Path(mlflow.artifacts.download_artifacts(uri))
+    name = hashlib.md5(f"{tracking.server} {uri}".encode(), usedforsecurity=False).hexdigest()
+    folder = Path(tracking.root) / "out" / "fetched" / name
+
+    def fetch(aside: Path) -> None:
+        shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as temporary:
+            shutil.move(mlflow.artifacts.download_artifacts(uri, dst_path=temporary), aside)
+
+    stage.make(folder, {"server": tracking.server, "uri": uri}, fetch)
+    return folder
+
+
+def challenge(
+    tracking: Tracking,
+    name: str,
+    digest: str,
+    log: "Callable[[], ModelVersion]",
+    stands: "Callable[[ModelVersion], bool]" = lambda _: True,
+) -> tuple["ModelVersion", bool]:
+    """The version with this bundle and whether it is new; it becomes the challenger.
+
+    Args:
+        tracking: MLflow's store.
+        name: of the model.
+        digest: of the bundle's bytes; a bundle that is registered already stays what it is.
+        log: registers it.
+        stands: whether a version with these bytes is what would be registered now, too.
+    """
+    same = [v for v in versions(tracking, name) if v.tags.get(DIGEST) == digest]
+    known = [version for version in same if stands(version)]
+    version = known[0] if known else log()
+    if aliases(tracking, name).get(CHALLENGER) != int(version.version):
+        tracking.client().set_registered_model_alias(name, CHALLENGER, version.version)
+    return version, not known
+
+
+def settle(
+    tracking: Tracking, name: str, judge: "Callable[[ModelVersion, int | None], Verdict]"
+) -> "tuple[Promotion, Verdict | None]":
+    """The gate's decision about the challenger, carried out and logged.
+
+    A challenger that is champion already, that a person took back, or that was rejected against the
+    same champion before, moves nothing and adds no line. If another process changes the champion
+    while this one judges, it judges again.
+
+    Args:
+        tracking: MLflow's store.
+        name: of the model.
+        judge: the verdict on the challenger against the champion's number, if there is one.
+    """
+    replay(tracking)
+    challenger = resolve(tracking, f"{name}@{CHALLENGER}")
+    champion = aliases(tracking, name).get(CHAMPION)
+    number = int(challenger.version)
+    if number == champion:
+        reason = f"version {number} is the champion already"
+        return _about(challenger, "unchanged", champion, champion, reason), None
+    if ROLLED_BACK in challenger.tags:
+        reason = f"version {number} was rolled back by hand: {challenger.tags[ROLLED_BACK]}"
+        return _about(challenger, "rejected", champion, champion, reason), None
+    verdict = judge(challenger, champion)
+    reason = "; ".join(verdict.reasons)
+    tracking.client().set_model_version_tag(name, str(number), "verdict", reason)
+    with _deciding(tracking):
+        if aliases(tracking, name).get(CHAMPION) == champion:
+            action, after = ("promoted", number) if verdict.promoted else ("rejected", champion)
+            return _decide(tracking, _about(challenger, action, after, champion, reason)), verdict
+    return settle(tracking, name, judge)
+
+
+def promote(tracking: Tracking, name: str, version: int | str, reason: str) -> Promotion:
+    """Makes a version the champion and the old champion `previous`; logs it.
+
+    A version that is champion already stays it, and nothing is logged.
+
+    Raises:
+        ValueError: there is no such version, or no reason is given.
+    """
+    if not reason.strip():
+        raise ValueError("a promotion needs a reason: it is all that the log tells later")
+    with _deciding(tracking):
+        target = resolve(tracking, f"{name}/{version}")
+        number, old = int(target.version), aliases(tracking, name).get(CHAMPION)
+        entry = _about(target, "promoted", number, old, reason)
+        return entry if old == number else _decide(tracking, entry)
+
+
+def rollback(tracking: Tracking, name: str, reason: str) -> Promotion:
+    """Makes `previous` the champion again; the gate will not promote the one taken back; logs it.
+
+    Raises:
+        ValueError: there is no previous champion, or no reason is given.
+    """
+    if not reason.strip():
+        raise ValueError("a rollback needs a reason: it is all that the log tells later")
+    with _deciding(tracking):
+        named = aliases(tracking, name)
+        old, target = named.get(CHAMPION), named.get(PREVIOUS)
+        if old is None or target is None or old == target:
+            raise ValueError(f"{name} has no previous champion to go back to")
+        taken_back = resolve(tracking, f"{name}/{old}")
+        return _decide(tracking, _about(taken_back, "rolled back", target, old, reason))
+
+
+def replay(tracking: Tracking) -> None:
+    """Carries out the log's last decision, if the process that took it was killed before it did.
+
+    Tells that, and what was done to the log meanwhile. A decision about a version that is no more,
+    or since which the champion was changed by other means, is not carried out.
+    """
+    with _deciding(tracking):
+        pass
+
+
+@contextlib.contextmanager
+def _deciding(tracking: Tracking) -> "Iterator[None]":
+    """The right to change champions, when all decisions of the log are carried out."""
+    root = Path(tracking.root)
+    with home.locked(root):
+        if found := promotions.faults(root, recorded(tracking)):
+            _LOG.warning(promotions.advice(root, found))
+        entry = next(reversed(promotions.history(root)), None)
+        if entry is not None and _is_pending(tracking, entry):
+            _LOG.warning("decision %d was logged and not carried out: done now", entry.number)
+            _carry_out(tracking, entry)
+        yield
+
+
+def recorded(tracking: Tracking) -> dict[int, str]:
+    """The registry's copy of the log: lines by their number."""
+    known = (version for name in names(tracking) for version in versions(tracking, name))
+    tags = (tag for version in known for tag in version.tags.items())
+    return {int(key.removeprefix(DECISION)): line for key, line in tags if key.startswith(DECISION)}
+
+
+def _about(
+    version: "ModelVersion", action: str, champion: int | None, previous: int | None, reason: str
+) -> Promotion:
+    """A decision about a version, taken now."""
+    bundle, number = version.tags.get("bundle", ""), int(version.version)
+    now = promotions.now()
+    return Promotion(now, action, version.name, number, champion, previous, reason, bundle)
+
+
+def _decide(tracking: Tracking, entry: Promotion) -> Promotion:
+    """Logs a decision and carries it out; a rejection for the same reason is logged once."""
+    root = Path(tracking.root)
+    known = promotions.history(root) if entry.action == "rejected" else []
+    if any(_matter(entry) == _matter(other) for other in known):
+        return entry
+    logged = promotions.append(root, entry, recorded(tracking))
+    _carry_out(tracking, logged)
+    return logged
+
+
+def _matter(entry: Promotion) -> tuple[Any, ...]:
+    """What was decided, whenever and by whomever."""
+    return entry.action, entry.model, entry.version, entry.champion, entry.reason
+
+
+def _is_pending(tracking: Tracking, entry: Promotion) -> bool:
+    """Whether a decision of the log was not carried out and still can be."""
+    found = tracking.client().search_registered_models(f"name = '{entry.model}'")
+    if not found or entry.number <= int(found[0].tags.get(DECIDED, 0)):
+        return False
+    bundles = {int(v.version): v.tags.get("bundle", "") for v in versions(tracking, entry.model)}
+    champion = aliases(tracking, entry.model).get(CHAMPION)
+    same = bundles.get(entry.version) == entry.bundle
+    return same and champion in (entry.previous, entry.champion)
+
+
+def _carry_out(tracking: Tracking, entry: Promotion) -> None:
+    """Makes the registry what a logged decision says; doing it again changes nothing."""
+    client, name, version = tracking.client(), entry.model, str(entry.version)
+    if entry.action == "promoted":
+        client.delete_model_version_tag(name, version, ROLLED_BACK)
+        if entry.previous is not None:
+            client.set_registered_model_alias(name, PREVIOUS, str(entry.previous))
+        client.set_registered_model_alias(name, CHAMPION, version)
+    elif entry.action == "rolled back":
+        client.set_model_version_tag(name, version, ROLLED_BACK, entry.reason)
+        before = _champion_before(tracking, name, entry.champion)
+        if before is None:
+            client.delete_registered_model_alias(name, PREVIOUS)
+        else:
+            client.set_registered_model_alias(name, PREVIOUS, str(before))
+        client.set_registered_model_alias(name, CHAMPION, str(entry.champion))
+    client.set_model_version_tag(
+        name, version, f"{DECISION}{entry.number:04}", promotions.text(entry)
+    )
+    client.set_registered_model_tag(name, DECIDED, str(entry.number))
+
+
+def _champion_before(tracking: Tracking, name: str, version: int | None) -> int | None:
+    """The champion that a version replaced when it was last promoted, by the registry or the log.
+
+    The registry comes first: the log may have been lost or altered.
+    """
+    copies = [promotions.parse(line) for _, line in sorted(recorded(tracking).items())]
+    for entry in reversed([*promotions.history(Path(tracking.root)), *copies]):
+        if entry and (entry.model, entry.action, entry.version) == (name, "promoted", version):
+            return entry.previous
+    return None
