@@ -351,10 +351,11 @@ def forget_decisions(tracking: Tracking, name: str) -> None:
     """Makes a store that of a workspace in which nothing was decided; `name` has no champion."""
     promotions.log_path(Path(tracking.root)).unlink(missing_ok=True)
     client = tracking.client()
-    for number, line in registry.recorded(tracking).items():
-        entry = json.loads(line)
-        tag = f"{registry.DECISION}{number:04}"
-        client.delete_model_version_tag(entry["model"], str(entry["version"]), tag)
-        client.set_registered_model_tag(entry["model"], registry.DECIDED, "0")
+    for model in registry.names(tracking):
+        for version in registry.versions(tracking, model):
+            for tag in version.tags:
+                if tag.startswith(registry.DECISION):
+                    client.delete_model_version_tag(model, version.version, tag)
+                    client.set_registered_model_tag(model, registry.DECIDED, "0")
     for alias in {"champion", "previous"} & set(registry.aliases(tracking, name)):
         client.delete_registered_model_alias(name, alias)

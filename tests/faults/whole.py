@@ -74,13 +74,14 @@ def _of_registry(root: Path, tracking: Tracking) -> list[str]:
         stage.digest(root / "out" / "bundle"),
         registry.bundle_path(tracking, f"{name}@challenger"),
     )
-    copies = registry.recorded(tracking)
+    known = registry.recorded(tracking)
+    copies = [line for number in sorted(known) for line in known[number]]
     lines = [promotions.text(e) for e in promotions.history(root) if e.number]
     wrong = {
         "the challenger is not what lies in out/bundle": stage.digest(bundle) != digest,
-        "decisions and their copies differ": [copies[k] for k in sorted(copies)] != lines,
+        "decisions and their copies differ": copies != lines,
         "there is more than one version": len(registry.versions(tracking, name)) != 1,
         "nothing was decided": name not in lines[-1],
     }
     found = [sentence for sentence, is_so in wrong.items() if is_so]
-    return [*found, *promotions.faults(root, copies)]
+    return [*found, *promotions.faults(root, known)]

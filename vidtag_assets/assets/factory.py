@@ -302,7 +302,7 @@ def _log_check(system: System, how: Registration) -> dg.AssetChecksDefinition:
     )
     def is_as_written(tracking: Tracking) -> dg.AssetCheckResult:
         root = Path(tracking.root)
-        found = promotions.faults(root, registry.recorded(tracking))
+        found = registry.faults(tracking)
         return dg.AssetCheckResult(
             passed=not found,
             severity=dg.AssetCheckSeverity.WARN,

@@ -11,9 +11,14 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+ACTIONS = ("rejected", "promoted", "rolled back")
+"""What is decided; of decisions taken at the same moment, a later one of these stands."""
+Copies = Mapping[int, Sequence[str]]
+"""The registry's copies of lines by their number: several where machines decided at once."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,16 @@ def text(entry: Promotion) -> str:
     return json.dumps(dataclasses.asdict(entry))
 
 
-def append(root: Path, entry: Promotion, recorded: Mapping[int, str]) -> Promotion:
+def standing(entries: Sequence[Promotion]) -> Promotion:
+    """Of decisions that machines took at the same moment, the one that stands, the same for all.
+
+    It is one that changes the champion rather than one that does not, a person's rollback rather
+    than a promotion, and else the last.
+    """
+    return max(entries, key=lambda entry: (ACTIONS.index(entry.action), entry.time, text(entry)))
+
+
+def append(root: Path, entry: Promotion, recorded: Copies) -> Promotion:
     """Adds a decision, bound to what stands before it; it is on the disk when this returns.
 
     Lines that the registry has and the end of the log lacks, as in a new workspace, come first.
@@ -80,11 +94,11 @@ def append(root: Path, entry: Promotion, recorded: Mapping[int, str]) -> Promoti
     Args:
         root: the workspace.
         entry: what was decided.
-        recorded: the registry's copy of lines, by their number.
+        recorded: the registry's copies of lines, as they were when it was decided.
     """
     lines = _lines(root)
-    last = max((_number(*each) for each in enumerate(lines, 1)), default=0)
-    lost = [recorded[number].encode() for number in sorted(recorded) if number > last]
+    last = _last(lines)
+    lost = [_standing_line(recorded[number]) for number in sorted(recorded) if number > last]
     bound = dataclasses.replace(
         entry,
         user=_user(),
@@ -96,27 +110,42 @@ def append(root: Path, entry: Promotion, recorded: Mapping[int, str]) -> Promoti
     return bound
 
 
-def faults(root: Path, recorded: Mapping[int, str]) -> list[str]:
+def faults(root: Path, recorded: Copies, *, shared: bool = False) -> list[str]:
     """What was done to the log after it was written: a sentence for each line or gap.
 
     Args:
         root: the workspace.
-        recorded: the registry's copy of lines, by their number.
+        recorded: the registry's copies of lines.
+        shared: whether other workspaces decide about the same registry. Of their decisions the
+            log knows those up to its own last one: what came later is nothing that it lost.
     """
     lines = _lines(root)
     bound = {k: entry for k, line in enumerate(lines) if (entry := parse(line)) and entry.number}
     found = []
     for k, entry in bound.items():
-        since = _unbound(lines[:k])
-        if entry.before != _digest(since):
+        if entry.before not in _digests_before(lines[:k], recorded):
             found.append(_gap(k + 1, entry.number - _number(k, lines[k - 1]) - 1 if k else 0))
     told = {entry.number: lines[k] for k, entry in bound.items()}
-    for number, copy in sorted(recorded.items()):
-        if number not in told:
-            found.append(f"decision {number} is missing; the registry has it: {copy}")
-        elif told[number] != copy.encode():
-            found.append(f"decision {number} was altered; the registry has it: {copy}")
+    for number, copies in sorted(recorded.items()):
+        has_it = f"the registry has it: {' and '.join(copies)}"
+        if number in told and told[number].decode(errors="replace") not in copies:
+            found.append(f"decision {number} was altered; {has_it}")
+        elif number not in told and not (shared and number > _last(lines)):
+            found.append(f"decision {number} is missing; {has_it}")
     return found
+
+
+def _digests_before(lines: list[bytes], recorded: Copies) -> list[str]:
+    """What a line may be bound to that follows these.
+
+    Where machines decided at once, each log has one of their lines, and the next decision may be
+    bound to another.
+    """
+    since = _unbound(lines)
+    bound = parse(since[0]) if since else None
+    copies = [copy.encode() for copy in recorded.get(bound.number, ())] if bound else []
+    others = [[copy, *since[1:]] for copy in copies if since[0] in copies]
+    return [_digest(each) for each in (since, *others)]
 
 
 def advice(root: Path, found: list[str]) -> str:
@@ -131,6 +160,15 @@ def _gap(position: int, num_missing: int) -> str:
     if num_missing > 0:
         return f"{num_missing} of the decisions before line {position} were deleted"
     return f"what stands before line {position} was altered"
+
+
+def _last(lines: list[bytes]) -> int:
+    return max((_number(*each) for each in enumerate(lines, 1)), default=0)
+
+
+def _standing_line(copies: Sequence[str]) -> bytes:
+    entries = {entry: copy for copy in copies if (entry := parse(copy))}
+    return entries[standing(list(entries))].encode()
 
 
 def _number(position: int, line: bytes) -> int:

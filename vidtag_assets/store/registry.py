@@ -46,7 +46,7 @@ ROLLED_BACK = "rolled_back"
 EVALUATION, REPORTS = "evaluation.", "evaluation"
 """Beginning of tags of a version: digests of its reports by split; folder of these in its run."""
 DECISION = "decision."
-"""Beginning of tags of a version: lines of the log about it, by their number."""
+"""Beginning of tags of a version: lines of the log about it, by their number and digest."""
 DECIDED = "decided"
 """Tag of a registered model: the number of the last decision about it that was carried out."""
 
@@ -268,10 +268,11 @@ def settle(
     verdict = judge(challenger, champion)
     reason = "; ".join(verdict.reasons)
     tracking.client().set_model_version_tag(name, str(number), "verdict", reason)
-    with _deciding(tracking):
+    with _deciding(tracking) as known:
         if aliases(tracking, name).get(CHAMPION) == champion:
             action, after = ("promoted", number) if verdict.promoted else ("rejected", champion)
-            return _decide(tracking, _about(challenger, action, after, champion, reason)), verdict
+            entry = _about(challenger, action, after, champion, reason)
+            return _decide(tracking, entry, known), verdict
     return settle(tracking, name, judge)
 
 
@@ -285,11 +286,11 @@ def promote(tracking: Tracking, name: str, version: int | str, reason: str) -> P
     """
     if not reason.strip():
         raise ValueError("a promotion needs a reason: it is all that the log tells later")
-    with _deciding(tracking):
+    with _deciding(tracking) as known:
         target = resolve(tracking, f"{name}/{version}")
         number, old = int(target.version), aliases(tracking, name).get(CHAMPION)
         entry = _about(target, "promoted", number, old, reason)
-        return entry if old == number else _decide(tracking, entry)
+        return entry if old == number else _decide(tracking, entry, known)
 
 
 def rollback(tracking: Tracking, name: str, reason: str) -> Promotion:
@@ -300,13 +301,13 @@ def rollback(tracking: Tracking, name: str, reason: str) -> Promotion:
     """
     if not reason.strip():
         raise ValueError("a rollback needs a reason: it is all that the log tells later")
-    with _deciding(tracking):
+    with _deciding(tracking) as known:
         named = aliases(tracking, name)
         old, target = named.get(CHAMPION), named.get(PREVIOUS)
         if old is None or target is None or old == target:
             raise ValueError(f"{name} has no previous champion to go back to")
         taken_back = resolve(tracking, f"{name}/{old}")
-        return _decide(tracking, _about(taken_back, "rolled back", target, old, reason))
+        return _decide(tracking, _about(taken_back, "rolled back", target, old, reason), known)
 
 
 def replay(tracking: Tracking) -> None:
@@ -320,24 +321,40 @@ def replay(tracking: Tracking) -> None:
 
 
 @contextlib.contextmanager
-def _deciding(tracking: Tracking) -> "Iterator[None]":
-    """The right to change champions, when all decisions of the log are carried out."""
+def _deciding(tracking: Tracking) -> "Iterator[promotions.Copies]":
+    """The right to change champions, when all decisions of the log are carried out.
+
+    Only on this machine: others are noticed in the end (`_agreed`).
+
+    Yields:
+        the registry's copies of the log, as the decision sees them.
+    """
     root = Path(tracking.root)
     with home.locked(root):
-        if found := promotions.faults(root, recorded(tracking)):
+        if found := faults(tracking):
             _LOG.warning(promotions.advice(root, found))
         entry = next(reversed(promotions.history(root)), None)
         if entry is not None and _is_pending(tracking, entry):
             _LOG.warning("decision %d was logged and not carried out: done now", entry.number)
             _carry_out(tracking, entry)
-        yield
+        yield recorded(tracking)
 
 
-def recorded(tracking: Tracking) -> dict[int, str]:
-    """The registry's copy of the log: lines by their number."""
+def faults(tracking: Tracking) -> list[str]:
+    """What was done to the log, by itself and by the registry's copies of it."""
+    known, shared = recorded(tracking), tracking.server is not None
+    return promotions.faults(Path(tracking.root), known, shared=shared)
+
+
+def recorded(tracking: Tracking) -> dict[int, list[str]]:
+    """The registry's copies of the log: lines by their number."""
     known = (version for name in names(tracking) for version in versions(tracking, name))
     tags = (tag for version in known for tag in version.tags.items())
-    return {int(key.removeprefix(DECISION)): line for key, line in tags if key.startswith(DECISION)}
+    found: dict[int, list[str]] = {}
+    for key, line in sorted(tags):
+        if key.startswith(DECISION):
+            found.setdefault(int(key.removeprefix(DECISION).partition(".")[0]), []).append(line)
+    return found
 
 
 def _about(
@@ -349,15 +366,49 @@ def _about(
     return Promotion(now, action, version.name, number, champion, previous, reason, bundle)
 
 
-def _decide(tracking: Tracking, entry: Promotion) -> Promotion:
-    """Logs a decision and carries it out; a rejection for the same reason is logged once."""
+def _decide(tracking: Tracking, entry: Promotion, known: promotions.Copies) -> Promotion:
+    """Logs a decision and carries it out; a rejection for the same reason is logged once.
+
+    Args:
+        tracking: MLflow's store.
+        entry: the decision.
+        known: the registry's copies of the log when it was taken.
+
+    Returns:
+        what holds now, which is another machine's decision if that was taken at the same moment.
+    """
     root = Path(tracking.root)
-    known = promotions.history(root) if entry.action == "rejected" else []
-    if any(_matter(entry) == _matter(other) for other in known):
+    rejected = [*promotions.history(root), *_entries(known)] if entry.action == "rejected" else []
+    if any(_matter(entry) == _matter(other) for other in rejected):
         return entry
-    logged = promotions.append(root, entry, recorded(tracking))
+    logged = promotions.append(root, entry, known)
     _carry_out(tracking, logged)
-    return logged
+    return _agreed(tracking, logged)
+
+
+def _agreed(tracking: Tracking, entry: Promotion) -> Promotion:
+    """The decision that stands, if another machine has taken one with the same number.
+
+    Each machine looks after its own is carried out. So whichever is last to do so sees all of them,
+    and leaves the registry as the one says that all machines find to stand.
+    """
+    known = recorded(tracking)
+    at_once = _entries({entry.number: known.get(entry.number, [])})
+    rivals = [other for other in at_once if other.model == entry.model]
+    if len(rivals) < 2 or max(known) > entry.number:
+        return entry
+    stands = promotions.standing(rivals)
+    told = [f"{e.action} {e.version} by {e.user} on {e.host}" for e in (stands, *rivals)]
+    what = "decision %d was taken on several machines at once (%s): %s stands"
+    _LOG.warning(what, entry.number, "; ".join(told[1:]), told[0])
+    _carry_out(tracking, stands)
+    return stands
+
+
+def _entries(known: promotions.Copies) -> list[Promotion]:
+    """The registry's copies of the log, in order."""
+    lines = (line for _, copies in sorted(known.items()) for line in copies)
+    return [entry for line in lines if (entry := promotions.parse(line))]
 
 
 def _matter(entry: Promotion) -> tuple[Any, ...]:
@@ -392,9 +443,9 @@ def _carry_out(tracking: Tracking, entry: Promotion) -> None:
         else:
             client.set_registered_model_alias(name, PREVIOUS, str(before))
         client.set_registered_model_alias(name, CHAMPION, str(entry.champion))
-    client.set_model_version_tag(
-        name, version, f"{DECISION}{entry.number:04}", promotions.text(entry)
-    )
+    line = promotions.text(entry)
+    key = f"{DECISION}{entry.number:04}.{hashlib.sha256(line.encode()).hexdigest()[:8]}"
+    client.set_model_version_tag(name, version, key, line)
     client.set_registered_model_tag(name, DECIDED, str(entry.number))
 
 
@@ -403,8 +454,8 @@ def _champion_before(tracking: Tracking, name: str, version: int | None) -> int 
 
     The registry comes first: the log may have been lost or altered.
     """
-    copies = [promotions.parse(line) for _, line in sorted(recorded(tracking).items())]
-    for entry in reversed([*promotions.history(Path(tracking.root)), *copies]):
-        if entry and (entry.model, entry.action, entry.version) == (name, "promoted", version):
+    known = [*promotions.history(Path(tracking.root)), *_entries(recorded(tracking))]
+    for entry in reversed(known):
+        if (entry.model, entry.action, entry.version) == (name, "promoted", version):
             return entry.previous
     return None

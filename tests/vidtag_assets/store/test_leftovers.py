@@ -184,5 +184,5 @@ def test_a_registration_killed_anywhere_leaves_nothing_once_the_next_has_ended(
     assert {"bundle.json"} <= {f.name for f in registry.bundle_path(tracking, "vidtag/2").iterdir()}
     assert len(tracking.client().search_logged_models([tracking.experiment_id()])) == 3
     assert registry.report(tracking, newest, "val").summary
-    (entry,) = (e for e in registry.recorded(tracking).values())
+    ((entry,),) = registry.recorded(tracking).values()
     assert '"version": 2' in entry

@@ -129,7 +129,7 @@ def test_each_decision_tells_who_took_it_and_is_kept_by_the_registry_too(trackin
     made = registry.promote(tracking, "vidtag", 1, "first")
     assert (made.user, made.host, made.number) == (getpass.getuser(), platform.node(), 1)
     (line,) = log.read_text().splitlines()
-    assert registry.resolve(tracking, "vidtag/1").tags["decision.0001"] == line
+    assert registry.recorded(tracking) == {1: [line]}
     assert json.loads(line)["bundle"] == "b1"
 
 
