@@ -78,9 +78,9 @@ def restore(tracking: Tracking, dvc: Dvc, version: "ModelVersion", folder: Path)
     kept, part = stored.of(tracking, version), folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        source.unpack(kept / stored.CODE, part)
+        source.unpack(code := stored.code_of(kept), part)
         if source.digest(part) != version.tags["source"]:
-            raise ValueError(f"{kept / stored.CODE}: not the code that was registered")
+            raise ValueError(f"{code}: not the code that was registered")
         _put_records(kept, part)
         params = config.load(part / "params.yaml")
         _put_data(dvc, version, part)
@@ -121,9 +121,10 @@ def aside(
 
 def _put_records(kept: Path, there: Path) -> None:
     """Parameters, and the records of data."""
+    others = (stored.code_of(kept).name, stored.CHANGES, stored.PACKAGES)
     for path in kept.rglob("*"):
         name = path.relative_to(kept)
-        if path.is_file() and name.name not in (stored.CODE, stored.CHANGES, stored.PACKAGES):
+        if path.is_file() and name.name not in others:
             (there / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, there / name)
     shutil.copy(kept / stored.PACKAGES, there / f"installed-{stored.PACKAGES}")

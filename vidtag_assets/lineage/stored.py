@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 FOLDER = "source"
 """Of the registration run's artifacts."""
-CODE, CHANGES, PACKAGES = "code.tar.gz", "changes.patch", "constraints.txt"
+CODE, CHANGES, PACKAGES = "code.tar", "changes.patch", "constraints.txt"
+"""Not compressed: MLflow tells S3 that a .gz is *encoded* so, and what is fetched is unpacked."""
 DIGEST, MEASURED_ON = "stored", "measured_on"
 """Tags of a version: the digest of all that is stored, and the machine that registered it."""
 RECORDS = (".dvc/config", "dvc.yaml", "dvc.lock")
@@ -80,6 +81,12 @@ def of(tracking: Tracking, version: "ModelVersion") -> Path:
     if stage.digest(folder) != version.tags[DIGEST]:
         raise ValueError(f"{name}: {folder} is not as it was stored: put back a whole copy")
     return folder
+
+
+def code_of(folder: Path) -> Path:
+    """The archive of code among what was stored, which older versions have compressed."""
+    older = folder / f"{CODE}.gz"
+    return older if older.exists() else folder / CODE
 
 
 def data_of(version: "ModelVersion") -> dict[str, str]:

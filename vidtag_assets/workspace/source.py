@@ -49,7 +49,7 @@ def pack(code: Path, path: Path) -> None:
     """Writes the code in a folder as one archive."""
     weights = (file for file in (code / WEIGHTS).glob("*") if file.stat().st_size <= MOST_BYTES)
     packed = files(code) | {f"{WEIGHTS}/{file.name}": file for file in weights}
-    with tarfile.open(path, "w:gz", compresslevel=6) as archive:
+    with tarfile.open(path, "w") as archive:
         for name, file in packed.items():
             archive.add(file.resolve(), name)
 

@@ -80,8 +80,8 @@ def test_changes_applied_to_the_commit_give_the_code(committed, tmp_path):
 
 def test_packed_code_is_put_elsewhere_whole_and_without_data(code, tmp_path):
     (code / "vidtag_assets" / "b.py").chmod(0o755)
-    source.pack(code, tmp_path / "code.tar.gz")
-    source.unpack(tmp_path / "code.tar.gz", tmp_path / "there")
+    source.pack(code, tmp_path / "code.tar")
+    source.unpack(tmp_path / "code.tar", tmp_path / "there")
     assert source.digest(tmp_path / "there") == source.digest(code)
     assert list(source.files(tmp_path / "there")) == [
         ".gitignore", "params/c.yaml", "vidtag_assets/b.py", "vidtag_ml/a.py", "vidtag_ml/table.csv"
@@ -106,7 +106,7 @@ def test_small_weights_are_packed_and_change_no_code(code, tmp_path):
     (code / "data" / "encoders").mkdir()
     for name, size in (("location", 10), ("clip", source.MOST_BYTES + 1)):
         (code / "data" / "encoders" / name).write_bytes(bytes(size))
-    source.pack(code, tmp_path / "code.tar.gz")
-    source.unpack(tmp_path / "code.tar.gz", tmp_path / "there")
+    source.pack(code, tmp_path / "code.tar")
+    source.unpack(tmp_path / "code.tar", tmp_path / "there")
     assert [p.name for p in (tmp_path / "there" / "data" / "encoders").iterdir()] == ["location"]
     assert source.digest(code) == source.digest(tmp_path / "there") == before
