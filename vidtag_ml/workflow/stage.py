@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from vidtag_ml.workflow import locks
 
 RECORD = ".record.json"
 """Behind the name of an output: the file beside it that tells what it was made from."""
+POLL_S = 0.1
+"""Between two looks of a process that waits for the first of its group."""
 _IS_LOOKING = contextvars.ContextVar("_IS_LOOKING", default=False)
 
 
@@ -56,8 +59,8 @@ def make(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> bo
         return False
     if _IS_LOOKING.get():
         return True
-    if os.environ.get("RANK", "0") != "0":  # torchrun's others make it beside the first
-        return _make(out, key, build)
+    if os.environ.get("RANK", "0") != "0":
+        return _take_part(out, key, build)
     with locks.alone(out.with_name(f".{out.name}.lock"), f"makes {out}"):
         return _make(out, key, build)
 
@@ -70,12 +73,13 @@ def _make(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> b
     if is_made(out, key):
         _remove(old)
         return False
-    aside = out.with_name(f".{out.name}.{_md5(json.dumps(key).encode()).hexdigest()[:12]}")
+    aside = _aside(out, key)
     out.parent.mkdir(parents=True, exist_ok=True)
     for other in out.parent.glob(f".{out.name}.*"):
         if other != aside and re.fullmatch(r"[0-9a-f]{12}|old", other.name[len(out.name) + 2 :]):
             _remove(other)
-    build(aside)
+    with _calling(out):
+        build(aside)
     made = digest(aside)
     if out.exists():
         out.rename(old)
@@ -83,6 +87,60 @@ def _make(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> b
     write_text(record_path, json.dumps({"key": key, "digest": made}, indent=1) + "\n")
     _remove(old)
     return True
+
+
+def _take_part(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> bool:
+    """What torchrun's other processes do: they build with the first one, which decides and writes.
+
+    True if they had to; False if the first one finds that `out` is made.
+    """
+    while not _is_called(out):
+        if is_made(out, key):
+            return False
+        time.sleep(POLL_S)
+    build(_aside(out, key))
+    _call(out, os.environ["RANK"]).touch()
+    return True
+
+
+@contextlib.contextmanager
+def _calling(out: Path) -> Iterator[None]:
+    """Has torchrun's other processes, if there are any, build as well, and waits for them."""
+    others = [_call(out, str(k)) for k in range(1, int(os.environ.get("WORLD_SIZE", "1")))]
+    for other in others:
+        other.unlink(missing_ok=True)
+    if others:
+        write_text(_call(out, "0"), _group())
+    try:
+        yield
+        while not all(other.exists() for other in others):
+            time.sleep(POLL_S)
+    finally:
+        for call in [_call(out, "0"), *others]:
+            call.unlink(missing_ok=True)
+
+
+def _is_called(out: Path) -> bool:
+    """Whether the first process of this group builds."""
+    with contextlib.suppress(FileNotFoundError):
+        return _call(out, "0").read_text() == _group()
+    return False
+
+
+def _call(out: Path, rank: str) -> Path:
+    """A process's word: the first one's that it builds, another's that it has done its part."""
+    return out.with_name(f".{out.name}.call-{rank}")
+
+
+def _group() -> str:
+    """The processes that torchrun began together."""
+    names = "TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT"
+    return " ".join(os.environ.get(name, "") for name in names)
+
+
+def _aside(out: Path, key: Mapping[str, Any]) -> Path:
+    """Where an output is built."""
+    return out.with_name(f".{out.name}.{_md5(json.dumps(key).encode()).hexdigest()[:12]}")
 
 
 def _old(out: Path) -> Path:

@@ -3,6 +3,7 @@
 import errno
 import logging
 import multiprocessing
+import os
 import time
 from pathlib import Path
 
@@ -170,3 +171,42 @@ def test_whoever_only_looks_learns_whether_it_would_be_made_and_makes_nothing(tm
         assert not stage.make(out, key, lambda path: path.write_text("y"))
         assert stage.make(out, {"a": 2}, lambda path: path.write_text("y"))
     assert out.read_text() == "x"
+
+
+def make_in_a_group(out, rank, said):
+    """Makes an output as one of torchrun's two processes; only the first one writes."""
+    os.environ.update(RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="here", MASTER_PORT="1")
+
+    def build(aside):
+        if rank == 0:
+            time.sleep(0.3)
+            aside.write_text("made")
+        else:
+            time.sleep(0.6)
+            said.put(aside.exists())
+
+    said.put(stage.make(out, {"a": 1}, build))
+
+
+def together(out):
+    """What two processes say that make an output, and how they ended."""
+    fork = multiprocessing.get_context("fork")
+    said = fork.SimpleQueue()
+    group = [fork.Process(target=make_in_a_group, args=(out, rank, said)) for rank in (0, 1)]
+    for each in group:
+        each.start()
+    for each in group:
+        each.join()
+    answers = []
+    while not said.empty():
+        answers.append(said.get())
+    return answers, [each.exitcode for each in group]
+
+
+def test_of_processes_that_torchrun_began_the_first_one_alone_writes_and_waits_for_all(tmp_path):
+    out = tmp_path / "out"
+    assert together(out) == ([True, True, True], [0, 0])
+    assert (out.read_text(), stage.recorded(out)[0]) == ("made", {"a": 1})
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {".out.lock", "out", "out.record.json"}
+    assert together(out) == ([False, False], [0, 0])

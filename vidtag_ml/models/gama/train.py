@@ -8,6 +8,7 @@ H W pixels, E common space.
 """
 
 import dataclasses
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -197,7 +198,7 @@ def _is_trained(out: Path) -> bool:
 
 def _by_the_first_process(act: Callable[[], object]) -> None:
     """Of processes that train together one writes files, and the others wait for it."""
-    if not (distributed.is_initialized() and distributed.get_rank()):
+    if os.environ.get("RANK", "0") == "0":
         act()
     if distributed.is_initialized():
         distributed.barrier()
