@@ -16,7 +16,9 @@ from vidtag_assets.assets import (
     own_recordings,
     retraining,
 )
-from vidtag_assets.execution import runs
+from vidtag_assets.execution import cluster
+from vidtag_assets.training import process_group
+from vidtag_assets.training.process_group import ProcessGroup
 from vidtag_assets.workspace import home
 from vidtag_assets.workspace.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml.aerial import stages as aerial_stages
@@ -38,6 +40,7 @@ def build_definitions(**resources: Any) -> dg.Definitions:
         "params_file": ParamsFile(path=str(ROOT / "params.yaml")),
         "dvc": Dvc(root=str(ROOT)),
         "tracking": Tracking(root=str(ROOT)),
+        "process_group": ProcessGroup(processes=process_group.asked_for()),
     }
     found = {**own, **resources}
     home.check_dagster(found["workspace"].path)
@@ -82,4 +85,4 @@ def build_definitions(**resources: Any) -> dg.Definitions:
     )
 
 
-defs = dg.Definitions.merge(build_definitions(), dg.Definitions(executor=runs.executor))
+defs = dg.Definitions.merge(build_definitions(), dg.Definitions(executor=cluster.executor()))

@@ -23,6 +23,7 @@ from PIL import ExifTags, Image
 from orchestration.definitions import build_definitions
 from vidtag_assets.lineage import provenance
 from vidtag_assets.store import promotions, registry
+from vidtag_assets.training.process_group import ProcessGroup
 from vidtag_assets.workspace.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml import config
 from vidtag_ml.dataset import tables as clip_tables
@@ -338,6 +339,7 @@ def resources_of(root: Path) -> dict[str, Any]:
         "params_file": ParamsFile(path=str(root / "params.yaml")),
         "dvc": FakeDvc(root=str(root)),
         "tracking": Tracking(root=str(root)),
+        "process_group": ProcessGroup(),
     }
 
 

@@ -14,6 +14,7 @@ import dagster as dg
 import pandas as pd
 
 from vidtag_assets.assets.dataset import clips
+from vidtag_assets.execution import cluster
 from vidtag_assets.metadata import OWNERS, picture, preview
 from vidtag_assets.workspace.resources import Dvc, ParamsFile, Workspace
 from vidtag_ml import config
@@ -32,6 +33,7 @@ NUM_TILES = 8
     kinds={"dvc", "parquet"},
     code_version=code_key.version("aerial_gallery"),
     owners=OWNERS,
+    op_tags=cluster.needs(cpu=2, memory_gb=4),
     pool="dvc",
 )
 def aerial_gallery(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.MaterializeResult:

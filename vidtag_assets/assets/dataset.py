@@ -12,6 +12,7 @@ import pandas as pd
 
 from vidtag_assets.assets import expectations
 from vidtag_assets.assets.own_recordings import own_recordings, refresh
+from vidtag_assets.execution import cluster
 from vidtag_assets.metadata import OWNERS, picture, preview
 from vidtag_assets.workspace import data_docs
 from vidtag_assets.workspace.resources import Dvc, ParamsFile, Workspace
@@ -32,6 +33,7 @@ CHEAP = (
     kinds={"dvc", "parquet"},
     code_version=code_key.version(*INGESTS),
     owners=OWNERS,
+    op_tags=cluster.needs(cpu=2, memory_gb=4),
     pool="dvc",
 )
 def clips(
@@ -160,6 +162,7 @@ def _told_of_mirrored(found: pd.DataFrame, num_clips: int) -> str:
     kinds={"dvc", "csv"},
     code_version=code_key.version("hierarchy"),
     owners=OWNERS,
+    op_tags=cluster.needs(cpu=1, memory_gb=2),
     pool="dvc",
     automation_condition=CHEAP,
 )

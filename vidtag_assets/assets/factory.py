@@ -6,20 +6,24 @@ measuring themselves (vidtag_ml.models).
 """
 
 import dataclasses
+import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
 
-from vidtag_assets.lineage import circumstances, comparing, provenance
+from vidtag_assets.execution import cluster
+from vidtag_assets.lineage import comparing, provenance
 from vidtag_assets.lineage.provenance import WEIGHTS
 from vidtag_assets.metadata import OWNERS, numbers, picture, preview, report, summary
 from vidtag_assets.release import cards, registration
 from vidtag_assets.store import leftovers, promotions, registry
-from vidtag_assets.workspace.resources import HARDWARE, Dvc, ParamsFile, Tracking, Workspace
+from vidtag_assets.training import process_group
+from vidtag_assets.training.process_group import Made, ProcessGroup
+from vidtag_assets.workspace.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml import config
 from vidtag_ml.models.system import Evaluated, Registration, System
 from vidtag_ml.workflow import code_key, inputs, stage
@@ -72,6 +76,7 @@ def _training(system: System, name: str) -> dg.AssetsDefinition:
         code_version=_version(*training.before, name),
         owners=OWNERS,
         tags={"system": system.name},
+        op_tags=cluster.needs(cpu=2, memory_gb=4, gpus=process_group.asked_for()),
         pool="gpu",
         description=inspect.cleandoc(training.about),
     )
@@ -81,9 +86,11 @@ def _training(system: System, name: str) -> dg.AssetsDefinition:
         params_file: ParamsFile,
         dvc: Dvc,
         tracking: Tracking,
+        process_group: ProcessGroup,
     ) -> dg.MaterializeResult:
-        params, run = params_file.load(), context.run.run_id
-        return _trained(system, name, run, workspace, params, dvc, tracking)
+        params = params_file.load()
+        train = functools.partial(process_group.train, context)
+        return _trained(system, name, context.run.run_id, workspace, params, dvc, tracking, train)
 
     return model
 
@@ -96,6 +103,7 @@ def _trained(
     params: config.Params,
     dvc: Dvc,
     tracking: Tracking,
+    train: Callable[..., Made],
 ) -> dg.MaterializeResult:
     """Trains a model, completes its run in MLflow, and shows it."""
     leftovers.clear(tracking)
@@ -104,13 +112,12 @@ def _trained(
     for first in training.before.values():
         first(workspace.path, params)
     lineage = provenance.lineage(workspace.path, params, dvc, dagster_run, gallery)
-    logger = tracking.logger(name, **{HARDWARE: circumstances.hardware()})
-    worked = training.make(workspace.path, params, logger)
+    made = train(system, name, workspace.path, params, tracking)
     run_id = provenance.run_of(tracking, at, name)
     if run_id is None:
         at_gallery = workspace.path / "data" / gallery
         begun = provenance.run_of(tracking, at, name, finished=False)
-        lightning = logger.run_id if worked else begun
+        lightning = made.run_id if made.worked else begun
         settings = {"model": params.model, name: training.settings(params)}
         run_id = _log(name, settings, at, at_gallery, lineage, tracking, lightning)
     folder = at.model(name)
@@ -123,7 +130,8 @@ def _trained(
             "size_mb": (folder / WEIGHTS).stat().st_size / 1e6,
             "params": dg.MetadataValue.json(config.as_dict(training.settings(params))),
             "weights_md5": weights,
-            "worked": worked,
+            "worked": made.worked,
+            **_last_losses(folder / LOSSES),
         },
     )
 
@@ -156,6 +164,12 @@ def _log(
         return str(run.info.run_id)
 
 
+def _last_losses(table: Path) -> dict[str, float]:
+    """The losses after the last epoch, which Dagster draws over all materializations."""
+    last = pd.read_csv(table).iloc[-1]
+    return {name: float(last[name]) for name in ("loss", "val_loss")}
+
+
 def _draw_losses(name: str, table: Path, path: Path) -> None:
     from vidtag_ml.plots import charts
 
@@ -170,6 +184,7 @@ def _evaluation(system: System) -> dg.AssetsDefinition:
         kinds={"torch", "parquet"},
         code_version=_version(f"evaluate_{system.name}"),
         owners=OWNERS,
+        op_tags=cluster.needs(cpu=2, memory_gb=4, gpus=1),
         tags={"system": system.name},
         pool="gpu",
         description=f"{system.title}: {inspect.cleandoc(system.about)}",
@@ -204,6 +219,7 @@ def _registered(system: System, how: Registration) -> dg.AssetsDefinition:
         group_name="registry",
         kinds={"mlflow"},
         owners=OWNERS,
+        op_tags=cluster.needs(cpu=1, memory_gb=4),
         tags={"system": system.name},
         description=f"""{system.title}'s bundle as a version in MLflow's registry: `@challenger`.
 
@@ -241,6 +257,7 @@ def _champion(system: System, how: Registration) -> dg.AssetsDefinition:
         group_name="registry",
         kinds={"mlflow"},
         owners=OWNERS,
+        op_tags=cluster.needs(cpu=1, memory_gb=4),
         tags={"system": system.name},
         description=f"""The version of {system.title} that locates: `@champion`, by the gate alone.
 

@@ -7,6 +7,7 @@ Belongs here: asset frame_features. Does not belong here: decoding and encoding
 import dagster as dg
 
 from vidtag_assets.assets.dataset import clips
+from vidtag_assets.execution import cluster
 from vidtag_assets.metadata import OWNERS
 from vidtag_assets.workspace.resources import ParamsFile, Workspace
 from vidtag_ml.features import stages as features_stages
@@ -19,6 +20,7 @@ from vidtag_ml.workflow import code_key, stage
     kinds={"torch", "safetensors"},
     code_version=code_key.version("features"),
     owners=OWNERS,
+    op_tags=cluster.needs(cpu=2, memory_gb=4, gpus=1),
     pool="gpu",
 )
 def frame_features(workspace: Workspace, params_file: ParamsFile) -> dg.MaterializeResult:

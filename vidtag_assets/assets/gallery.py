@@ -8,6 +8,7 @@ import dagster as dg
 import numpy as np
 
 from vidtag_assets.assets.dataset import clips
+from vidtag_assets.execution import cluster
 from vidtag_assets.metadata import OWNERS, picture
 from vidtag_assets.workspace.resources import Dvc, ParamsFile, Workspace
 from vidtag_ml import config
@@ -24,6 +25,7 @@ REACH = 1.0
     kinds={"dvc", "parquet"},
     code_version=code_key.version("gallery"),
     owners=OWNERS,
+    op_tags=cluster.needs(cpu=1, memory_gb=2),
     pool="dvc",
 )
 def gps_gallery(workspace: Workspace, params_file: ParamsFile, dvc: Dvc) -> dg.MaterializeResult:

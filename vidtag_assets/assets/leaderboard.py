@@ -7,6 +7,7 @@ Belongs here: asset leaderboard. Does not belong here: evaluations (factory.py),
 import dagster as dg
 
 from vidtag_assets.assets.dataset import CHEAP
+from vidtag_assets.execution import cluster
 from vidtag_assets.metadata import OWNERS, numbers, picture, preview
 from vidtag_assets.workspace.resources import ParamsFile, Workspace
 from vidtag_ml.models.gps_retrieval.figures import SHOWN
@@ -19,6 +20,7 @@ from vidtag_ml.workflow import locks, stage
     group_name="evaluation",
     kinds={"csv"},
     owners=OWNERS,
+    op_tags=cluster.needs(cpu=1, memory_gb=2),
     automation_condition=CHEAP,
 )
 def leaderboard(workspace: Workspace, params_file: ParamsFile) -> dg.MaterializeResult:

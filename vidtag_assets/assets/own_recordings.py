@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from vidtag_assets.execution import cluster
 from vidtag_assets.metadata import OWNERS, picture, preview
 from vidtag_assets.workspace.resources import ParamsFile, Workspace
 from vidtag_ml import config
@@ -53,6 +54,7 @@ def settled(root: Path) -> dict[str, str]:
     kinds={"parquet"},
     code_version=code_key.version("own_recordings"),
     owners=OWNERS,
+    op_tags=cluster.needs(cpu=2, memory_gb=4),
     pool="dvc",  # clips, which has it too, takes the same datasets in anew
 )
 def own_recordings(

@@ -15,6 +15,7 @@ import pandas as pd
 from vidtag_assets.assets.dataset import clips, hierarchy
 from vidtag_assets.assets.features import frame_features
 from vidtag_assets.assets.gallery import gps_gallery
+from vidtag_assets.execution import cluster
 from vidtag_assets.lineage import identity, training_clips
 from vidtag_assets.metadata import OWNERS, preview
 from vidtag_assets.store import registry
@@ -44,6 +45,7 @@ _EMBEDDING = ("encoder.", "param.features.", "code.features")
     group_name="registry",
     kinds={"mlflow"},
     owners=OWNERS,
+    op_tags=cluster.needs(cpu=1, memory_gb=2),
 )
 def retraining_policy(
     context: dg.AssetExecutionContext,

@@ -36,6 +36,8 @@ PROCESS = "vidtag.process"
 """Tag of a run of MLflow: the process that makes it."""
 HARDWARE = "hardware"
 """Tag of a training's run: the machine that it ran on."""
+PROCESSES = "processes"
+"""Tag of a training's run: how many processes it had."""
 
 
 class Workspace(dg.ConfigurableResource):
