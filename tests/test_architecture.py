@@ -158,8 +158,8 @@ SYSTEMS = {
 }  # fmt: skip
 """Floors within vidtag_ml/models."""
 UPPER = {
-    "metadata": 0, "execution": 0, "workspace": 1, "store": 2, "lineage": 3, "release": 4,
-    "assets": 5, "demonstration": 6, "cli": 6,
+    "metadata": 0, "execution": 0, "workspace": 1, "store": 2, "lineage": 3, "training": 4,
+    "release": 4, "assets": 5, "demonstration": 6, "cli": 6,
 }  # fmt: skip
 """Floors within vidtag_assets."""
 BARRED = {"network": {"data", "stages", "plots"}, "locator": {"stages", "train"}}

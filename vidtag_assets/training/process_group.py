@@ -18,10 +18,9 @@ from pathlib import Path
 import dagster as dg
 import yaml
 
-from vidtag_assets.lineage import circumstances
 from vidtag_assets.store import leftovers
 from vidtag_assets.training import trainer
-from vidtag_assets.workspace.resources import HARDWARE, PROCESSES, Tracking
+from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml import config
 from vidtag_ml.models.system import System
 from vidtag_ml.workflow import stage
@@ -75,7 +74,7 @@ class ProcessGroup(dg.ConfigurableResource):
         """
         make = system.trainings[name].make
         if self.processes == 1:
-            logger = tracking.logger(name, **tags(1))
+            logger = tracking.logger(name, **trainer.tags(1))
             worked = make(root, params, logger)
             return Made(worked=worked, run_id=logger.run_id if worked else None)
         with stage.looking():
@@ -114,11 +113,6 @@ class ProcessGroup(dg.ConfigurableResource):
             return Made(**told[-1])
         leftovers.clear(tracking)
         raise RuntimeError(f"{name} was trained by {self.processes} processes; {why}")
-
-
-def tags(processes: int) -> dict[str, str]:
-    """What a run of MLflow says of the processes that train."""
-    return {HARDWARE: circumstances.hardware(), PROCESSES: str(processes)}
 
 
 def _run(arguments: Sequence[str], variables: Mapping[str, str]) -> int:

@@ -58,12 +58,7 @@ def _begin(processes: str, failure: Path, arguments: Sequence[str]) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     os.environ[PARENT] = str(os.getpid())
-    group = [
-        "--standalone",
-        f"--nproc-per-node={processes}",
-        "-m",
-        "vidtag_assets.training.trainer",
-    ]
+    group = ["--standalone", f"--nproc-per-node={processes}", "-m", f"{__package__}.trainer"]
     try:
         run.main([*group, *arguments])
     except ChildFailedError as error:
@@ -132,16 +127,23 @@ def _telling() -> Iterator["PipesContext"]:
         yield pipes
 
 
+def tags(processes: int) -> dict[str, str]:
+    """What a run of MLflow says of the processes that train."""
+    from vidtag_assets.lineage import circumstances
+    from vidtag_assets.workspace.resources import HARDWARE, PROCESSES
+
+    return {HARDWARE: circumstances.hardware(), PROCESSES: str(processes)}
+
+
 def _logger(
     training: str, store: Path, processes: int, pipes: "PipesContext"
 ) -> tuple["Logger", "MLFlowLogger"]:
     """A logger of each epoch, to MLflow and to the asset, and the part of it that is MLflow's."""
     from pytorch_lightning.loggers import Logger
 
-    from vidtag_assets.training import process_group
     from vidtag_assets.workspace.resources import Tracking
 
-    kept = Tracking(root=str(store)).logger(training, **process_group.tags(processes))
+    kept = Tracking(root=str(store)).logger(training, **tags(processes))
 
     class Told(Logger):
         """MLflow's logger, whose figures the asset is told."""
