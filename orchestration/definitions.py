@@ -1,5 +1,6 @@
 """What Dagster loads: all assets, checks, jobs, schedules and sensors, with their resources."""
 
+import functools
 from typing import Any
 
 import dagster as dg
@@ -19,6 +20,7 @@ from vidtag_assets.assets import (
 from vidtag_assets.execution import cluster
 from vidtag_assets.training import process_group
 from vidtag_assets.training.process_group import ProcessGroup
+from vidtag_assets.watching import freshness
 from vidtag_assets.workspace import home
 from vidtag_assets.workspace.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml.aerial import stages as aerial_stages
@@ -54,8 +56,9 @@ def build_definitions(**resources: Any) -> dg.Definitions:
     # An upstream asset that is never used would make the UI ask whether one is sure.
     if params.clips.source == "recordings":
         assets = list(dg.map_asset_specs(dataset.reading_own, assets))
+    fresh = functools.partial(freshness.kept_fresh, settings=params.retraining)
     return dg.Definitions(
-        assets=assets,
+        assets=dg.map_asset_specs(fresh, assets),
         asset_checks=[
             *dg.load_asset_checks_from_modules(modules),
             *(check for system in systems for check in factory.checks_of(system)),
@@ -80,6 +83,7 @@ def build_definitions(**resources: Any) -> dg.Definitions:
             sensors.retraining,
             sensors.run_failure_log,
             sensors.dead_runs,
+            sensors.alerts,
         ],
         resources=found,
     )

@@ -10,6 +10,7 @@ from vidtag_assets.assets import retraining as policy
 from vidtag_assets.assets.dataset import clips
 from vidtag_assets.execution import runs
 from vidtag_assets.store import leftovers
+from vidtag_assets.watching import watching, webhook
 from vidtag_assets.workspace.resources import ParamsFile, Tracking, Workspace
 
 automation = dg.AutomationConditionSensorDefinition(
@@ -108,3 +109,16 @@ def dead_runs(context: dg.SensorEvaluationContext, tracking: Tracking) -> dg.Ski
     """Asks for no run; says what was cleared."""
     told = runs.sweep(context.instance) + leftovers.clear(tracking)
     return dg.SkipReason("; ".join(told) or "No run is dead.")
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Sends failed runs, checks that do not hold, stale assets and drift to the address "
+    f"in {webhook.URL}: once, and again when they are over. Each tick says what is open.",
+)
+def alerts(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SensorResult:
+    """Asks for no run; a tick fails while the address takes nothing."""
+    assert context.repository_def is not None
+    graph = context.repository_def.asset_graph
+    return watching.tick(context.instance, graph, context.cursor, workspace.path)

@@ -159,7 +159,7 @@ SYSTEMS = {
 """Floors within vidtag_ml/models."""
 UPPER = {
     "metadata": 0, "execution": 0, "workspace": 1, "store": 2, "lineage": 3, "training": 4,
-    "release": 4, "assets": 5, "demonstration": 6, "cli": 6,
+    "release": 4, "assets": 5, "watching": 6, "demonstration": 6, "cli": 6,
 }  # fmt: skip
 """Floors within vidtag_assets."""
 BARRED = {"network": {"data", "stages", "plots"}, "locator": {"stages", "train"}}

@@ -28,12 +28,18 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
     from vidtag_ml.retraining.changes import Change
-    from vidtag_ml.retraining.policy import Decision, Model, Past, Rule
+    from vidtag_ml.retraining.policy import Decision, Facts, Model, Past, Rule
 
 RETRAIN = "retrain"
 """The job that is launched if the policy says so."""
 IDENTITY, WHY = "vidtag/identity", "vidtag/why"
 """Tags of its runs: digest of what it trains on, and what called for it."""
+POLICY = "retraining_policy"
+"""Beginning of the names of policies."""
+WARNINGS = "warnings"
+"""Metadata of a policy: what alerts tell of the champion, by their kind."""
+KINDS = {"age": "stale", "drift": "drift"}
+"""Rules that alerts tell of -> their kinds."""
 SYSTEM = SYSTEMS[registry.NAME]
 WEEK = dt.timedelta(days=7)
 _EMBEDDING = ("encoder.", "param.features.", "code.features")
@@ -86,6 +92,7 @@ def retraining_policy(
             "retrain": decision.retrain,
             "why": dg.MetadataValue.md(decision.why),
             **_shown(decision, models, noticed),
+            WARNINGS: dg.MetadataValue.json(_warnings(facts, decision, params.retraining)),
             "identity": facts.identity,
             "noticed": dg.MetadataValue.json(noticed),
         },
@@ -217,6 +224,15 @@ def _shown(
     triggers = _rules(decision.triggers, "calls for a new model")
     limits = _rules(decision.limits, "forbids it now")
     return {**shown, "triggers": preview(triggers, 9), "limits": preview(limits, 9)}
+
+
+def _warnings(facts: "Facts", decision: "Decision", settings: config.Retraining) -> dict[str, str]:
+    """What alerts tell of the champion, by their kind, with what is done about it."""
+    from vidtag_ml.retraining import policy
+
+    then = "a new model is trained" if decision.retrain else decision.why
+    found = policy.warnings(facts, settings)
+    return {KINDS[rule.name]: f"{rule.found}. The policy: {then}" for rule in found}
 
 
 def _changes(model: "Model", noticed: Mapping[str, Any]) -> pd.DataFrame:

@@ -43,7 +43,7 @@ class Story(logging.Handler):
         elif kind == "ASSET_CHECK_EVALUATION":
             self._checked(event)
         elif kind == "STEP_FAILURE" and self.failure is None:
-            self.failure = f"{step}: {_cause(event)}"
+            self.failure = f"{step}: {cause(event)}"
         elif kind == "PIPELINE_FAILURE":
             reason = event.job_failure_data.failure_reason
             self.stopped = reason is not None and reason.name == "UNEXPECTED_TERMINATION"
@@ -72,7 +72,7 @@ class Story(logging.Handler):
         self.terminal.flush()
 
 
-def _cause(event: dg.DagsterEvent) -> str:
+def cause(event: dg.DagsterEvent) -> str:
     """The message of the error that a user's code raised, in one line."""
     data: Any = event.event_specific_data
     error = data.error.cause or data.error

@@ -125,6 +125,13 @@ def decide(facts: Facts, settings: config.Retraining) -> Decision:
     return Decision(tuple(triggers), tuple(limits))
 
 
+def warnings(facts: Facts, settings: config.Retraining) -> list[Rule]:
+    """What a person is told of the champion, even if the newest version stills the policy."""
+    champion = facts.models[:1]
+    old = [_old(facts, model, settings) for model in champion]
+    return [rule for rule in (*old, *(_drifted(m, settings) for m in champion)) if rule.holds]
+
+
 def _together(rules: Sequence[Rule], name: str) -> Rule:
     """The first rule that does not hold, else the first: all must."""
     against = [rule for rule in rules if not rule.holds] or list(rules)

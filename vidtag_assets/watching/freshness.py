@@ -1,0 +1,37 @@
+"""How old assets may become before their pages, and alerts, say that they are stale.
+
+Belongs here: the policies. Does not belong here: deciding on a new model
+(vidtag_ml.retraining.policy), telling of it (watching.py).
+"""
+
+import datetime as dt
+
+import dagster as dg
+
+from vidtag_assets.assets.retraining import POLICY
+from vidtag_ml import config
+
+JUDGED = ("evaluation", "registry")
+"""Groups of assets that a retraining makes anew, whatever comes of it."""
+LOOK = dt.timedelta(days=7)
+"""Between two looks of the policy on retraining, which a schedule asks for."""
+LATE = dt.timedelta(days=1)
+"""How late such a look may be."""
+LEAST = dt.timedelta(minutes=1)
+"""Dagster knows no shorter time."""
+
+
+def kept_fresh(spec: dg.AssetSpec, settings: config.Retraining) -> dg.AssetSpec:
+    """The spec with its freshness policy, if it is to be kept fresh; any other as it is.
+
+    Evaluations and champions warn at the age at which the policy on retraining asks for a new
+    model, and fail if its next look did not bring one. The policy itself is asked each week.
+    """
+    window = dg.FreshnessPolicy.time_window
+    if spec.key.to_user_string().startswith(POLICY):
+        return spec.replace_attributes(freshness_policy=window(LOOK + LATE))
+    if spec.group_name in JUDGED:
+        age = max(dt.timedelta(days=settings.age_days), LEAST)
+        policy = window(fail_window=age + LOOK + LATE, warn_window=age)
+        return spec.replace_attributes(freshness_policy=policy)
+    return spec

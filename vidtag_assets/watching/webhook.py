@@ -1,0 +1,70 @@
+"""Where alerts are sent: one address that takes JSON, as chats' incoming webhooks do.
+
+Belongs here: the address and posting to it. Does not belong here: what is sent (alerts.py).
+"""
+
+import http.client
+import json
+import os
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+URL = "VIDTAG_ALERT_WEBHOOK"
+"""Variable that names the address; not set = nobody is told."""
+UI = "VIDTAG_DAGSTER_URL"
+"""Variable that names Dagster's UI as others reach it; not set = alerts have no link."""
+TIMEOUT_S = 10.0
+"""How long the address may take."""
+TOGETHER_S = 20.0
+"""After which no other alert is sent in one go: Dagster gives a sensor 60 s."""
+
+
+def address() -> str | None:
+    """Where alerts are sent; None = nowhere.
+
+    Raises:
+        ValueError: it is no address of the web.
+    """
+    found = os.environ.get(URL, "").strip()
+    if found and urllib.parse.urlsplit(found).scheme not in ("http", "https"):
+        raise ValueError(f"{URL} must begin with http:// or https://")
+    return found or None
+
+
+def interface() -> str:
+    """Address of Dagster's UI; empty = not known."""
+    return os.environ.get(UI, "").strip()
+
+
+def send(contents: Sequence[Mapping[str, Any]]) -> tuple[int, str | None]:
+    """Posts each in its order until one is not taken; how many were, and why no more.
+
+    Raises:
+        ValueError: the address is none.
+    """
+    began, url = time.monotonic(), address()
+    for sent, content in enumerate(contents):
+        if time.monotonic() - began > TOGETHER_S:
+            return sent, None
+        refused = _post(url or "", content)
+        if refused:
+            return sent, refused
+    return len(contents), None
+
+
+def _post(url: str, content: Mapping[str, Any]) -> str | None:
+    """Why it was not taken; None if it was. The address's path, which is a secret, is not told."""
+    request = urllib.request.Request(  # noqa: S310
+        url, json.dumps(content).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S):  # noqa: S310
+            return None
+    except OSError as error:
+        why = str(error)
+    except http.client.HTTPException as error:  # its text may hold the address
+        why = type(error).__name__
+    return f"{urllib.parse.urlsplit(url).hostname} takes no alert: {why}"
