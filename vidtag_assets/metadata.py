@@ -7,7 +7,7 @@ Belongs here: turning tables, pictures and dicts into metadata values. Does not 
 import math
 import tempfile
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,11 @@ def preview(table: pd.DataFrame, num_rows: int = 5) -> dg.MarkdownMetadataValue:
     rows = [list(map(str, shown.columns)), ["---"] * len(shown.columns)]
     rows += [[_cell(value) for value in row] for row in shown.itertuples(index=False)]
     return dg.MetadataValue.md("\n".join(f"| {' | '.join(row)} |" for row in rows))
+
+
+def bullets(sentences: Sequence[str]) -> dg.MarkdownMetadataValue:
+    """Sentences below each other: Dagster's UI cuts off what is wider than its column."""
+    return dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in sentences))
 
 
 def picture(draw: Callable[[Path], Any]) -> dg.MarkdownMetadataValue:

@@ -38,3 +38,7 @@ def test_pictures_and_tables_are_behind_one_link():
     assert parts[0] == "**tracks**"
     assert parts[1].startswith("![picture](data:image/jpeg")
     assert parts[2:] == ["**worst clips**", "| a |\n| --- |\n| 1 |"]
+
+
+def test_sentences_stand_below_each_other():
+    assert metadata.bullets(["worse in Asia", "6 clips"]).value == "- worse in Asia\n- 6 clips"

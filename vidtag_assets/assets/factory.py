@@ -5,7 +5,6 @@ system (vidtag_ml.models.registry), registering and deciding (release/registrati
 measuring themselves (vidtag_ml.models).
 """
 
-import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -18,7 +17,7 @@ import pandas as pd
 from vidtag_assets.execution import cluster
 from vidtag_assets.lineage import comparing, provenance
 from vidtag_assets.lineage.provenance import WEIGHTS
-from vidtag_assets.metadata import OWNERS, numbers, picture, preview, report, summary
+from vidtag_assets.metadata import OWNERS, bullets, numbers, picture, preview, report, summary
 from vidtag_assets.release import cards, registration
 from vidtag_assets.store import leftovers, promotions, registry
 from vidtag_assets.training import process_group
@@ -35,8 +34,8 @@ if TYPE_CHECKING:
     from vidtag_ml.models.gate import Verdict
 
 LOSSES = "losses.csv"
-NUM_VERSIONS = 20
-"""Versions on the page of a champion."""
+NUM_VERSIONS, NUM_DECISIONS = 20, 10
+"""Versions, and decisions about them, on the page of a champion."""
 ASSETS = {"features": "frame_features", "gallery": "gps_gallery"}
 """What systems read -> the asset that is it, where that has another name."""
 FAILED = """**When it fails:** dvc.lock lacks an md5, or data on disk are not those that it tells of
@@ -274,6 +273,7 @@ A rejection is a verdict: this asset stays green, keeps the old version and says
         params = params_file.load()
         entry, verdict = registration.decide(system, tracking, workspace.layout(params), params)
         log = [line for line in promotions.history(workspace.path) if line.model == entry.model]
+        board = comparing.brief(comparing.board(tracking, entry.model))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(str(entry.champion or "none")),
             metadata={
@@ -281,8 +281,8 @@ A rejection is a verdict: this asset stays green, keeps the old version and says
                 **_about_slices(system, verdict),
                 "card": dg.MetadataValue.md(_card(tracking, entry)),
                 "challenger": entry.version,
-                "versions": preview(comparing.board(tracking, entry.model), NUM_VERSIONS),
-                "log": preview(pd.DataFrame(map(dataclasses.asdict, reversed(log))), 10),
+                "versions": preview(board, NUM_VERSIONS),
+                "log": bullets([_decision(line) for line in log[: -NUM_DECISIONS - 1 : -1]]),
             },
         )
 
@@ -305,7 +305,7 @@ def _check(system: System, how: Registration) -> dg.AssetChecksDefinition:
             passed=challenger is not None and challenger == champion,
             severity=dg.AssetCheckSeverity.WARN,
             description=past[-1].reason if past else None,
-            metadata={"challenger": challenger or 0, "champion": champion or 0},
+            metadata={"challenger": challenger or "none", "champion": champion or "none"},
         )
 
     return beats
@@ -369,10 +369,17 @@ def _about_verdict(entry: promotions.Promotion, verdict: "Verdict | None") -> di
     """What the UI shows of the gate's decision: what and why, the champion after it, figures."""
     return {
         "verdict": entry.action,
-        "reason": dg.MetadataValue.md(entry.reason),
-        "champion": entry.champion or 0,
+        "reason": bullets(entry.reason.split("; ")),
+        "champion": entry.champion or "none",
         **(cards.figures(verdict) if verdict else {}),
     }
+
+
+def _decision(entry: promotions.Promotion) -> str:
+    """A line of the log, for the page of a champion."""
+    who = f" by {entry.user}@{entry.host}" if entry.user else ""
+    champion = f"champion {entry.champion}" if entry.champion else "no champion"
+    return f"{entry.time}: version {entry.version} {entry.action}{who}, {champion}: {entry.reason}"
 
 
 def _about_slices(system: System, verdict: "Verdict | None") -> dict[str, Any]:

@@ -8,9 +8,9 @@ import dagster as dg
 
 from vidtag_assets.assets.dataset import CHEAP
 from vidtag_assets.execution import cluster
-from vidtag_assets.metadata import OWNERS, numbers, picture, preview
+from vidtag_assets.metadata import OWNERS, numbers, picture, summary
 from vidtag_assets.workspace.resources import ParamsFile, Workspace
-from vidtag_ml.models.gps_retrieval.figures import SHOWN
+from vidtag_ml.models.gps_retrieval import figures
 from vidtag_ml.models.registry import RANKED
 from vidtag_ml.workflow import locks, stage
 
@@ -40,13 +40,15 @@ def leaderboard(workspace: Workspace, params_file: ParamsFile) -> dg.Materialize
     path = at.root / "out" / "evaluation" / "leaderboard.csv"
     with locks.alone(path.with_name(".leaderboard.lock"), "writes the leaderboard"):
         stage.write_text(path, table.to_csv(index=False, lineterminator="\n"))
-    shown = board.headline(table, SHOWN)
+    rows = table.to_dict("records")
+    summaries = {f"{r['model']} ({r['decoding']})": reports[r["model"]].summary for r in rows}
     errors = {name: report.frames["error_km"].dropna() for name, report in reports.items()}
+    ratios = board.ratios(table, "vidtag", "geoclip", figures.SHOWN[:3])
     return dg.MaterializeResult(
         data_version=dg.DataVersion(stage.digest(path)),
         metadata={
-            "leaderboard": preview(shown, len(shown)),
+            "leaderboard": summary(figures.side_by_side(summaries)),
             "errors": picture(lambda target: charts.error_cdf(errors, target)),
-            **numbers(board.ratios(table, "vidtag", "geoclip", SHOWN[:3]), "vidtag_over_geoclip_"),
+            **numbers(ratios, "vidtag_over_geoclip_"),
         },
     )

@@ -237,6 +237,7 @@ def _warnings(facts: "Facts", decision: "Decision", settings: config.Retraining)
 
 def _changes(model: "Model", noticed: Mapping[str, Any]) -> pd.DataFrame:
     rows = [_change(change, noticed[change.part][1]) for change in model.changes]
+    rows = rows or [("nothing", "", "", "")]
     then = f"{model.name}, {model.made:%Y-%m-%d}"
     return pd.DataFrame(rows, columns=["what", then, "today", "since"])
 

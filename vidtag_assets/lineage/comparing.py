@@ -31,6 +31,7 @@ KEYS = ("median_km", "acc_city", "hierarchical_recall_at_1")
 """Figures by which versions are ordered, of each system the first that it has; the leaderboard
 also shows the next two."""
 SHOWN = ("acc_200km", "dfd_km", "acc_country", "acc_continent")
+BRIEF = ("version", "aliases", "registered", "clips", "gallery")
 MADE_FROM = ("features", "packages")
 """Tags of what a version was made from, beside those of DVC's data and of encoders."""
 MOST_COMMITS = 30
@@ -209,6 +210,11 @@ def board(tracking: Tracking, *names: str) -> pd.DataFrame:
     table["newest"] = -table.groupby(["model", "clips", "gallery"])["version"].transform("max")
     table = table.sort_values(order, ignore_index=True)
     return table.drop(columns=["newest", "rank"]).fillna("")
+
+
+def brief(board: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a board of one model that fit a page: what a version is, and how good."""
+    return board[[c for c in board if c in BRIEF or str(c).partition("_")[2] in KEYS]]
 
 
 def _line(tracking: Tracking, version: "ModelVersion") -> dict[str, Any]:

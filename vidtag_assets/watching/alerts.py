@@ -105,7 +105,8 @@ def payload(alert: Alert, root: Path, ui: str) -> dict[str, Any]:
     """
     place = f"{platform.node()}:{root.resolve()}"
     link = f"{ui.rstrip('/')}{alert.page}" if ui else None
-    title = f"{'over: ' if alert.over else ''}{TITLES[alert.kind]}: {alert.about}"
+    level = "over: " if alert.over else "warning: " if alert.severity == WARNING else ""
+    title = f"{level}{TITLES[alert.kind]}: {alert.about}"
     shown = f"*{html.escape(title, quote=False)}*\n{html.escape(alert.message, quote=False)}"
     where = f"\n<{link}|{html.escape(place, quote=False)}>" if link else f"\n{place}"
     return {

@@ -13,10 +13,10 @@ from vidtag_ml import config
 
 JUDGED = ("evaluation", "registry")
 """Groups of assets that a retraining makes anew, whatever comes of it."""
-LOOK = dt.timedelta(days=7)
-"""Between two looks of the policy on retraining, which a schedule asks for."""
-LATE = dt.timedelta(days=1)
-"""How late such a look may be."""
+LOOK = dt.timedelta(days=8)
+"""Within which the policy on retraining is asked: a week, and a day to be late."""
+GRACE = dt.timedelta(days=30)
+"""Within which a retraining that is asked for brings an evaluation and a verdict."""
 LEAST = dt.timedelta(minutes=1)
 """Dagster knows no shorter time."""
 
@@ -25,13 +25,13 @@ def kept_fresh(spec: dg.AssetSpec, settings: config.Retraining) -> dg.AssetSpec:
     """The spec with its freshness policy, if it is to be kept fresh; any other as it is.
 
     Evaluations and champions warn at the age at which the policy on retraining asks for a new
-    model, and fail if its next look did not bring one. The policy itself is asked each week.
+    model, and fail if a month has not brought one. The policy itself is asked each week.
     """
     window = dg.FreshnessPolicy.time_window
     if spec.key.to_user_string().startswith(POLICY):
-        return spec.replace_attributes(freshness_policy=window(LOOK + LATE))
+        return spec.replace_attributes(freshness_policy=window(LOOK))
     if spec.group_name in JUDGED:
         age = max(dt.timedelta(days=settings.age_days), LEAST)
-        policy = window(fail_window=age + LOOK + LATE, warn_window=age)
+        policy = window(fail_window=age + GRACE, warn_window=age)
         return spec.replace_attributes(freshness_policy=policy)
     return spec

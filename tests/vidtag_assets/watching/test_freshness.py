@@ -37,7 +37,7 @@ def test_champions_and_evaluations_warn_when_a_new_model_is_asked_for(asset):
     age = config.load(ROOT / "params.yaml").retraining.age_days * DAY
     window = policy(asset)
     assert window.warn_window.to_timedelta() == age
-    assert window.fail_window.to_timedelta() == age + 8 * DAY
+    assert window.fail_window.to_timedelta() == age + 30 * DAY
 
 
 def test_the_policy_is_asked_each_week():
@@ -109,8 +109,8 @@ def test_dagster_calls_old_champions_stale(tmp_path):
     home.mkdir()
     shutil.copy(ROOT / "dagster.yaml", home)
     with dg.DagsterInstance.from_config(str(home)) as instance:
-        materialize(instance, "champion_model", 99 * DAY)
-        materialize(instance, "vidtag_evaluation", 97 * DAY)
+        materialize(instance, "champion_model", 121 * DAY)
+        materialize(instance, "vidtag_evaluation", 119 * DAY)
         keys = [dg.AssetKey("champion_model"), dg.AssetKey("vidtag_evaluation")]
         until = time.monotonic() + DAEMON_S
         with daemon(tmp_path, home):

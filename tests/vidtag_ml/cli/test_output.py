@@ -27,6 +27,12 @@ def test_accuracies_are_shown_at_the_thresholds_of_the_evaluation(capsys):
     ]
 
 
+def test_galleries_of_other_sizes_are_told():
+    first = {"num_clips": 1, "num_frames": 2, "split": "val", "gallery_size": 3}
+    both = {"vidtag": first, "geoclip": first, "classifier": {**first, "gallery_size": 2}}
+    assert figures.side_by_side(both).title.endswith("galleries of 3 and 2 points")
+
+
 def test_json_has_no_nan(capsys):
     cli_output.print_json({"median_km": None, "names": ["Z\u00fcrich"]})
     assert json.loads(capsys.readouterr().out) == {"median_km": None, "names": ["Z\u00fcrich"]}

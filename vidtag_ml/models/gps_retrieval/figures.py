@@ -23,7 +23,9 @@ def side_by_side(summaries: Mapping[str, Summary]) -> Sheet:
         (label, *(form.format(s[key]) if key in s else "" for s in summaries.values()))
         for label, (key, form) in _rows(first).items()
     ]
-    return Sheet(f"{title}, gallery of {first['gallery_size']} points", tuple(summaries), rows)
+    sizes = dict.fromkeys(str(summary["gallery_size"]) for summary in summaries.values())
+    galleries = f"{'galleries' if len(sizes) > 1 else 'gallery'} of {' and '.join(sizes)} points"
+    return Sheet(f"{title}, {galleries}", tuple(summaries), rows)
 
 
 def _rows(summary: Summary) -> dict[str, tuple[str, str]]:

@@ -17,13 +17,6 @@ def table(reports: Mapping[str, Report]) -> pd.DataFrame:
     return rows.sort_values("median_km", ignore_index=True)
 
 
-def headline(board: pd.DataFrame, figures: Sequence[str]) -> pd.DataFrame:
-    """The columns that tell models apart: name, decoding, accuracies, and some figures more."""
-    accuracies = [name for name in board if str(name).startswith("acc_")]
-    means = [name for name in accuracies if not str(name).endswith(("_lo", "_hi"))]
-    return board[["model", "decoding", *means, *figures]]
-
-
 def ratios(board: pd.DataFrame, model: str, rival: str, figures: Sequence[str]) -> dict[str, float]:
     """Figures of a model in those of its rival."""
     rows = {row["model"]: row for row in board.to_dict("records")}

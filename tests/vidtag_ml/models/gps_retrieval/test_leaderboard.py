@@ -24,10 +24,5 @@ def test_the_best_median_comes_first(board):
     assert board["model"].tolist() == ["vidtag", "geoclip"]
 
 
-def test_intervals_are_not_shown(board):
-    shown = leaderboard.headline(board, ["median_km"])
-    assert list(shown) == ["model", "decoding", "acc_25km", "acc_city", "median_km"]
-
-
 def test_ratios_are_of_a_model_to_its_rival(board):
     assert leaderboard.ratios(board, "vidtag", "geoclip", ["median_km"]) == {"median_km": 0.25}
