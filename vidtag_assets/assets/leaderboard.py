@@ -49,6 +49,6 @@ def leaderboard(workspace: Workspace, params_file: ParamsFile) -> dg.Materialize
         metadata={
             "leaderboard": summary(figures.side_by_side(summaries)),
             "errors": picture(lambda target: charts.error_cdf(errors, target)),
-            **numbers(ratios, "vidtag_over_geoclip_"),
+            **numbers(ratios, "over_geoclip_"),
         },
     )

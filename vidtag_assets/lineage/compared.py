@@ -46,10 +46,12 @@ def made_from(found: "Comparison") -> Iterator[str]:
     yield from _differences("data", {k: (a[:12], b[:12]) for k, (a, b) in found.data.items()})
     yield from _differences("params", found.params)
     first, second = found.code["first"], found.code["second"]
-    same = "the same" if first == second else f"{first[:12]} -> {second[:12]}"
+    way = first[:12] if first == second else f"{first[:12]} -> {second[:12]}"
+    same = {True: "the same", False: "not the same", None: "not known whether the same"}
     ends = zip(found.names, (first, second), strict=True)
     dirty = ", ".join(name for name, commit in ends if commit.endswith("+changes"))
-    yield f"code: {same}" + (f" (uncommitted changes in {dirty})" if dirty else "")
+    changed = f"; uncommitted changes in {dirty}" if dirty else ""
+    yield f"code: {same[found.code['same']]} ({way}{changed})"
     yield from (f"  {commit}" for commit in found.code["commits"])
     files = found.code["files"]
     if files:

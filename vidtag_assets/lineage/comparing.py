@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from vidtag_assets.lineage import circumstances
+from vidtag_assets.lineage import circumstances, identity
 from vidtag_assets.store import registry, registry_file
 from vidtag_assets.workspace import home
 from vidtag_assets.workspace.resources import Dvc, Tracking
@@ -31,7 +31,7 @@ KEYS = ("median_km", "acc_city", "hierarchical_recall_at_1")
 """Figures by which versions are ordered, of each system the first that it has; the leaderboard
 also shows the next two."""
 SHOWN = ("acc_200km", "dfd_km", "acc_country", "acc_continent")
-BRIEF = ("version", "aliases", "registered", "clips", "gallery")
+BRIEF = ("version", "aliases", "registered")
 MADE_FROM = ("features", "packages")
 """Tags of what a version was made from, beside those of DVC's data and of encoders."""
 MOST_COMMITS = 30
@@ -48,7 +48,7 @@ class Comparison:
     data: dict[str, tuple[str, str]]
     """Identities of data that differ, by their names in DVC."""
     params: dict[str, tuple[str, str]]
-    """Parameters that differ; empty where there is none."""
+    """Those that the system depends on and that differ; empty where there is none."""
     code: dict[str, Any]
     """Both commits, and the commits and files between them as far as Git here knows."""
     figures: dict[str, tuple[float | None, float | None]]
@@ -120,18 +120,13 @@ def compare(
         system,
         split,
         data=_changed(_made_from(first), _made_from(second)),
-        params=_changed(*(_settings(run.params) for run in runs)),
-        code=_code(*(each.tags.get("git_commit", "") for each in (first, second))),
+        params=_changed(*(identity.settings(run.params, system, params) for run in runs)),
+        code=_code(first.tags, second.tags),
         figures={n: (_number(heads[0].get(n)), _number(heads[1].get(n))) for n in heads[1]},
         found=versus.versus(rule, theirs, ours, labels, draws),
         reports=dict(zip(names, (theirs, ours), strict=True)),
         latlon=latlon,
     )
-
-
-def _settings(logged: Mapping[str, str]) -> dict[str, str]:
-    """The parameters among what was logged: section.key."""
-    return {name: value for name, value in logged.items() if "." in name}
 
 
 def _made_from(version: "ModelVersion") -> dict[str, str]:
@@ -171,10 +166,18 @@ def _changed(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, t
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _code(first: str, second: str) -> dict[str, Any]:
-    """What Git knows of the way from one commit to another; < marks what only the first has."""
-    code: dict[str, Any] = {"first": first, "second": second, "commits": [], "files": []}
-    ends = [commit.partition("+")[0] for commit in (first, second)]
+def _code(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, Any]:
+    """What is known of the way from one version's code to another's; < marks what the first has.
+
+    Commits and files between are what Git here knows. Whether the code is the same is said by the
+    digest of all of it; null if an older version has none.
+    """
+    commits = [tags.get("git_commit", "") for tags in (first, second)]
+    sources = [tags.get("source") for tags in (first, second)]
+    same = sources[0] == sources[1] if all(sources) else None
+    code: dict[str, Any] = {"first": commits[0], "second": commits[1], "same": same}
+    code |= {"commits": [], "files": []}
+    ends = [commit.partition("+")[0] for commit in commits]
     if ends[0] != ends[1]:
         span = "...".join(ends)
         code["commits"] = _git("log", "--oneline", "--left-right", f"-n{MOST_COMMITS}", span)

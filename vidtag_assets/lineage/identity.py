@@ -80,10 +80,14 @@ def _code(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
-def _params(values: Mapping[str, Any], system: System, params: config.Params) -> dict[str, str]:
-    """The parameters that a system depends on, by `param.SECTION.KEY`."""
+def settings(values: Mapping[str, Any], system: System, params: config.Params) -> dict[str, str]:
+    """The parameters that a system depends on among all, by `SECTION.KEY`."""
     sections = {*SECTIONS, *(name for name in system.trainings if hasattr(params, name))}
-    return {f"param.{k}": str(v) for k, v in values.items() if k.split(".")[0] in sections}
+    return {k: str(v) for k, v in values.items() if k.split(".")[0] in sections}
+
+
+def _params(values: Mapping[str, Any], system: System, params: config.Params) -> dict[str, str]:
+    return {f"param.{k}": value for k, value in settings(values, system, params).items()}
 
 
 def _outs(system: System, at: Layout) -> dict[str, Path]:

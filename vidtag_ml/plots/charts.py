@@ -74,6 +74,8 @@ def paired_errors(
     Raises:
         ValueError: there are not as many errors of both.
     """
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     first, second = (np.maximum(np.asarray(e, float), 1e-3) for e in (first_km, second_km))
     if first.shape != second.shape:
         raise ValueError(f"{first.shape} and {second.shape} errors make no pairs")
@@ -82,12 +84,15 @@ def paired_errors(
     ends = [min(first.min(), second.min()) / 1.5, max(first.max(), second.max()) * 1.5]
     axes.plot(ends, ends, "-", color=FAINT, lw=1.0)
     smaller = second < first
-    for chosen, colour, text in ((smaller, style.GOOD, "smaller"), (~smaller, style.BAD, "not")):
+    parts = ((smaller, style.GOOD, "smaller"), (~smaller, style.BAD, "not smaller"))
+    for chosen, colour, text in parts:
         label = f"{text}  {int(chosen.sum()):,}"
         axes.plot(first[chosen], second[chosen], "o", color=colour, ms=5, mew=0, label=label)
     axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
     for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_major_formatter(lambda value, _: f"{value:,g}")
+        axis.set_minor_formatter(NullFormatter())
     style.add_legend(axes, "lower right")
     return style.save(figure, path)
 

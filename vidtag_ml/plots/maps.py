@@ -11,7 +11,7 @@ import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -238,18 +238,21 @@ def _unwrapped(latlon_T2: Floats, middle_2: Floats) -> Floats:
 
 def _line(axes: "Axes", latlon_T2: Floats, colour: str, label: str) -> None:
     """A thin line with a dark rim, a dot a frame, a ring at the start; cut at the map's seam."""
-    from matplotlib import patheffects
-
     width = 1.7
     seam = np.flatnonzero(np.abs(np.diff(latlon_T2[:, 1])) > 180.0) + 1
     lat, lon = np.insert(latlon_T2, seam, np.nan, axis=0).T
-    rim = [
-        patheffects.Stroke(linewidth=width + 2.0, foreground=NIGHT, alpha=0.55),
-        patheffects.Normal(),
-    ]
+    rim = _rim(width)
     axes.plot(lon, lat, "-", color=colour, lw=width, label=label, zorder=3, path_effects=rim)
     axes.plot(lon, lat, "o", color=colour, ms=width * 1.9, mew=0, zorder=4)
     axes.plot(lon[:1], lat[:1], "o", mfc="none", mec=colour, mew=1.4, ms=11, zorder=5)
+
+
+def _rim(width: float) -> list[Any]:
+    """What makes a bright line of a width seen on bright ground."""
+    from matplotlib import patheffects
+
+    stroke = patheffects.Stroke(linewidth=width + 2.0, foreground=NIGHT, alpha=0.55)
+    return [stroke, patheffects.Normal()]
 
 
 def _view(latlon_N2: Floats, shape: float) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -275,7 +278,8 @@ def _scale_bar(axes: "Axes", lon: tuple[float, float], lat: tuple[float, float])
     power = 10.0 ** np.floor(np.log10(rough))
     length = power * max(d for d in (1, 2, 5) if d * power <= rough)
     start = lon[0] + 0.03 * (lon[1] - lon[0])
-    axes.plot([start, start + length / km], [at, at], "-", color=INK, lw=2.2, zorder=6)
+    ends = [start, start + length / km]
+    axes.plot(ends, [at, at], "-", color=INK, lw=2.2, zorder=6, path_effects=_rim(2.2))
     axes.annotate(
         f"{length:,g} km", (start, at), (0, 5), textcoords="offset points",
         color=INK, fontsize=10, zorder=6,

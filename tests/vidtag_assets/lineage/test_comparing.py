@@ -3,13 +3,14 @@
 import dataclasses
 import json
 import shutil
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import yaml
 
 from vidtag_assets import cli
-from vidtag_assets.lineage import provenance
+from vidtag_assets.lineage import compared, comparing, provenance
 from vidtag_assets.release import registration
 from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml import config
@@ -29,7 +30,8 @@ def two(world, params, tmp_path_factory):
     table = pd.read_parquet(path)
     table.assign(median_km=table["median_km"] / 2).to_parquet(path, index=False)
     seed = dataclasses.replace(params.phase_one, seed=99)
-    changed = dataclasses.replace(params, phase_one=seed)
+    others = dataclasses.replace(params.cityguessr, seed=99)
+    changed = dataclasses.replace(params, phase_one=seed, cityguessr=others)
     lineage = provenance.Lineage("commit+changes", "other.dir", "g.dir", "other", "run")
     registration.register(SYSTEM, tracking, at, changed, lineage, {})
     (root / "params.yaml").write_text(yaml.safe_dump(config.as_dict(params), sort_keys=False))
@@ -56,6 +58,22 @@ def test_what_two_versions_were_made_from_is_compared(vidtag):
     assert found["data"]["clips"][1] == "other.dir"
     assert found["params"] == {"phase_one.seed": ["1", "99"]}
     assert found["code"]["second"] == "commit+changes"
+
+
+@pytest.mark.parametrize(
+    ("sources", "same", "said"),
+    [
+        (("a", "a"), True, "code: the same (no-git)"),
+        (("a", "b"), False, "code: not the same (no-git)"),
+        ((None, "b"), None, "code: not known whether the same (no-git)"),
+    ],
+)
+def test_code_is_the_same_by_its_bytes_and_not_by_the_name_of_a_commit(sources, same, said):
+    tags = [{"git_commit": "no-git", **({"source": each} if each else {})} for each in sources]
+    code = comparing._code(*tags)
+    assert code["same"] is same
+    told = SimpleNamespace(names=("vidtag/1", "vidtag/2"), data={}, params={}, code=code)
+    assert list(compared.made_from(told))[-1] == said
 
 
 def test_figures_are_paired_with_intervals_on_the_same_clips(vidtag):
