@@ -1,6 +1,7 @@
 """Two workspaces and a real MLflow server between them, on loopback."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -14,10 +15,11 @@ import requests
 
 from tests.conftest import FakeDvc
 from vidtag_assets import cli
+from vidtag_assets.execution.processes import Process
 from vidtag_assets.release import registration
-from vidtag_assets.store import registry
+from vidtag_assets.store import leftovers, registry
 from vidtag_assets.workspace import home
-from vidtag_assets.workspace.resources import Tracking
+from vidtag_assets.workspace.resources import PROCESS, Tracking
 from vidtag_ml import config
 from vidtag_ml.cli import app as ml
 from vidtag_ml.models.registry import SYSTEMS
@@ -92,6 +94,19 @@ def test_what_was_fetched_is_not_fetched_again(shared):
     inode = (first / "bundle.json").stat().st_ino
     assert registry.bundle_path(tracking, "vidtag@champion") == first
     assert (first / "bundle.json").stat().st_ino == inode
+
+
+def test_runs_of_killed_processes_are_closed_on_a_server_too(shared):
+    tracking, own = Tracking(root=str(shared[0])), Process.own()
+    gone = dataclasses.replace(own, born=own.born - 1.0)
+    begun = [
+        tracking.client().create_run(tracking.experiment_id(), tags={PROCESS: str(process)})
+        for process in (gone, dataclasses.replace(gone, host="elsewhere"))
+    ]
+    (told,) = leftovers.clear(tracking)
+    assert begun[0].info.run_id in told
+    states = [tracking.client().get_run(run.info.run_id).info.status for run in begun]
+    assert states == ["KILLED", "RUNNING"]
 
 
 def test_the_process_is_not_told_another_store_than_the_user_did(tmp_path, monkeypatch):

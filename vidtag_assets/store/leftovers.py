@@ -31,7 +31,8 @@ def clear(tracking: Tracking) -> list[str]:
     Returns:
         a sentence for each.
     """
-    if registry_file.is_at_rest(registry_file.of(tracking.root)):
+    own = tracking.server is None
+    if own and registry_file.is_at_rest(registry_file.of(tracking.root)):
         return []
     with home.locked(Path(tracking.root)):
         return [*_close(tracking), *_remove(tracking)]
