@@ -12,6 +12,14 @@ from vidtag_assets.metadata import OWNERS
 from vidtag_assets.workspace.resources import ParamsFile, Workspace
 from vidtag_ml.features import stages as features_stages
 from vidtag_ml.workflow import code_key, stage
+from vidtag_ml.workflow.ray_workers import Engine
+
+
+class Encoding(dg.Config):
+    """How frames are encoded; whatever is chosen, the features are the same."""
+
+    engine: Engine = "here"
+    """Ray's workers, of the cluster that RAY_ADDRESS names or of this machine, or this process."""
 
 
 @dg.asset(
@@ -23,7 +31,9 @@ from vidtag_ml.workflow import code_key, stage
     op_tags=cluster.needs(cpu=2, memory_gb=4, gpus=1),
     pool="gpu",
 )
-def frame_features(workspace: Workspace, params_file: ParamsFile) -> dg.MaterializeResult:
+def frame_features(
+    config: Encoding, workspace: Workspace, params_file: ParamsFile
+) -> dg.MaterializeResult:
     """Features of all frames from the frozen encoders, float16, in `out/features/`.
 
     The one asset that decodes videos for training; the phases train on this cache.
@@ -32,7 +42,7 @@ def frame_features(workspace: Workspace, params_file: ParamsFile) -> dg.Material
     decoded; the message names the file. Materialize again: finished clips are not decoded twice.
     """
     params = params_file.load()
-    worked = features_stages.features(workspace.path, params)
+    worked = features_stages.features(workspace.path, params, config.engine)
     folder = workspace.layout(params).features
     shards = sorted(folder.glob("*.safetensors"))
     digest = stage.digest(folder)

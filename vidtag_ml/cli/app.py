@@ -7,6 +7,7 @@ command needs it: `--help` answers at once.
 """
 
 import errno
+import functools
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +20,15 @@ import typer
 import vidtag_ml
 from vidtag_ml.cli import locate as cli_locate
 from vidtag_ml.cli import weights
-from vidtag_ml.cli.options import PARAMS, AsJson, Encoders, ParamsPath, load
+from vidtag_ml.cli.options import (
+    PARAMS,
+    AsJson,
+    Encoders,
+    Engine,
+    EngineChoice,
+    ParamsPath,
+    load,
+)
 from vidtag_ml.cli.output import (
     print_json,
     print_line,
@@ -187,9 +196,12 @@ def aerial(params: ParamsPath = PARAMS) -> None:
     _stage("aerial_pixels", "out/aerial_pixels", values)
 
 
-def features(params: ParamsPath = PARAMS) -> None:
+def features(params: ParamsPath = PARAMS, engine: EngineChoice = Engine.HERE) -> None:
     """Encode all frames with the frozen encoders, once."""
-    _stage("features", "out/features", load(params))
+    from vidtag_ml.features import stages as features_stages
+
+    make = functools.partial(features_stages.features, engine=engine.value)
+    _make(make, "out/features", load(params))
 
 
 def train(

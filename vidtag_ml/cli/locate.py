@@ -9,22 +9,20 @@ import contextlib
 import datetime as dt
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidtag_ml.cli.options import AsJson
+from vidtag_ml.cli.options import AsJson, Engine, EngineChoice
 from vidtag_ml.cli.output import print_answer, print_json
-from vidtag_ml.earth.origin import Facts
 from vidtag_ml.models.bundle import Kept
 from vidtag_ml.workflow import progress
 
 if TYPE_CHECKING:
     from vidtag_ml.models.answers import Row, Wanted
     from vidtag_ml.models.asked import Found
-    from vidtag_ml.models.locator import Locator
 
 
 Resolve = Callable[[str], Kept]
@@ -58,6 +56,7 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
             str | None,
             typer.Option(metavar="ISO8601", help="When the recording began, if it is wrong."),
         ] = None,
+        engine: EngineChoice = Engine.HERE,
         as_json: AsJson = False,
     ) -> None:
         """Turn videos into tracks (GPX, GeoJSON, KML, CSV, a picture), or into names of places.
@@ -67,7 +66,6 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
         """
         wanted = _wanted(out, fps, start_time)
         from vidtag_ml.models import asked as searched
-        from vidtag_ml.models import registry
 
         found = searched.find(asked, out)
         if start_time is not None and len(found.asked) > 1:
@@ -75,8 +73,7 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
         for kind, number in found.passed_over.items():
             sys.stderr.write(f"vidtag: passed over {kind}: {number}\n")
         kept = resolve(model)
-        card = kept.card()
-        _locate(registry.of(card), registry.facts(card, kept), found, wanted, as_json)
+        _locate(kept, found, wanted, engine, as_json)
 
     return locate
 
@@ -114,9 +111,7 @@ def _moment(start_time: str) -> dt.datetime:
     raise ValueError(f"--start-time is {start_time!r}; it must be as 2024-05-06T07:08:09+02:00")
 
 
-def _locate(
-    locator: "Locator", model: Facts, found: "Found", wanted: "Wanted", as_json: bool
-) -> None:
+def _locate(kept: Kept, found: "Found", wanted: "Wanted", engine: Engine, as_json: bool) -> None:
     """Locates what was found and prints it, each as soon as it is done.
 
     Raises:
@@ -124,18 +119,10 @@ def _locate(
         typer.Exit: some could not be located (1).
         SystemExit: it was stopped (130), and that is said.
     """
-    from vidtag_ml.models import answers, asked
-
-    gives = locator.gives
-    if wanted.began and not gives.timed:
-        raise ValueError(f"--start-time: this model gives {gives.noun}s, which have no times")
-    locator.rate(wanted.frames_per_second)
-    results = asked.results(found.asked, gives.noun)
     rows: list[Row] = []
     stopped = False
-    batch = progress.Batch([one.num_bytes for one in found.asked])
     try:
-        for row in answers.answers(locator, model, found.asked, results, wanted, batch):
+        for row in _answered(kept, found, wanted, engine):
             rows.append(row)
             if not as_json and (len(found.asked) > 1 or "error" not in row):
                 print_answer(row)
@@ -151,6 +138,28 @@ def _locate(
         raise SystemExit(130)
     if any("error" in row for row in rows):
         raise typer.Exit(1)
+
+
+def _answered(kept: Kept, found: "Found", wanted: "Wanted", engine: Engine) -> "Iterator[Row]":
+    """The answers, one by one.
+
+    Raises:
+        ValueError: an option does not fit the model.
+    """
+    from vidtag_ml.models import answers, asked, registry, spread
+
+    card = kept.card()
+    locator = registry.of(card)
+    if wanted.began and not locator.gives.timed:
+        gives = locator.gives.noun
+        raise ValueError(f"--start-time: this model gives {gives}s, which have no times")
+    locator.rate(wanted.frames_per_second)
+    results = asked.results(found.asked, locator.gives.noun)
+    if engine is Engine.RAY:
+        return spread.by_ray(kept, found.asked, results, wanted)
+    batch = progress.Batch([one.num_bytes for one in found.asked])
+    facts = registry.facts(card, kept)
+    return answers.answers(locator, facts, found.asked, results, wanted, batch)
 
 
 def _left(rows: "list[Row]", num: int, out: Path) -> str:

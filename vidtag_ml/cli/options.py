@@ -4,6 +4,7 @@ Belongs here: options of more than one module of commands. Does not belong here:
 command (beside it).
 """
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,16 @@ ParamsPath = Annotated[Path, typer.Option("--params", help="The params file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Encoders = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Encoders.")]
 PARAMS = Path("params.yaml")
+
+
+class Engine(StrEnum):
+    """Who works; the results are the same."""
+
+    HERE = "here"
+    RAY = "ray"
+
+
+EngineChoice = Annotated[Engine, typer.Option("--engine", help="Who works; ray: a Ray cluster.")]
 
 
 def load(path: Path) -> "config.Params":

@@ -49,7 +49,7 @@ PART_S = 1.0
 
 
 @dataclass(frozen=True)
-class _Clip:
+class Clip:
     """A clip content with all its features."""
 
     content: str
@@ -103,6 +103,7 @@ def extract(
     config: Features,
     store_folder: Path,
     progress: Callable[[int, int], None] | None = None,
+    elsewhere: Callable[[pd.DataFrame], Iterator[list[Clip]]] | None = None,
 ) -> int:
     """Fills the store with the features of all clips; returns how many clips had to be decoded.
 
@@ -116,6 +117,7 @@ def extract(
         config: sampling rate, views and batch size.
         store_folder: folder of this store; other encoders, views or another rate need another one.
         progress: called with the clips done and the clips to do.
+        elsewhere: encodes clips in place of this process, to the same bytes.
 
     Raises:
         VideoError: a video cannot be decoded; says which.
@@ -126,9 +128,13 @@ def extract(
     clips = tables.clips.drop_duplicates("content_md5")
     clips = clips[~clips["content_md5"].isin([*_shards(store_folder), *shard.clips])]
     done = 0
-    decoded = decoding.of_clips(clips, tables, dataset_folder, config.frames_per_second)
+    if elsewhere:
+        encoded = elsewhere(clips)
+    else:
+        decoded = decoding.of_clips(clips, tables, dataset_folder, config.frames_per_second)
+        encoded = _encoded(decoded, encoders, config.batch_size, config.views)
     try:
-        for finished in _encoded(decoded, encoders, config.batch_size, config.views):
+        for finished in encoded:
             for clip in finished:
                 shard.add(clip)
                 done += 1
@@ -141,28 +147,26 @@ def extract(
     return done
 
 
-@torch.inference_mode()
 def _encoded(
     decoded: Iterator[Piece],
     encoders: Mapping[str, FrameEncoder],
     batch_size: int,
     seen: Views,
-) -> Iterator[list[_Clip]]:
+) -> Iterator[list[Clip]]:
     """After each batch the clips that it finished, which may be none.
 
     The encoders see full batches, however short the clips.
     """
     waiting: deque[Piece] = deque()
 
-    def noted() -> Iterator[dict[int, Tensor]]:
+    def noted() -> Iterator[Piece]:
         for piece in decoded:
             waiting.append(piece)
-            yield _squares(encoders, piece.frames_THW3, seen)
+            yield piece
 
     rows = torch.zeros(0)
     parts: list[tuple[Piece, Tensor]] = []
-    for output in _outputs(encoders, _batches(noted(), batch_size)):
-        features = _float16(output, encoders)
+    for features in batches_of(noted(), encoders, batch_size, seen):
         rows = torch.cat([rows, features]) if len(rows) else features
         finished = []
         while waiting and len(rows) >= (num := len(waiting[0].time_s) * views.NUM[seen]):
@@ -172,6 +176,19 @@ def _encoded(
                 finished.append(_whole(parts, views.NUM[seen]))
                 parts = []
         yield finished
+
+
+@torch.inference_mode()
+def batches_of(
+    decoded: Iterator[Piece],
+    encoders: Mapping[str, FrameEncoder],
+    batch_size: int,
+    seen: Views,
+) -> Iterator[Tensor]:
+    """Features (N, D) in float16 of the frames' pictures, view by view, in full batches."""
+    squares = (_squares(encoders, piece.frames_THW3, seen) for piece in decoded)
+    for output in _outputs(encoders, _batches(squares, batch_size)):
+        yield _float16(output, encoders)
 
 
 def _squares(
@@ -256,12 +273,14 @@ def _float16(features_ND: Tensor, encoders: Mapping[str, FrameEncoder]) -> Tenso
     return features_ND.half()
 
 
-def _whole(parts: Sequence[tuple[Piece, Tensor]], num_views: int) -> _Clip:
+def _whole(parts: Sequence[tuple[Piece, Tensor]], num_views: int) -> Clip:
     time_s = np.concatenate([piece.time_s for piece, _ in parts])
-    features = torch.cat([rows for _, rows in parts])
-    if num_views > 1:
-        features = features.view(len(time_s), num_views, -1)
-    return _Clip(parts[0][0].content, time_s, features)
+    return clip_of(parts[0][0].content, time_s, torch.cat([rows for _, rows in parts]), num_views)
+
+
+def clip_of(content: str, time_s: NDArray[np.float64], rows: Tensor, num_views: int) -> Clip:
+    """A clip content whose pictures, view by view, have these features."""
+    return Clip(content, time_s, rows.view(len(time_s), num_views, -1) if num_views > 1 else rows)
 
 
 @dataclass
@@ -286,7 +305,7 @@ class _OpenShard:
                 clips.setdefault(content, {})[name] = tensor
         return cls(folder, clips, len(clips))
 
-    def add(self, clip: _Clip) -> None:
+    def add(self, clip: Clip) -> None:
         """Takes in a clip; closes the shard if that fills it."""
         tensors = {"features": clip.features, "time_s": torch.from_numpy(clip.time_s)}
         self.clips[clip.content] = tensors

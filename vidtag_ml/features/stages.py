@@ -3,6 +3,7 @@
 Belongs here: its key, shards that are used again. Does not belong here: encoding (extraction.py).
 """
 
+import functools
 import os
 import shutil
 from collections.abc import Mapping
@@ -11,10 +12,14 @@ from typing import Any
 
 from vidtag_ml import config
 from vidtag_ml.workflow import code_key, inputs, layout, progress, stage
+from vidtag_ml.workflow.ray_workers import Engine
 
 
-def features(root: Path, params: config.Params) -> bool:
-    """Makes `out/features/`: the frozen encoders' outputs for all frames of all clips."""
+def features(root: Path, params: config.Params, engine: Engine = "here") -> bool:
+    """Makes `out/features/`: the frozen encoders' outputs for all frames of all clips.
+
+    Whoever works makes the same, so the engine is no part of the key.
+    """
     at, folder = layout.of(root, params), root / params.features.encoders_dir
     encoders = inputs.encoders_digest(folder, params.features.encoders)
     settings = {
@@ -29,12 +34,15 @@ def features(root: Path, params: config.Params) -> bool:
     def build(aside: Path) -> None:
         from vidtag_ml.dataset import tables as clip_tables
         from vidtag_ml.features import extraction as frame_features
+        from vidtag_ml.features import spread
 
         _reuse_shards(at.features, aside, settings)
         loaded = frame_features.load_encoders(params.features, folder)
         report = progress.reporter("encoding clips")
         tables = clip_tables.read(at.dataset)
-        frame_features.extract(tables, at.dataset, loaded, params.features, aside, report)
+        where = at.dataset, folder, params.features
+        rays = functools.partial(spread.by_ray, tables, *where) if engine == "ray" else None
+        frame_features.extract(tables, at.dataset, loaded, params.features, aside, report, rays)
 
     return stage.make(at.features, key, build)
 

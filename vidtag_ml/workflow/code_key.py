@@ -54,8 +54,10 @@ DECIDING = {
 may make others. The rest carries values as they are, or shows them."""
 NOT_FOLLOWED = (
     "workflow.code_key:of", "models.networks:constructors", "models.located:LocatedTrack",
+    "features.spread:by_ray",
 )  # fmt: skip
-"""Keys make nothing, and how an answer is shown decides nothing; a network is picked by the name in
+"""Keys make nothing, how an answer is shown decides nothing, and Ray's workers make the same as one
+process (tests/vidtag_ml/features/test_spread.py); a network is picked by the name in
 its folder, so that a stage that reads one has it among what it `PICKED`, where it does not name it
 anyway."""
 

@@ -235,3 +235,23 @@ def test_tracks_are_printed_with_their_ends_and_files(vidtag, bundle, video, tmp
     lines = vidtag(tmp_path, *ask).stdout.splitlines()
     assert lines[0].startswith(f"{video}: {ends}, mean score ")
     assert [line.strip() for line in lines[-5:]] == row["files"]
+
+
+@pytest.mark.slow
+def test_workers_of_ray_write_the_same_files_and_print_the_same(vidtag, made, bundle, tmp_path):
+    pytest.importorskip("ray")
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    videos = sorted((made / "data" / "flyover" / "videos").glob("*.mp4"))[:3]
+    asked = [videos[0], broken, *videos[1:]]
+    done = {}
+    for engine in ("here", "ray"):
+        (tmp_path / engine).mkdir()
+        ask = ("--model", bundle, "--out", "there", "--engine", engine, "--json")
+        done[engine] = vidtag(tmp_path / engine, "locate", *asked, *ask)
+    assert done["here"] == done["ray"]
+    assert done["here"].returncode == 1
+    files = {engine: sorted((tmp_path / engine / "there").iterdir()) for engine in done}
+    assert len(files["here"]) == 15
+    for here, ray in zip(*files.values(), strict=True):
+        assert (here.name, here.read_bytes()) == (ray.name, ray.read_bytes())
