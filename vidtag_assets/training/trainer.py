@@ -10,6 +10,7 @@ Belongs here: what these processes do. Does not belong here: beginning them from
 import contextlib
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dagster_pipes import PipesContext
     from pytorch_lightning.loggers import Logger, MLFlowLogger
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 PARENT = "VIDTAG_PARENT"
 """Variable: id of the process without which this one is to end."""
@@ -69,17 +70,25 @@ def _begin(processes: str, failure: Path, arguments: Sequence[str]) -> None:
 
 
 def _why(error: "ChildFailedError") -> str:
-    """Which process failed first, and how; one that was killed is the cause of what others say."""
-    rank, first = min(error.failures.items(), key=lambda f: (f[1].exitcode > 0, f[1].timestamp))
-    how = (
-        f"was killed by {first.signal_name()}" if first.exitcode < 0 else f"failed: {_said(first)}"
-    )
-    return f"process {rank} {how}"
+    """Which process is the cause, and how it ended.
+
+    Processes that lose another one fail, too, and torchrun ends the rest by SIGTERM: so one that
+    was killed otherwise comes first, and then the first that failed.
+    """
+
+    def order(found: tuple[int, "ProcessFailure"]) -> tuple[bool, bool, int]:
+        code = found[1].exitcode
+        return code == -signal.SIGTERM, code > 0, found[1].timestamp
+
+    rank, first = min(error.failures.items(), key=order)
+    if first.exitcode < 0:
+        return f"process {rank} was killed by {first.signal_name()}"
+    return f"process {rank} failed: {_said(first)}"
 
 
-def _said(failure: Any) -> str:
+def _said(failure: "ProcessFailure") -> str:
     """The message of the exception that ended a process."""
-    said = failure.error_file_data["message"]
+    said: Any = failure.error_file_data["message"]
     return " ".join(str(said["message"] if isinstance(said, dict) else said).split())
 
 
