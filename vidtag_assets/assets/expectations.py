@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from vidtag_assets.workspace import data_docs
 from vidtag_ml.dataset import tables
 
 NUM_EXAMPLES = 5
@@ -203,6 +204,8 @@ def validate(table: pd.DataFrame, suite: Callable[[], Any], docs: Path | None = 
         actions=[] if docs is None else [_data_docs(context, docs)],
     )
     (judged,) = context.checkpoints.add(checkpoint).run({"dataframe": table}).run_results.values()
+    if docs is not None:
+        data_docs.dress(docs)
     failures = tuple(_failure(result, table) for result in judged.results if not result.success)
     return Verdict(name, _expected(judged.results), failures)
 

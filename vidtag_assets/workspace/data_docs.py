@@ -5,11 +5,14 @@ somewhere that checks show in Dagster's UI: browsers open no files from there.
 
 Belongs here: where the pages lie, serving them on this machine alone. Does not belong here: writing
 them (assets/expectations.py).
+Belongs here: where the pages lie, that they look the same without the Internet, serving them on
+this machine alone. Does not belong here: writing them (assets/expectations.py).
 """
 
 import contextlib
 import functools
 import http.server
+import re
 import signal
 import subprocess
 import sys
@@ -18,13 +21,47 @@ import urllib.parse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from vidtag_ml.workflow import stage
+
 ADDRESS = "http://127.0.0.1:3001"
 """Where they are served."""
+
+_FOREIGN = re.compile(
+    r"<link[^>]*href=.https?://[^>]*>|<script[^>]*src=.https?://[^>]*></script>"
+    r"|<img[^>]*src=.https?://[^>]*>|url\(.https?://[^)]*\)|<footer.*?</footer>",
+    re.DOTALL,
+)
+_FILTER = """
+addEventListener("load", () => {
+  const show = (all) => {
+    for (const each of document.querySelectorAll(".hide-succeeded-validation-target-child"))
+      each.closest("tr").hidden = !all;
+    for (const each of document.querySelectorAll(
+        ".hide-succeeded-validations-column-section-target-child"))
+      each.closest(".ge-section").hidden = !all;
+  };
+  window.showAllValidations = () => show(true);
+  window.hideSucceededValidations = () => show(false);
+});
+"""
+"""What the buttons of a page do, which else need jQuery."""
 
 
 def folder(root: Path) -> Path:
     """Where the pages of a workspace lie, a folder a table."""
     return root / "out" / "data_docs"
+
+
+def dress(pages: Path) -> None:
+    """Gives the pages in a folder styles of their own in the place of those of the Internet.
+
+    Without it they show no mark of what holds, and tell the hosts of these styles who reads them.
+    """
+    style = Path(__file__).with_suffix(".css").read_text()
+    ours = f"<style>\n{style}</style>\n<script>{_FILTER}</script>\n</head>"
+    for page in pages.rglob("*.html"):
+        own = _FOREIGN.sub("", page.read_text())
+        stage.write_text(page, own.replace("</head>", ours, 1))
 
 
 @contextlib.contextmanager

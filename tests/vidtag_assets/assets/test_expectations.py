@@ -126,6 +126,14 @@ def test_data_docs_are_pages_of_the_last_verdict(tmp_path):
     assert "92.0" in page.read_text()
 
 
+def test_data_docs_need_nothing_from_the_internet(tmp_path):
+    validate(FIXES.assign(lat=91.0), fixes_suite, tmp_path / "docs")
+    (page,) = (tmp_path / "docs" / "validations").rglob("*.html")
+    assert "https://" not in page.read_text()
+    assert '.text-danger::before { content: "' in page.read_text()  # the mark of what fails
+    assert 'class="fas fa-times text-danger"' in page.read_text()
+
+
 def _checked(check, tables, params, folder, **settings):
     """The result of a check of the asset clips on tables, in a workspace of their own."""
     changed = dataclasses.replace(params, clips=dataclasses.replace(params.clips, **settings))
