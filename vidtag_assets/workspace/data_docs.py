@@ -3,8 +3,6 @@
 `python -m vidtag_assets.workspace.data_docs dagster dev` (`make dev`) makes the links lead
 somewhere that checks show in Dagster's UI: browsers open no files from there.
 
-Belongs here: where the pages lie, serving them on this machine alone. Does not belong here: writing
-them (assets/expectations.py).
 Belongs here: where the pages lie, that they look the same without the Internet, serving them on
 this machine alone. Does not belong here: writing them (assets/expectations.py).
 """
