@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidtag_assets.store import promotions, registry
-from vidtag_assets.workspace.resources import HARDWARE, Dvc, Tracking
+from vidtag_assets.workspace.resources import HARDWARE, PROCESSES, Dvc, Tracking
 from vidtag_ml.models.system import System
 from vidtag_ml.workflow import stage
 from vidtag_ml.workflow.layout import Layout
@@ -59,6 +59,11 @@ def told(version: "ModelVersion") -> dict[str, Any]:
     by = f"{promoted[-1].user} on {promoted[-1].host}, {promoted[-1].time}" if promoted else None
     plain = ("hierarchy", "features", "packages", HARDWARE, "verdict")
     return {**{key: known.get(key) for key in plain}, "encoders": encoders or None, "promoter": by}
+
+
+def of_training(processes: int) -> dict[str, str]:
+    """The circumstances of a training that so many processes begin here, as tags of its run."""
+    return {HARDWARE: hardware(), PROCESSES: str(processes)}
 
 
 def hardware() -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 import dagster as dg
 import yaml
 
+from vidtag_assets.lineage import circumstances
 from vidtag_assets.store import leftovers
 from vidtag_assets.training import trainer
 from vidtag_assets.workspace.resources import Tracking
@@ -75,6 +76,7 @@ class ProcessGroup(dg.ConfigurableResource):
         make = system.trainings[name].make
         if self.processes == 1:
             logger = tracking.logger(name, **trainer.tags(1))
+            logger = tracking.logger(name, **circumstances.of_training(1))
             worked = make(root, params, logger)
             return Made(worked=worked, run_id=logger.run_id if worked else None)
         with stage.looking():

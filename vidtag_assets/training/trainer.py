@@ -153,6 +153,10 @@ def _logger(
     from vidtag_assets.workspace.resources import Tracking
 
     kept = Tracking(root=str(store)).logger(training, **tags(processes))
+    from vidtag_assets.lineage import circumstances
+    from vidtag_assets.workspace.resources import Tracking
+
+    kept = Tracking(root=str(store)).logger(training, **circumstances.of_training(processes))
 
     class Told(Logger):
         """MLflow's logger, whose figures the asset is told."""
