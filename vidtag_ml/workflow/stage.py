@@ -23,6 +23,8 @@ RECORD = ".record.json"
 """Behind the name of an output: the file beside it that tells what it was made from."""
 POLL_S = 0.1
 """Between two looks of a process that waits for the first of its group."""
+_LEFT = re.compile(r"[0-9a-f]{12}|old|call-\d+")
+"""Ends of names of what tries of other keys and killed processes left beside an output."""
 _IS_LOOKING = contextvars.ContextVar("_IS_LOOKING", default=False)
 
 
@@ -76,7 +78,7 @@ def _make(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> b
     aside = _aside(out, key)
     out.parent.mkdir(parents=True, exist_ok=True)
     for other in out.parent.glob(f".{out.name}.*"):
-        if other != aside and re.fullmatch(r"[0-9a-f]{12}|old", other.name[len(out.name) + 2 :]):
+        if other != aside and _LEFT.fullmatch(other.name[len(out.name) + 2 :]):
             _remove(other)
     with _calling(out):
         build(aside)
@@ -107,8 +109,6 @@ def _take_part(out: Path, key: Mapping[str, Any], build: Callable[[Path], None])
 def _calling(out: Path) -> Iterator[None]:
     """Has torchrun's other processes, if there are any, build as well, and waits for them."""
     others = [_call(out, str(k)) for k in range(1, int(os.environ.get("WORLD_SIZE", "1")))]
-    for other in others:
-        other.unlink(missing_ok=True)
     if others:
         write_text(_call(out, "0"), _group())
     try:

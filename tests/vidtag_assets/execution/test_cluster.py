@@ -1,11 +1,18 @@
 """Kubernetes jobs as dagster-k8s renders them from the tags of the assets."""
 
 import json
+import re
+from pathlib import Path
 
+import dagster as dg
 import pytest
+import yaml
 
-from orchestration.definitions import defs
+from orchestration.definitions import build_definitions, defs
+from vidtag_assets.assets import factory
 from vidtag_assets.execution import cluster, runs
+from vidtag_assets.training import process_group
+from vidtag_ml.models.registry import SYSTEMS
 
 ASSETS = [asset for asset in defs.assets if asset.is_executable]
 NEEDING_GPUS = {
@@ -15,14 +22,24 @@ NEEDING_GPUS = {
 }  # fmt: skip
 
 
-def rendered(tags):
-    """The resources of the container of a job of a step whose operation has these tags."""
-    job = pytest.importorskip("dagster_k8s.job")
+def rendered(tags, of_run=None):
+    """The resources of the container of a job of a step whose operation has these tags.
+
+    `of_run`: what the run's configuration says of this step.
+    """
+    pytest.importorskip("dagster_k8s")
+    from dagster_k8s import job
+    from dagster_k8s.container_context import K8sContainerContext
+
+    said = job.UserDefinedDagsterK8sConfig.from_dict(of_run or {})
+    tagged = K8sContainerContext(run_k8s_config=job.get_user_defined_k8s_config(tags))
     made = job.construct_dagster_k8s_job(
         job.DagsterK8sJobConfig(job_image="vidtag", dagster_home="/opt/dagster"),
         ["dagster", "api", "execute_step"],
         "dagster-step-of-a-test",
-        user_defined_k8s_config=job.get_user_defined_k8s_config(tags),
+        user_defined_k8s_config=tagged.merge(
+            K8sContainerContext(run_k8s_config=said)
+        ).run_k8s_config,
     )
     (container,) = made.spec.template.spec.containers
     return container.resources
@@ -53,3 +70,23 @@ def test_the_environment_chooses_the_executor(monkeypatch):
     monkeypatch.setenv(cluster.EXECUTOR, "slurm")
     with pytest.raises(ValueError, match="VIDTAG_EXECUTOR is 'slurm'; it may be local or k8s"):
         cluster.executor()
+
+
+def test_a_training_by_several_processes_asks_for_as_many_gpus(monkeypatch):
+    monkeypatch.setenv(process_group.VARIABLE, "4")
+    phase_one = factory.assets_of(SYSTEMS["vidtag"])[0]
+    assert rendered(phase_one.op.tags).limits[cluster.GPU] == "4"
+
+
+def test_the_configuration_of_a_run_that_operations_md_shows_changes_what_a_step_gets(monkeypatch):
+    monkeypatch.setenv(cluster.EXECUTOR, "k8s")
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    (shown,) = re.findall(r"`(execution: .*per_step_k8s_config.*)`", page)
+    config = yaml.safe_load(f"{{{shown}}}")
+    pods = dg.Definitions.merge(build_definitions(), dg.Definitions(executor=cluster.executor()))
+    steps = config["execution"]["config"]["per_step_k8s_config"]
+    (phase_one,) = (a for a in ASSETS if a.key.to_user_string() in steps)
+    assert dg.validate_run_config(pods.resolve_job_def("everything"), config)
+    resources = rendered(phase_one.op.tags, steps[phase_one.key.to_user_string()])
+    assert resources.limits == {"memory": "64Gi", cluster.GPU: "0"}
+    assert resources.requests == {"cpu": "2000m", "memory": "64Gi", cluster.GPU: "0"}
