@@ -28,7 +28,7 @@ from vidtag_ml.models.registry import SYSTEMS
 
 ROOT = home.CODE
 """The repository, which is the workspace."""
-MODULES = [own_recordings, dataset, gallery, features, cityguessr, leaderboard, retraining]
+MODULES = [own_recordings, dataset, gallery, features, cityguessr, leaderboard]
 
 
 def build_definitions(**resources: Any) -> dg.Definitions:
@@ -53,6 +53,8 @@ def build_definitions(**resources: Any) -> dg.Definitions:
     loaded = dg.load_assets_from_modules(modules)
     assets = [asset for asset in loaded if isinstance(asset, dg.AssetsDefinition)]
     assets += [asset for system in systems for asset in factory.assets_of(system)]
+    registered = [system for system in systems if system.bundling is not None]
+    assets += [retraining.policy_of(system) for system in registered]
     # An upstream asset that is never used would make the UI ask whether one is sure.
     if params.clips.source == "recordings":
         assets = list(dg.map_asset_specs(dataset.reading_own, assets))
@@ -80,7 +82,7 @@ def build_definitions(**resources: Any) -> dg.Definitions:
             sensors.automation,
             sensors.inbox,
             sensors.arrivals,
-            sensors.retraining,
+            *(sensors.launching(system) for system in registered),
             sensors.run_failure_log,
             sensors.dead_runs,
             sensors.alerts,

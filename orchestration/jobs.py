@@ -6,7 +6,7 @@ from vidtag_assets.assets.dataset import clips, hierarchy
 from vidtag_assets.assets.features import frame_features
 from vidtag_assets.assets.gallery import gps_gallery
 from vidtag_assets.assets.own_recordings import own_recordings
-from vidtag_assets.assets.retraining import RETRAIN, retraining_policy
+from vidtag_assets.assets.retraining import JOBS, RETRAIN, TAG
 
 take_in = dg.define_asset_job(
     "take_in",
@@ -20,7 +20,7 @@ everything = dg.define_asset_job(
     description="The main job: from clips to a champion. What is unchanged is not made again.",
 )
 name_places = dg.define_asset_job(
-    "name_places",
+    JOBS["cityguessr"],
     selection=PLACES,
     description="CityGuessr on the clips, hierarchy and features that the main job made.",
 )
@@ -31,10 +31,9 @@ refresh_data = dg.define_asset_job(
 )
 reconsider = dg.define_asset_job(
     "reconsider",
-    selection=dg.AssetSelection.assets(
-        clips, hierarchy, gps_gallery, frame_features, retraining_policy
-    ),
-    description="Brings data and features up to date, and asks the policy for a new model or not.",
+    selection=dg.AssetSelection.assets(clips, hierarchy, gps_gallery, frame_features)
+    | dg.AssetSelection.tag(*TAG),
+    description="Brings data and features up to date, and asks the policies whether to retrain.",
 )
 retrain = dg.define_asset_job(
     RETRAIN,
@@ -60,7 +59,7 @@ validate_data = dg.define_asset_job(
     description="Runs the checks on clips and gallery as they lie on disk; makes nothing.",
 )
 cross_view = dg.define_asset_job(
-    "cross_view",
+    JOBS["gama"],
     selection=dg.AssetSelection.tag("system", "gama").upstream()
     - dg.AssetSelection.assets(own_recordings),
     description="GAMa alone, from clips to a verdict; if the params' imagery fits its videos.",

@@ -4,7 +4,7 @@ import json
 
 import dagster as dg
 
-from orchestration.jobs import reconsider, retrain, take_in
+from orchestration.jobs import reconsider, take_in
 from vidtag_assets.assets import own_recordings
 from vidtag_assets.assets import retraining as policy
 from vidtag_assets.assets.dataset import clips
@@ -12,6 +12,7 @@ from vidtag_assets.execution import runs
 from vidtag_assets.store import leftovers
 from vidtag_assets.watching import watching, webhook
 from vidtag_assets.workspace.resources import ParamsFile, Tracking, Workspace
+from vidtag_ml.models.system import System
 
 automation = dg.AutomationConditionSensorDefinition(
     "automation",
@@ -49,7 +50,7 @@ def arrivals(
     context: dg.SensorEvaluationContext, params_file: ParamsFile
 ) -> dg.SensorResult | dg.SkipReason:
     """Asks for a run when the last of the datasets has been taken in that are in the inbox."""
-    newest = _newest(context, own_recordings.own_recordings)
+    newest = _newest(context, own_recordings.own_recordings.key)
     if newest is None:
         return dg.SkipReason("nothing was taken in since")
     if params_file.load().clips.source != "recordings":
@@ -61,27 +62,30 @@ def arrivals(
     return _once(newest, asked)
 
 
-@dg.sensor(
-    job=retrain,
-    minimum_interval_seconds=30,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Launches the job retrain if the asset retraining_policy says so.",
-)
-def retraining(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """Asks for the run that the policy's newest decision asks for, once."""
-    newest = _newest(context, policy.retraining_policy)
-    if newest is None or newest.asset_materialization is None:
-        return dg.SkipReason("the policy was not asked since")
-    return _once(
-        newest, policy.request(newest.asset_materialization, f"policy {newest.storage_id}")
+def launching(system: System) -> dg.SensorDefinition:
+    """The sensor that launches what a system's policy on retraining asks for."""
+    asked, job = policy.name_of(system), policy.job_of(system)
+
+    @dg.sensor(
+        name=asked.replace(policy.POLICY, "retraining"),
+        job_name=job,
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Launches the job {job} if the asset {asked} says so.",
     )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        newest = _newest(context, dg.AssetKey(asked))
+        if newest is None or newest.asset_materialization is None:
+            return dg.SkipReason("the policy was not asked since")
+        due = policy.request(newest.asset_materialization, f"policy {newest.storage_id}")
+        return _once(newest, due)
+
+    return sensor
 
 
-def _newest(
-    context: dg.SensorEvaluationContext, asset: dg.AssetsDefinition
-) -> dg.EventLogRecord | None:
+def _newest(context: dg.SensorEvaluationContext, asset: dg.AssetKey) -> dg.EventLogRecord | None:
     """The newest materialization, unless it was looked at before."""
-    found = context.instance.fetch_materializations(asset.key, limit=1).records
+    found = context.instance.fetch_materializations(asset, limit=1).records
     return found[0] if found and str(found[0].storage_id) != context.cursor else None
 
 

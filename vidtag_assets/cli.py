@@ -66,16 +66,26 @@ def trace(
     verify: Annotated[
         bool, typer.Option("--verify", help="Make it again and measure it; minutes.")
     ] = False,
+    card: Annotated[
+        bool, typer.Option("--card", help="Print its model card, as Markdown, and no more.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a model or an answer is from, or which models were made from something."""
     from vidtag_assets.lineage import tracing
+    from vidtag_assets.release import cards
     from vidtag_assets.workspace.resources import Dvc
 
+    if card and (restore or verify or as_json):
+        raise ValueError("--card prints the model card alone: leave out the other options")
     tracking, dvc = _tracking(), Dvc(root=str(Path.cwd()))
     found = tracing.trace(tracking, dvc, what)
     if (restore or verify) and len({(m["model"], m["version"]) for m in found}) > 1:
         raise ValueError(f"{what} leads to {len(found)} versions; name one, as NAME/VERSION")
+    if card:
+        for model in found:
+            print_line(cards.of(tracking, f"{model['model']}/{model['version']}"))
+        return
     for model in found if not as_json else ():
         _print_model(model)
     failed = [model["damage"] for model in found if "damage" in model]

@@ -32,6 +32,7 @@ PARENTS = {
     "registered_model": {"phase_two_model", "vidtag_evaluation", "gps_gallery"},
     "champion_model": {"registered_model", "geoclip_evaluation"},
     "retraining_policy": {"clips", "hierarchy", "gps_gallery", "frame_features", "champion_model"},
+    "retraining_policy_cityguessr": {"clips", "hierarchy", "frame_features", "champion_cityguessr"},
 }
 
 
@@ -96,6 +97,7 @@ CROSSING = {
     "gama_evaluation": {"screening_model", "heading_model"},
     "registered_gama": {"screening_model", "heading_model", "gama_evaluation", "aerial_gallery"},
     "champion_gama": {"registered_gama"},
+    "retraining_policy_gama": {"clips", "aerial_gallery", "champion_gama"},
 }
 
 

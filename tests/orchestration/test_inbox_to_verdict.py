@@ -14,6 +14,7 @@ from orchestration.definitions import build_definitions
 from tests.conftest import resources_of
 from tests.data import recordings
 from vidtag_ml import config
+from vidtag_ml.models.registry import SYSTEMS
 
 pytestmark = pytest.mark.slow
 
@@ -82,7 +83,7 @@ def test_recordings_in_the_inbox_become_a_verdict_and_later_ones_another(operate
     (arrived,) = operated.ask(sensors.arrivals)
     first = operated.run("reconsider", arrived)
     assert operated.shown(first, "retraining_policy")["why"] == "first model: there is none"
-    (due,) = operated.ask(sensors.retraining)
+    (due,) = operated.ask(sensors.launching(SYSTEMS["vidtag"]))
     trained = operated.run("retrain", due)
     assert operated.shown(trained, "champion_model")["verdict"] in {"promoted", "rejected"}
     assert not operated.shown(trained, "retraining_policy")["retrain"]
@@ -93,5 +94,5 @@ def test_recordings_in_the_inbox_become_a_verdict_and_later_ones_another(operate
         second = operated.run("reconsider", schedules.weekly_retraining(monday))
     assert operated.shown(second, "own_recordings")["dagster/row_count"] == 7
     assert "1 came, 0 went" in operated.shown(second, "retraining_policy")["why"]
-    (due,) = operated.ask(sensors.retraining)
+    (due,) = operated.ask(sensors.launching(SYSTEMS["vidtag"]))
     assert due.tags["vidtag/why"] == operated.shown(second, "retraining_policy")["why"]

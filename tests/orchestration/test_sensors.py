@@ -9,9 +9,10 @@ import pytest
 
 from orchestration.definitions import defs
 from orchestration.jobs import take_in
-from orchestration.sensors import arrivals, automation, inbox, retraining, run_failure_log
+from orchestration.sensors import arrivals, automation, inbox, launching, run_failure_log
 from tests.conftest import ROOT
 from vidtag_assets.workspace.resources import ParamsFile, Workspace
+from vidtag_ml.models.registry import SYSTEMS
 
 
 def test_automation_is_off_by_default():
@@ -49,6 +50,9 @@ def test_failed_run_leaves_a_line(tmp_path):
         run_failure_log(context)
     line = json.loads((tmp_path / "out" / "run_failures.jsonl").read_text())
     assert (line["job"], line["run"]) == ("doomed", result.run_id)
+
+
+retraining = launching(SYSTEMS["vidtag"])
 
 
 def put(root, name, changed_s_ago=60.0):
@@ -133,6 +137,11 @@ def test_nothing_is_launched_if_the_policy_says_no_or_was_never_asked(instance):
     asked = watch(retraining, instance)
     assert asked.run_requests == []
     assert isinstance(watch(retraining, instance, asked.cursor), dg.SkipReason)
+
+
+def test_each_system_is_retrained_by_the_job_that_makes_it():
+    jobs = {sensor.name: sensor.job_name for sensor in defs.sensors if "retraining" in sensor.name}
+    assert jobs == {"retraining": "retrain", "retraining_cityguessr": "name_places"}
 
 
 def test_the_policy_is_heard_and_arrivals_are_noticed_by_default():

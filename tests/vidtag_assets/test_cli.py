@@ -7,6 +7,7 @@ import pytest
 
 from vidtag_assets import cli
 from vidtag_assets.store import registry
+from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml.cli import app as ml
 
 
@@ -49,6 +50,16 @@ def test_champion_locates_as_its_bundle_does(vidtag, registered, tmp_path):
     (by_folder,) = json.loads(vidtag(registered, *ask, "--model", registered / "out" / "bundle")[1])
     assert by_name["origin"].pop("model_version") == 1
     assert by_name == by_folder
+
+
+def test_trace_prints_the_card_of_a_model_and_no_more(vidtag, registered):
+    code, shown, _ = vidtag(registered, "trace", "vidtag/1", "--card")
+    assert code == 0
+    tracking = Tracking(root=str(registered))
+    assert shown.strip() == registry.resolve(tracking, "vidtag/1").description.strip()
+    code, shown, error = vidtag(registered, "trace", "vidtag/1", "--card", "--json")
+    assert (code, shown) == (1, "")
+    assert "leave out the other options" in error
 
 
 def test_trace_walks_from_model_to_data_and_back(vidtag, registered):

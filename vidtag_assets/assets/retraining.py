@@ -1,27 +1,26 @@
-"""The policy on retraining: what changed since the champion, and whether a new model is due.
+"""Policies on retraining: what changed since the champion, and whether a new model is due.
 
-Belongs here: the asset retraining_policy, and where its facts are read: registry, workspace,
-Dagster's runs. Does not belong here: the decision (vidtag_ml.retraining.policy), what is launched
-upon it (orchestration).
+Belongs here: the asset of each registered system, and where its facts are read: registry,
+workspace, Dagster's runs. Does not belong here: the decision (vidtag_ml.retraining.policy), what is
+launched upon it (orchestration).
 """
 
 import datetime as dt
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
 
-from vidtag_assets.assets.dataset import clips, hierarchy
-from vidtag_assets.assets.features import frame_features
-from vidtag_assets.assets.gallery import gps_gallery
+from vidtag_assets.assets.factory import ASSETS
 from vidtag_assets.execution import cluster
 from vidtag_assets.lineage import identity, training_clips
 from vidtag_assets.metadata import OWNERS, preview
 from vidtag_assets.store import registry
 from vidtag_assets.workspace.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml import config
-from vidtag_ml.models.registry import SYSTEMS
+from vidtag_ml.models.system import System
 from vidtag_ml.workflow.layout import Layout
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from vidtag_ml.retraining.policy import Decision, Facts, Model, Past, Rule
 
 RETRAIN = "retrain"
-"""The job that is launched if the policy says so."""
+"""The job that is launched if a policy says so, of systems that have no other."""
 IDENTITY, WHY = "vidtag/identity", "vidtag/why"
 """Tags of its runs: digest of what it trains on, and what called for it."""
 POLICY = "retraining_policy"
@@ -40,52 +39,94 @@ WARNINGS = "warnings"
 """Metadata of a policy: what alerts tell of the champion, by their kind."""
 KINDS = {"age": "stale", "drift": "drift"}
 """Rules that alerts tell of -> their kinds."""
-SYSTEM = SYSTEMS[registry.NAME]
+JOBS = {"cityguessr": "name_places", "gama": "cross_view"}
+"""Systems that have a job of their own -> the job."""
+TAG = ("policy", "retraining")
+"""Of all policies."""
+ABOUT = """
+Compares the whole identity of what would be trained today (data, gallery, hierarchy, encoders,
+parameters, code, packages) with the champion's, and with the newest version's if that is
+another. What calls for a new model, and what may be spent, stands in section `retraining` of
+params.yaml. A sensor launches the job `JOB` if `retrain` is true here; the run's tags say why.
+What a version does not tell, since it is older, is no reason.
+
+**When it fails:** a champion's kept clips are not the bytes that were kept (restore mlartifacts
+from a backup), or data are missing; the message says which. Nothing is launched meanwhile.
+"""
 WEEK = dt.timedelta(days=7)
 _EMBEDDING = ("encoder.", "param.features.", "code.features")
 """Parts of an identity on which embeddings of clips depend."""
 
 
-@dg.asset(
-    deps=[clips, hierarchy, gps_gallery, frame_features, "champion_model"],
-    group_name="registry",
-    kinds={"mlflow"},
-    owners=OWNERS,
-    op_tags=cluster.needs(cpu=1, memory_gb=2),
-)
-def retraining_policy(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
-    params_file: ParamsFile,
+def policy_of(system: System) -> dg.AssetsDefinition:
+    """The policy on retraining a registered system."""
+    reads = [name for training in system.trainings.values() for name in training.reads]
+    read = dict.fromkeys(name for name in reads if name not in system.trainings)
+    also = ["hierarchy"] if "features" in read else []
+
+    @dg.asset(
+        name=name_of(system),
+        deps=[
+            *dict.fromkeys(["clips", *also, *(ASSETS.get(name, name) for name in read)]),
+            f"champion_{system.bundled.registration.called or system.name}",
+        ],
+        group_name="registry",
+        kinds={"mlflow"},
+        owners=OWNERS,
+        op_tags=cluster.needs(cpu=1, memory_gb=2),
+        tags=dict([("system", system.name), TAG]),
+        description=f"""Whether a new {system.title} is due, and what changed since the champion.
+
+{inspect.cleandoc(ABOUT).replace("JOB", job_of(system))}
+""",
+    )
+    def asked(
+        context: dg.AssetExecutionContext,
+        workspace: Workspace,
+        params_file: ParamsFile,
+        dvc: Dvc,
+        tracking: Tracking,
+    ) -> dg.MaterializeResult:
+        at, params = workspace.layout(params_file.load()), params_file.load()
+        return _asked(system, at, params, dvc, tracking, context.instance, context.run.run_id)
+
+    return asked
+
+
+def name_of(system: System) -> str:
+    """The name of a system's policy."""
+    return POLICY if system.name == registry.NAME else f"{POLICY}_{system.name}"
+
+
+def job_of(system: System) -> str:
+    """The job that retrains a system."""
+    return JOBS.get(system.name, RETRAIN)
+
+
+def _asked(
+    system: System,
+    at: Layout,
+    params: config.Params,
     dvc: Dvc,
     tracking: Tracking,
+    instance: dg.DagsterInstance,
+    run_id: str,
 ) -> dg.MaterializeResult:
-    """Whether a new model is due: what changed since the champion was made, since when, and why.
-
-    Compares the whole identity of what would be trained today (data, gallery, hierarchy, encoders,
-    parameters, code, packages) with the champion's, and with the newest version's if that is
-    another. What calls for a new model, and what may be spent, stands in section `retraining` of
-    params.yaml. The sensor `retraining` launches the job `retrain` if `retrain` is true here; the
-    run's tags say why. What a version does not tell, since it is older, is no reason.
-
-    **When it fails:** a champion's kept clips are not the bytes that were kept (restore mlartifacts
-    from a backup), or data are missing; the message says which. Nothing is launched meanwhile.
-    """
     from vidtag_ml.retraining import changes, policy
 
-    params = params_file.load()
-    at, now = workspace.layout(params), dt.datetime.now(dt.UTC)
-    today = identity.today(SYSTEM, at, params, dvc)
-    models = _models(tracking, at, params, today)
+    now = dt.datetime.now(dt.UTC)
+    today = identity.today(system, at, params, dvc)
+    models = _models(system, tracking, at, params, today)
     facts = policy.Facts(
         now=now,
         identity=changes.digest(today),
         models=tuple(models),
-        known=_known(tracking, params, today),
-        past=tuple(_past(context.instance, context.run.run_id, now, params.retraining)),
+        known=_known(system, tracking, params, today),
+        past=tuple(_past(instance, job_of(system), run_id, now, params.retraining)),
+        begins=system.name == registry.NAME,
     )
     decision = policy.decide(facts, params.retraining)
-    noticed = _noticed(context.instance, models, now)
+    noticed = _noticed(instance, dg.AssetKey(name_of(system)), models, now)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(f"{facts.identity} {decision.retrain}"),
         metadata={
@@ -103,7 +144,7 @@ def request(materialization: dg.AssetMaterialization, key: str) -> dg.RunRequest
     """The run that a materialization of the policy asks for, if it asks for one.
 
     Args:
-        materialization: of retraining_policy.
+        materialization: of a policy.
         key: tells it from all others; no two runs are launched for it.
     """
     told = {name: value.value for name, value in materialization.metadata.items()}
@@ -113,10 +154,10 @@ def request(materialization: dg.AssetMaterialization, key: str) -> dg.RunRequest
 
 
 def _models(
-    tracking: Tracking, at: Layout, params: config.Params, today: Mapping[str, str]
+    system: System, tracking: Tracking, at: Layout, params: config.Params, today: Mapping[str, str]
 ) -> "list[Model]":
     """The champion, and the newest version if that is another, compared with today."""
-    name = registry.name_of(SYSTEM.name, params)
+    name = registry.name_of(system.name, params)
     versions = {int(version.version): version for version in registry.versions(tracking, name)}
     if not versions:
         return []
@@ -124,12 +165,13 @@ def _models(
     called = {champion: "champion"} if champion else {}
     called.setdefault(max(versions), "version")
     return [
-        _compared(tracking, at, params, f"{what} {number}", versions[number], today)
+        _compared(system, tracking, at, params, f"{what} {number}", versions[number], today)
         for number, what in called.items()
     ]
 
 
 def _compared(
+    system: System,
     tracking: Tracking,
     at: Layout,
     params: config.Params,
@@ -139,7 +181,7 @@ def _compared(
 ) -> "Model":
     from vidtag_ml.retraining import changes, drift, policy, trained_on
 
-    found = changes.between(identity.of_version(tracking, version, SYSTEM, params), today)
+    found = changes.between(identity.of_version(tracking, version, system, params), today)
     differ = {change.part for change in found}
     if changes.DATA not in differ:
         training_clips.keep(tracking, version, at)  # one registered by an older vidtag gets its own
@@ -156,26 +198,32 @@ def _compared(
     return policy.Model(called, made, found, counts, tuple(drifts))
 
 
-def _known(tracking: Tracking, params: config.Params, today: Mapping[str, str]) -> str | None:
+def _known(
+    system: System, tracking: Tracking, params: config.Params, today: Mapping[str, str]
+) -> str | None:
     """The version that was made from exactly this, if there is one."""
-    name = registry.name_of(SYSTEM.name, params)
+    name = registry.name_of(system.name, params)
     for version in registry.versions(tracking, name):
         alike = version.tags.get("dvc.clips") == today.get("dvc.clips")
-        if alike and identity.of_version(tracking, version, SYSTEM, params) == today:
+        if alike and identity.of_version(tracking, version, system, params) == today:
             return f"version {version.version}"
     return None
 
 
 def _past(
-    instance: dg.DagsterInstance, own: str, now: dt.datetime, settings: config.Retraining
+    instance: dg.DagsterInstance,
+    job: str,
+    own: str,
+    now: dt.datetime,
+    settings: config.Retraining,
 ) -> "list[Past]":
     """Retrainings that count: of a week or a cooldown, and all that are under way or judged."""
     from vidtag_ml.retraining import policy
 
     since = now - max(WEEK, dt.timedelta(hours=settings.cooldown_hours))
     filters = [
-        dg.RunsFilter(job_name=RETRAIN, created_after=since),
-        dg.RunsFilter(job_name=RETRAIN, statuses=[dg.DagsterRunStatus.SUCCESS]),
+        dg.RunsFilter(job_name=job, created_after=since),
+        dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS]),
     ]
     records = {r.dagster_run.run_id: r for f in filters for r in instance.get_run_records(f)}
     found = []
@@ -201,10 +249,10 @@ def _utc(timestamp: float | None) -> dt.datetime | None:
 
 
 def _noticed(
-    instance: dg.DagsterInstance, models: "Sequence[Model]", now: dt.datetime
+    instance: dg.DagsterInstance, asset: dg.AssetKey, models: "Sequence[Model]", now: dt.datetime
 ) -> dict[str, Any]:
     """When each part that differs was first seen as it is now: part -> value and time."""
-    last = instance.get_latest_materialization_event(retraining_policy.key)
+    last = instance.get_latest_materialization_event(asset)
     event = last.asset_materialization if last else None
     before: Any = event.metadata["noticed"].value if event else {}
     found = {}

@@ -7,7 +7,7 @@ from.
 Belongs here: reading both. Does not belong here: comparing them (vidtag_ml.retraining.changes).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,9 @@ from vidtag_ml.workflow.layout import Layout
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-SECTIONS = ("clips", "gallery", "features", "model", "evaluation")
-"""Of the params, those that all systems depend on; the others are trainings."""
+SECTIONS = ("clips", "model", "evaluation")
+"""Of the params, those that all systems depend on, beside gallery, features and trainings."""
+FEATURES = "features"
 HIERARCHY = "hierarchy"
 _TAGS = ("dvc.clips", "dvc.gallery", HIERARCHY, ENCODER, "start.", "code.", "package.")
 
@@ -41,9 +42,11 @@ def tags(system: System, at: Layout, params: config.Params) -> dict[str, str]:
 def today(system: System, at: Layout, params: config.Params, dvc: Dvc) -> dict[str, str]:
     """The identity of what would be made now, of data as DVC has recorded them."""
     data = {"dvc.clips": dvc.md5("clips"), "dvc.gallery": dvc.md5(system.gallery)}
-    data[HIERARCHY] = dvc.md5("hierarchy")
-    folder = at.root / params.features.encoders_dir
-    encoders = inputs.encoders_digest(folder, params.features.encoders)
+    encoders: Mapping[str, Sequence[str]] = {}
+    if _reads_features(system):
+        data[HIERARCHY] = dvc.md5("hierarchy")
+        folder = at.root / params.features.encoders_dir
+        encoders = inputs.encoders_digest(folder, params.features.encoders)
     stages = [name for name in _outs(system, at) if name in code_key.builds()]
     values = provenance.flat(config.as_dict(params))
     return {
@@ -61,6 +64,8 @@ def of_version(
     """The identity of a version as far as it tells: its tags, and the parameters of its run."""
     values = tracking.client().get_run(str(version.run_id)).data.params
     told = {name: value for name, value in version.tags.items() if name.startswith(_TAGS) and value}
+    if not _reads_features(system):
+        told.pop(HIERARCHY, None)
     return {**told, **_params(values, system, params)}
 
 
@@ -82,7 +87,9 @@ def _code(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 def settings(values: Mapping[str, Any], system: System, params: config.Params) -> dict[str, str]:
     """The parameters that a system depends on among all, by `SECTION.KEY`."""
-    sections = {*SECTIONS, *(name for name in system.trainings if hasattr(params, name))}
+    known = {*SECTIONS, system.gallery.removesuffix("_gallery"), *system.trainings}
+    read = {FEATURES} if _reads_features(system) else set()
+    sections = {name for name in known | read if hasattr(params, name)}
     return {k: str(v) for k, v in values.items() if k.split(".")[0] in sections}
 
 
@@ -92,15 +99,20 @@ def _params(values: Mapping[str, Any], system: System, params: config.Params) ->
 
 def _outs(system: System, at: Layout) -> dict[str, Path]:
     """What a version is made of or by, by its stages."""
+    read = {HIERARCHY: at.hierarchy, FEATURES: at.features} if _reads_features(system) else {}
     return {
         f"ingest_{at.source}": at.dataset,
-        "hierarchy": at.hierarchy,
-        "gallery": at.gallery,
-        "features": at.features,
+        **read,
+        system.gallery: at.root / "data" / system.gallery,
         **{name: at.model(name) for name in system.trainings},
         f"evaluate_{system.name}": at.evaluation(system.name, "val"),
         f"bundle_{system.name}": system.bundled.folder(at),
     }
+
+
+def _reads_features(system: System) -> bool:
+    """Whether a system learns from features of frames; else from the videos themselves."""
+    return any(FEATURES in training.reads for training in system.trainings.values())
 
 
 def _code_of(out: Path) -> dict[str, Any] | None:

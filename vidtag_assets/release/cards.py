@@ -52,6 +52,20 @@ def note(system: System, tracking: Tracking, version: "ModelVersion", verdict: "
     _keep(tracking, version, card.with_verdict(version.description or "", told))
 
 
+def of(tracking: Tracking, what: str) -> str:
+    """The card of a version, by its name.
+
+    Raises:
+        ValueError: it has none.
+    """
+    from vidtag_assets.store import registry
+
+    version = registry.resolve(tracking, what)
+    if not version.description:
+        raise ValueError(f"{what} is of an older vidtag, which wrote no card: register it anew")
+    return str(version.description)
+
+
 def figures(verdict: "Verdict") -> dict[str, float]:
     """A verdict's figures."""
     from vidtag_ml.models.comparison import FEW, WORSE

@@ -75,7 +75,6 @@ class ProcessGroup(dg.ConfigurableResource):
         """
         make = system.trainings[name].make
         if self.processes == 1:
-            logger = tracking.logger(name, **trainer.tags(1))
             logger = tracking.logger(name, **circumstances.of_training(1))
             worked = make(root, params, logger)
             return Made(worked=worked, run_id=logger.run_id if worked else None)

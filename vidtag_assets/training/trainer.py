@@ -136,23 +136,12 @@ def _telling() -> Iterator["PipesContext"]:
         yield pipes
 
 
-def tags(processes: int) -> dict[str, str]:
-    """What a run of MLflow says of the processes that train."""
-    from vidtag_assets.lineage import circumstances
-    from vidtag_assets.workspace.resources import HARDWARE, PROCESSES
-
-    return {HARDWARE: circumstances.hardware(), PROCESSES: str(processes)}
-
-
 def _logger(
     training: str, store: Path, processes: int, pipes: "PipesContext"
 ) -> tuple["Logger", "MLFlowLogger"]:
     """A logger of each epoch, to MLflow and to the asset, and the part of it that is MLflow's."""
     from pytorch_lightning.loggers import Logger
 
-    from vidtag_assets.workspace.resources import Tracking
-
-    kept = Tracking(root=str(store)).logger(training, **tags(processes))
     from vidtag_assets.lineage import circumstances
     from vidtag_assets.workspace.resources import Tracking
 

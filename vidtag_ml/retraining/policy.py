@@ -61,6 +61,8 @@ class Facts:
     """The version that was made from this identity, if there is one."""
     past: tuple[Past, ...]
     """Retrainings of the last seven days and before, in any order."""
+    begins: bool = True
+    """Whether the first model is trained by itself."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,8 @@ def _together(rules: Sequence[Rule], name: str) -> Rule:
 
 def _no_model(facts: Facts) -> Rule:
     named = " and ".join(model.name for model in facts.models)
-    return Rule("first model", named or "there is none", "there is none", not facts.models)
+    bar = "there is none" if facts.begins else "never: a person trains the first"
+    return Rule("first model", named or "there is none", bar, facts.begins and not facts.models)
 
 
 def _enough_clips(model: Model, settings: config.Retraining) -> Rule:

@@ -16,6 +16,7 @@ from vidtag_assets.store import registry
 from vidtag_assets.workspace.resources import ParamsFile
 from vidtag_ml import config
 from vidtag_ml.dataset import tables as clip_tables
+from vidtag_ml.models.registry import SYSTEMS
 from vidtag_ml.workflow import layout
 
 
@@ -31,12 +32,11 @@ def changed(shown):
     return table
 
 
-def ask(instance, resources, **replaced):
-    """What the asset shows."""
-    result = dg.materialize(
-        [retraining.retraining_policy], instance=instance, resources={**resources, **replaced}
-    )
-    (event,) = result.asset_materializations_for_node("retraining_policy")
+def ask(instance, resources, system="vidtag", **replaced):
+    """What the asset of a system shows."""
+    asset = retraining.policy_of(SYSTEMS[system])
+    result = dg.materialize([asset], instance=instance, resources={**resources, **replaced})
+    (event,) = result.asset_materializations_for_node(retraining.name_of(SYSTEMS[system]))
     return {key: value.value for key, value in event.metadata.items()}
 
 
@@ -56,8 +56,9 @@ def copied(world, tmp_path):
     world.resources["tracking"].client()  # the process's default store again
 
 
-def test_after_a_verdict_nothing_is_due(world):
-    shown = world.metadata("retraining_policy")
+@pytest.mark.parametrize("policy", ["retraining_policy", "retraining_policy_cityguessr"])
+def test_after_a_verdict_nothing_is_due(world, policy):
+    shown = world.metadata(policy)
     assert not shown["retrain"]
     assert shown["why"] == "nothing calls for a new model"
     assert "judged already: version 1" in shown["limits"]
@@ -72,6 +73,32 @@ def test_a_changed_recipe_is_due_and_is_told_since_when(world, params, tmp_path,
     assert f"| param.phase_one.epochs | 1 | 2 | {today}" in changed(shown)
     again = ask(instance, world.resources, params_file=file)
     assert again["noticed"] == shown["noticed"]
+
+
+def test_each_system_has_a_recipe_of_its_own(world, params, tmp_path, instance):
+    file = with_params(params, tmp_path, cityguessr={"epochs": 2})
+    shown = ask(instance, world.resources, "cityguessr", params_file=file)
+    assert shown["why"] == "recipe: param.cityguessr.epochs"
+    assert not ask(instance, world.resources, params_file=file)["retrain"]
+
+
+def test_what_nobody_has_begun_is_not_begun_by_itself(world, params, tmp_path, instance):
+    file = with_params(params, tmp_path, registry={"domain": "trip"})
+    shown = ask(instance, world.resources, "cityguessr", params_file=file)
+    assert not shown["retrain"]
+    assert "never: a person trains the first" in shown["triggers"]
+
+
+def test_an_old_champion_is_warned_of_as_far_as_something_changed(
+    world, params, tmp_path, instance
+):
+    old = {"retraining": {"age_days": 1e-9}}
+    file = with_params(params, tmp_path, **old)
+    assert ask(instance, world.resources, params_file=file)["warnings"] == {}
+    file = with_params(params, tmp_path, **old, phase_one={"epochs": 2})
+    (told,) = ask(instance, world.resources, params_file=file)["warnings"].items()
+    assert told[0] == "stale"
+    assert "and something has changed. The policy: a new model is trained" in told[1]
 
 
 def test_settings_of_the_policy_itself_are_no_change(world, params, tmp_path, instance):

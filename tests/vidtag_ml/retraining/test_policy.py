@@ -6,6 +6,7 @@ import datetime as dt
 import pytest
 
 from vidtag_ml import config
+from vidtag_ml.retraining import policy
 from vidtag_ml.retraining.changes import Change
 from vidtag_ml.retraining.drift import Drift
 from vidtag_ml.retraining.policy import Facts, Model, Past, decide
@@ -84,6 +85,21 @@ def test_each_trigger_asks_for_a_model_and_is_named(compared, trigger):
 )
 def test_too_little_or_the_unknown_asks_for_nothing(compared):
     assert not asked(compared).retrain
+
+
+def test_a_champion_is_warned_of_even_if_a_newer_version_stills_the_policy():
+    champion = model(DATA, came=50, drifts=[FAR], days=100)
+    facts = Facts(NOW, "today", (champion, model(name="version 4")), None, ())
+    assert not decide(facts, SETTINGS).retrain
+    assert [rule.name for rule in policy.warnings(facts, SETTINGS)] == ["age", "drift"]
+    young = Facts(NOW, "today", (model(DATA, EPOCHS, came=50),), None, ())
+    assert policy.warnings(young, SETTINGS) == []
+    assert policy.warnings(Facts(NOW, "today", (), None, ()), SETTINGS) == []
+
+
+def test_a_first_model_is_left_to_a_person_where_the_facts_say_so():
+    facts = Facts(NOW, "today", (), None, (), begins=False)
+    assert not decide(facts, SETTINGS).retrain
 
 
 def test_what_the_newest_version_was_trained_on_is_no_reason_again():
