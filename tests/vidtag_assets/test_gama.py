@@ -31,6 +31,7 @@ ASSETS = (
     "gama_evaluation",
     "registered_gama",
     "champion_gama",
+    "retraining_policy_gama",
 )
 
 
@@ -95,6 +96,12 @@ def test_the_first_verdict_is_against_chance(crossed):
     shown = metadata(crossed, "champion_gama")
     assert shown["verdict"] in ("promoted", "rejected")
     assert "by chance" in shown["reason"]
+
+
+def test_after_its_verdict_nothing_is_due(crossed):
+    shown = metadata(crossed, "retraining_policy_gama")
+    assert not shown["retrain"]
+    assert "judged already: version 1" in shown["limits"]
 
 
 def test_served_tracks_are_those_of_the_bundle(crossed):

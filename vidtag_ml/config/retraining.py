@@ -10,7 +10,7 @@ from vidtag_ml.config.ranges import Amount, Count, Portion, Positive, Whole
 
 @dataclass(frozen=True)
 class Retraining:
-    """What calls for a new model, and how much may be spent on it (decision 38)."""
+    """What calls for a new model, and how much may be spent on it: of each system (decision 38)."""
 
     new_clips: Portion
     """Clips that came, went or changed since the champion, as a share of its own, that do."""

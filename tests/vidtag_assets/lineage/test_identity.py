@@ -6,8 +6,9 @@ import shutil
 
 import pytest
 
-from vidtag_assets.lineage import identity
+from vidtag_assets.lineage import identity, provenance
 from vidtag_assets.store import registry
+from vidtag_ml import config
 from vidtag_ml.models.registry import SYSTEMS
 from vidtag_ml.retraining import changes
 from vidtag_ml.workflow import layout
@@ -46,6 +47,19 @@ def test_an_identity_has_nothing_that_does_not(version):
     assert sections == {
         "clips", "gallery", "features", "model", "evaluation", "phase_one", "phase_two"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("system", "own"),
+    [
+        ("cityguessr", {"gallery", "features", "cityguessr"}),
+        ("gama", {"aerial", "gama", "screening", "heading"}),
+    ],
+)
+def test_a_recipe_has_the_sections_of_its_system(system, own, params):
+    values = provenance.flat(config.as_dict(params))
+    found = identity.settings(values, SYSTEMS[system], params)
+    assert {name.split(".")[0] for name in found} == {"clips", "model", "evaluation", *own}
 
 
 def test_another_setting_is_one_part(version, world, params):
