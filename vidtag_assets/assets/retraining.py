@@ -287,13 +287,13 @@ def _changes(model: "Model", noticed: Mapping[str, Any]) -> pd.DataFrame:
     rows = [_change(change, noticed[change.part][1]) for change in model.changes]
     rows = rows or [("nothing", "", "", "")]
     then = f"{model.name}, {model.made:%Y-%m-%d}"
-    return pd.DataFrame(rows, columns=["what", then, "today", "since"])
+    return pd.DataFrame(rows, columns=["what", then, "today", "since (UTC)"])
 
 
 def _change(change: "Change", since: str) -> tuple[str, str, str, str]:
     then = "not recorded" if change.then is None else change.then
     now = "no more" if change.now is None else change.now
-    return change.part, then, now, since
+    return change.part, then, now, since.replace("T", " ").removesuffix("+00:00")
 
 
 def _rules(rules: "Sequence[Rule]", head: str) -> pd.DataFrame:

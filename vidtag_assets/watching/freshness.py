@@ -11,8 +11,6 @@ import dagster as dg
 from vidtag_assets.assets.retraining import POLICY
 from vidtag_ml import config
 
-JUDGED = ("evaluation", "registry")
-"""Groups of assets that a retraining makes anew, whatever comes of it."""
 LOOK = dt.timedelta(days=8)
 """Within which the policy on retraining is asked: a week, and a day to be late."""
 GRACE = dt.timedelta(days=30)
@@ -28,9 +26,10 @@ def kept_fresh(spec: dg.AssetSpec, settings: config.Retraining) -> dg.AssetSpec:
     model, and fail if a month has not brought one. The policy itself is asked each week.
     """
     window = dg.FreshnessPolicy.time_window
-    if spec.key.to_user_string().startswith(POLICY):
+    name = spec.key.to_user_string()
+    if name.startswith(POLICY):
         return spec.replace_attributes(freshness_policy=window(LOOK))
-    if spec.group_name in JUDGED:
+    if name.startswith("champion_") or name.endswith("_evaluation"):
         age = max(dt.timedelta(days=settings.age_days), LEAST)
         policy = window(fail_window=age + GRACE, warn_window=age)
         return spec.replace_attributes(freshness_policy=policy)

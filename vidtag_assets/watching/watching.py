@@ -22,6 +22,8 @@ from vidtag_assets.watching.alerts import CHECK, ERROR, RUN, STALE, WARNING, Ale
 
 MOST = 50
 """Failed runs that are looked at in one go; the rest are in the next."""
+SHOWN = 3
+"""Assets of a run that are named."""
 LONGEST = 2000
 """Letters of a message: chats refuse or cut off long ones."""
 
@@ -68,7 +70,7 @@ def look(instance: dg.DagsterInstance, graph: Any, before: Told) -> Told:
     )
     failed = [_failure(instance, record.event_log_entry) for record in found.records]
     known = [alert for alert in before.open.values() if alert.kind == RUN]
-    failing = [alert for alert in known if not _succeeded(instance, alert.about)]
+    failing = [alert for alert in known if not _succeeded(instance, alert)]
     states = [
         *_checks(instance, graph),
         *_stale(instance, graph),
@@ -85,11 +87,15 @@ def _listed(told: Told) -> str:
     return f"Open: {'; '.join(told.open) or 'none'}."
 
 
-def _succeeded(instance: dg.DagsterInstance, job: str) -> bool:
-    """Whether the run of a job that ended last did so well."""
+def _succeeded(instance: dg.DagsterInstance, alert: Alert) -> bool:
+    """Whether a run of the same job and assets, or of the whole job, went well since."""
+    run = instance.get_run_by_id(alert.page.rpartition("/")[2])
+    if run is None:  # somebody deleted it
+        return True
     ended = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
-    records = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=ended), limit=MOST)
-    last = max(records, key=lambda record: record.end_time or 0.0, default=None)
+    records = instance.get_run_records(dg.RunsFilter(job_name=run.job_name, statuses=ended), MOST)
+    alike = [r for r in records if r.dagster_run.asset_selection in (None, run.asset_selection)]
+    last = max(alike, key=lambda record: record.end_time or 0.0, default=None)
     return last is not None and last.dagster_run.is_success
 
 
@@ -97,8 +103,20 @@ def _failure(instance: dg.DagsterInstance, entry: dg.EventLogEntry) -> Alert:
     steps: Any = instance.all_logs(entry.run_id, dg.DagsterEventType.STEP_FAILURE)
     broken = [step.dagster_event for step in steps]
     why = f"{broken[0].step_key}: {cause(broken[0])}" if broken else _said(entry)
+    run = instance.get_run_by_id(entry.run_id)
+    about = _called(run) if run else entry.job_name or ""
     message = f"run {entry.run_id[:8]}: {why}"
-    return _alert(RUN, entry.job_name or "", message, entry.timestamp, f"/runs/{entry.run_id}")
+    return _alert(RUN, about, message, entry.timestamp, f"/runs/{entry.run_id}")
+
+
+def _called(run: dg.DagsterRun) -> str:
+    """A run's job, and which assets of it, if these are not all."""
+    names = sorted(key.to_user_string() for key in run.asset_selection or ())
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    assets = f"{', '.join(names[:SHOWN])}{more}"
+    if run.job_name.startswith("__"):  # begun in the UI, from assets
+        return assets or "assets"
+    return f"{run.job_name} ({assets})" if assets else run.job_name
 
 
 def _said(entry: dg.EventLogEntry) -> str:

@@ -69,7 +69,7 @@ def test_a_changed_recipe_is_due_and_is_told_since_when(world, params, tmp_path,
     shown = ask(instance, world.resources, params_file=file)
     assert shown["retrain"]
     assert shown["why"] == "recipe: param.phase_one.epochs"
-    today = f"{dt.datetime.now(dt.UTC):%Y-%m-%dT}"
+    today = f"{dt.datetime.now(dt.UTC):%Y-%m-%d} "
     assert f"| param.phase_one.epochs | 1 | 2 | {today}" in changed(shown)
     again = ask(instance, world.resources, params_file=file)
     assert again["noticed"] == shown["noticed"]

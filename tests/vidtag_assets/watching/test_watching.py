@@ -37,6 +37,16 @@ def retrain() -> None:
     step()
 
 
+@dg.asset(config_schema={"breaks": dg.Field(bool, default_value=True)})
+def a_model(context: dg.AssetExecutionContext) -> None:
+    if context.op_execution_context.op_config["breaks"]:
+        raise ValueError("no disk")
+
+
+@dg.asset
+def another() -> None: ...
+
+
 DEFS = dg.Definitions([champion_model, retraining_policy], asset_checks=[holds], jobs=[retrain])
 
 
@@ -169,6 +179,24 @@ def test_each_failed_run_is_told_and_one_that_goes_well_ends_it(watched, hook):
         ("open", runs[1]),
         ("over", runs[1]),
     ]
+
+
+def test_a_run_of_other_assets_does_not_end_a_failure(watched, hook):
+    whole = dg.Definitions([a_model, another]).resolve_implicit_global_asset_job_def()
+
+    def run(asset, **config):
+        whole.execute_in_process(
+            {"ops": {asset.op.name: {"config": config}}} if config else {}, watched.instance,
+            asset_selection=[asset.key], raise_on_error=False,
+        )  # fmt: skip
+        watched.tick()
+
+    watched.tick()
+    run(a_model, breaks=True)
+    run(another)
+    assert [(alert["about"], alert["state"]) for alert in hook.got] == [("a_model", "open")]
+    run(a_model, breaks=False)
+    assert [alert["state"] for alert in hook.got] == ["open", "over"]
 
 
 def test_an_asset_made_again_and_a_policy_that_warns_no_more_end_it(watched, hook):
