@@ -56,6 +56,11 @@ class Hook(http.server.BaseHTTPRequestHandler):
         if self.server.status == 200:
             self.server.got.append(json.loads(body))
         self.send_response(self.server.status)
+        self.send_header("Location", "/elsewhere")
+        self.end_headers()
+
+    def do_GET(self):
+        self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_):
@@ -221,6 +226,12 @@ def test_what_a_webhook_does_not_take_waits_is_told_and_comes_in_order(watched, 
     hook.status = 200
     assert "2 alerts sent" in watched.tick()
     assert [alert["state"] for alert in hook.got] == ["open", "over"]
+
+
+def test_a_webhook_that_has_moved_took_nothing(watched, hook):
+    hook.status = 302  # browsers, and urllib, would then fetch what is there, without the alert
+    watched.checked(passed=False)
+    assert "takes no alert: HTTP Error 302" in watched.tick()
 
 
 def test_a_webhook_that_is_not_there_is_told_without_its_secret(watched, hook):
