@@ -88,15 +88,22 @@ def _listed(told: Told) -> str:
 
 
 def _succeeded(instance: dg.DagsterInstance, alert: Alert) -> bool:
-    """Whether a run of the same job and assets, or of the whole job, went well since."""
+    """Whether the job's last run with all of its steps went well."""
     run = instance.get_run_by_id(alert.page.rpartition("/")[2])
     if run is None:  # somebody deleted it
         return True
     ended = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
     records = instance.get_run_records(dg.RunsFilter(job_name=run.job_name, statuses=ended), MOST)
-    alike = [r for r in records if r.dagster_run.asset_selection in (None, run.asset_selection)]
+    steps = _steps(instance, run)
+    alike = [each for each in records if steps <= _steps(instance, each.dagster_run)]
     last = max(alike, key=lambda record: record.end_time or 0.0, default=None)
     return last is not None and last.dagster_run.is_success
+
+
+def _steps(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[str]:
+    """The steps of a run: in the UI, any of its job's assets may be chosen."""
+    plan = run.execution_plan_snapshot_id
+    return set(instance.get_execution_plan_snapshot(plan).step_keys_to_execute) if plan else set()
 
 
 def _failure(instance: dg.DagsterInstance, entry: dg.EventLogEntry) -> Alert:

@@ -189,10 +189,10 @@ def test_each_failed_run_is_told_and_one_that_goes_well_ends_it(watched, hook):
 def test_a_run_of_other_assets_does_not_end_a_failure(watched, hook):
     whole = dg.Definitions([a_model, another]).resolve_implicit_global_asset_job_def()
 
-    def run(asset, **config):
+    def run(*assets, **config):
         whole.execute_in_process(
-            {"ops": {asset.op.name: {"config": config}}} if config else {}, watched.instance,
-            asset_selection=[asset.key], raise_on_error=False,
+            {"ops": {"a_model": {"config": config}}} if config else {}, watched.instance,
+            asset_selection=[asset.key for asset in assets], raise_on_error=False,
         )  # fmt: skip
         watched.tick()
 
@@ -200,7 +200,7 @@ def test_a_run_of_other_assets_does_not_end_a_failure(watched, hook):
     run(a_model, breaks=True)
     run(another)
     assert [(alert["about"], alert["state"]) for alert in hook.got] == [("a_model", "open")]
-    run(a_model, breaks=False)
+    run(a_model, another, breaks=False)
     assert [alert["state"] for alert in hook.got] == ["open", "over"]
 
 
