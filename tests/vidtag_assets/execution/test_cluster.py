@@ -80,7 +80,7 @@ def test_a_training_by_several_processes_asks_for_as_many_gpus(monkeypatch):
 
 def test_the_configuration_of_a_run_that_operations_md_shows_changes_what_a_step_gets(monkeypatch):
     monkeypatch.setenv(cluster.EXECUTOR, "k8s")
-    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
     (shown,) = re.findall(r"`(execution: .*per_step_k8s_config.*)`", page)
     config = yaml.safe_load(f"{{{shown}}}")
     pods = dg.Definitions.merge(build_definitions(), dg.Definitions(executor=cluster.executor()))
