@@ -43,6 +43,19 @@ def vidtag(monkeypatch, capsys):
     return run
 
 
+@pytest.fixture
+def two_workers(monkeypatch, tmp_path):
+    """A cluster of Ray that has room for two workers, whose environment bears `VIDTAG_TEST`."""
+    ray = pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    monkeypatch.setenv("VIDTAG_TEST", str(tmp_path))
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
 @pytest.fixture(scope="session")
 def make():
     """Writes a miniature: make("msls", folder)."""

@@ -175,9 +175,9 @@ def test_whatever_ends_the_run_ends_all_its_processes(prepared, how):
 @pytest.mark.slow
 def test_what_is_wrong_with_a_training_is_the_reason(prepared):
     root = with_epochs(prepared, 2)
-    result = trained(root, 4)
+    result = trained(root, 3)
     error = str(result.failure_data_for_node("phase_one_model").error)
-    assert "failed: ValueError: batches of 2 clips for 4 processes" in error
+    assert "failed: ValueError: batches of 2 clips for 3 processes" in error
 
 
 @pytest.mark.parametrize("text", ["0", "two", "-1", "1.5"])

@@ -238,8 +238,9 @@ def test_tracks_are_printed_with_their_ends_and_files(vidtag, bundle, video, tmp
 
 
 @pytest.mark.slow
-def test_workers_of_ray_write_the_same_files_and_print_the_same(vidtag, made, bundle, tmp_path):
-    pytest.importorskip("ray")
+def test_workers_of_ray_write_the_same_files_and_print_the_same(
+    vidtag, made, bundle, tmp_path, two_workers
+):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
     videos = sorted((made / "data" / "flyover" / "videos").glob("*.mp4"))[:3]

@@ -58,11 +58,9 @@ def workers(mark):
 
 @pytest.mark.slow
 def test_ray_makes_the_same_bytes_though_a_worker_is_lost(
-    params, tiny_encoders, tmp_path, monkeypatch
+    params, tiny_encoders, tmp_path, monkeypatch, two_workers
 ):
-    pytest.importorskip("ray")
     monkeypatch.setattr(spread, "SHARD_FRAMES", 8)
-    monkeypatch.setenv("VIDTAG_TEST", str(tmp_path))
     root = lay_out(tmp_path / "a workspace", params, tiny_encoders)
     ingest_stages.ingest(root, params)
     out, made, killed = layout.of(root, params).features, [], []
