@@ -9,7 +9,7 @@ import sys
 import pytest
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
-from vidtag_assets import trainer
+from vidtag_assets.training import trainer
 
 
 def failed(tmp_path, rank, said, at):
