@@ -22,7 +22,7 @@ from PIL import ExifTags, Image
 
 from orchestration.definitions import build_definitions
 from vidtag_assets.lineage import provenance
-from vidtag_assets.store import promotions, registry
+from vidtag_assets.store import champions, promotions, registry
 from vidtag_assets.training.process_group import ProcessGroup
 from vidtag_assets.workspace.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml import config
@@ -356,8 +356,8 @@ def forget_decisions(tracking: Tracking, name: str) -> None:
     for model in registry.names(tracking):
         for version in registry.versions(tracking, model):
             for tag in version.tags:
-                if tag.startswith(registry.DECISION):
+                if tag.startswith(champions.DECISION):
                     client.delete_model_version_tag(model, version.version, tag)
-                    client.set_registered_model_tag(model, registry.DECIDED, "0")
+                    client.set_registered_model_tag(model, champions.DECIDED, "0")
     for alias in {"champion", "previous"} & set(registry.aliases(tracking, name)):
         client.delete_registered_model_alias(name, alias)

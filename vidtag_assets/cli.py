@@ -121,7 +121,7 @@ def promote(
 ) -> None:
     """Make a version the champion, past the gate; the old champion becomes @previous."""
     from vidtag_assets.lineage import stored
-    from vidtag_assets.store import registry
+    from vidtag_assets.store import champions, registry
     from vidtag_assets.workspace.resources import Dvc
 
     tracking = _tracking()
@@ -132,7 +132,7 @@ def promote(
             f"{version.name}/{version.version} cannot be made again, so it becomes no champion: "
             f"{'; '.join(lacking)}"
         )
-    made = registry.promote(tracking, version.name, int(version.version), reason)
+    made = champions.promote(tracking, version.name, int(version.version), reason)
     _print_promotion(made, as_json)
 
 
@@ -142,9 +142,9 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Make the previous champion the champion again."""
-    from vidtag_assets.store import registry
+    from vidtag_assets.store import champions
 
-    _print_promotion(registry.rollback(_tracking(), name, reason), as_json)
+    _print_promotion(champions.rollback(_tracking(), name, reason), as_json)
 
 
 def compare(

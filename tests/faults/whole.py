@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 from tests.faults.graph import HOME
-from vidtag_assets.store import promotions, registry, registry_file
+from vidtag_assets.store import champions, promotions, registry, registry_file
 from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml import config
 from vidtag_ml.workflow import stage
@@ -74,7 +74,7 @@ def _of_registry(root: Path, tracking: Tracking) -> list[str]:
         stage.digest(root / "out" / "bundle"),
         registry.bundle_path(tracking, f"{name}@challenger"),
     )
-    known = registry.recorded(tracking)
+    known = champions.recorded(tracking)
     copies = [line for number in sorted(known) for line in known[number]]
     lines = [promotions.text(e) for e in promotions.history(root) if e.number]
     wrong = {

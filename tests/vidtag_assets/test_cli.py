@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from vidtag_assets import cli
-from vidtag_assets.store import registry
+from vidtag_assets.store import champions, registry
 from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml.cli import app as ml
 
@@ -29,7 +29,7 @@ def vidtag(monkeypatch, capsys):
 def registered(world):
     """The workspace of the tiny world with version 1 as champion, whatever the gate said."""
     tracking = world.resources["tracking"]
-    registry.promote(tracking, "vidtag", 1, "for a test")
+    champions.promote(tracking, "vidtag", 1, "for a test")
     return world.root
 
 
@@ -71,7 +71,7 @@ def test_trace_walks_from_model_to_data_and_back(vidtag, registered):
 
 
 def test_champion_of_places_locates_and_is_traced_by_its_name(vidtag, registered, world, tmp_path):
-    registry.promote(world.resources["tracking"], "cityguessr", 1, "for a test")
+    champions.promote(world.resources["tracking"], "cityguessr", 1, "for a test")
     video = next((registered / "data" / "flyover" / "videos").glob("*.mp4"))
     ask = ("locate", video, "--out", tmp_path, "--json", "--model")
     (by_name,) = json.loads(vidtag(registered, *ask, "cityguessr")[1])

@@ -10,7 +10,7 @@ import yaml
 
 from tests.conftest import forget_decisions
 from vidtag_assets import demonstration
-from vidtag_assets.store import promotions, registry
+from vidtag_assets.store import champions, promotions, registry
 from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml import config
 from vidtag_ml.ingest import stages as ingest_stages
@@ -18,7 +18,7 @@ from vidtag_ml.ingest import stages as ingest_stages
 
 @pytest.fixture
 def root(world):
-    registry.promote(world.resources["tracking"], "vidtag", 1, "for a test")
+    champions.promote(world.resources["tracking"], "vidtag", 1, "for a test")
     return world.root
 
 

@@ -17,7 +17,7 @@ from tests.conftest import FakeDvc
 from vidtag_assets import cli
 from vidtag_assets.execution.processes import Process
 from vidtag_assets.release import registration
-from vidtag_assets.store import leftovers, registry
+from vidtag_assets.store import champions, leftovers, registry
 from vidtag_assets.workspace import home
 from vidtag_assets.workspace.resources import PROCESS, Tracking
 from vidtag_ml import config
@@ -73,7 +73,7 @@ def shared(made, server, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(home.URI, server)
         registration.bundle_and_register(SYSTEMS["vidtag"], mine, params, dvc, tracking, "run")
-        registry.promote(tracking, "vidtag", 1, "for a test")
+        champions.promote(tracking, "vidtag", 1, "for a test")
         yield mine, theirs
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from vidtag_assets import cli
 from vidtag_assets.release import registration
-from vidtag_assets.store import promotions, registry
+from vidtag_assets.store import champions, promotions, registry
 from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml.cli import app as ml
 from vidtag_ml.models.vidtag.system import SYSTEM
@@ -21,7 +21,7 @@ def copied(world, tmp_path):
     """A copy of the tiny world in which version 1 is the champion, and its bundle in the store."""
     root = shutil.copytree(world.root, tmp_path / "a copy")
     tracking = Tracking(root=str(root))
-    registry.promote(tracking, "vidtag", 1, "for a test")
+    champions.promote(tracking, "vidtag", 1, "for a test")
     yield root, tracking, registry.bundle_path(tracking, "vidtag")
     world.resources["tracking"].client()
 

@@ -19,7 +19,7 @@ from vidtag_assets.lineage import comparing, provenance
 from vidtag_assets.lineage.provenance import WEIGHTS
 from vidtag_assets.metadata import OWNERS, bullets, numbers, picture, preview, report, summary
 from vidtag_assets.release import cards, registration
-from vidtag_assets.store import leftovers, promotions, registry
+from vidtag_assets.store import champions, leftovers, promotions, registry
 from vidtag_assets.training import process_group
 from vidtag_assets.training.process_group import Made, ProcessGroup
 from vidtag_assets.workspace.resources import Dvc, ParamsFile, Tracking, Workspace
@@ -319,7 +319,7 @@ def _log_check(system: System, how: Registration) -> dg.AssetChecksDefinition:
     )
     def is_as_written(tracking: Tracking) -> dg.AssetCheckResult:
         root = Path(tracking.root)
-        found = registry.faults(tracking)
+        found = champions.faults(tracking)
         return dg.AssetCheckResult(
             passed=not found,
             severity=dg.AssetCheckSeverity.WARN,

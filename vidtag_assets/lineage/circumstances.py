@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidtag_assets.store import promotions, registry
+from vidtag_assets.store import champions, promotions
 from vidtag_assets.workspace.resources import HARDWARE, PROCESSES, Dvc, Tracking
 from vidtag_ml.models.system import System
 from vidtag_ml.workflow import stage
@@ -54,7 +54,7 @@ def told(version: "ModelVersion") -> dict[str, Any]:
     """The circumstances of a version by its tags; None where they were not recorded."""
     known = version.tags
     encoders = {k.removeprefix(ENCODER): v for k, v in known.items() if k.startswith(ENCODER)}
-    lines = [line for key, line in sorted(known.items()) if key.startswith(registry.DECISION)]
+    lines = [line for key, line in sorted(known.items()) if key.startswith(champions.DECISION)]
     promoted = [e for e in map(promotions.parse, lines) if e and e.action == "promoted"]
     by = f"{promoted[-1].user} on {promoted[-1].host}, {promoted[-1].time}" if promoted else None
     plain = ("hierarchy", "features", "packages", HARDWARE, "verdict")

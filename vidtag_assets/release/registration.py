@@ -15,7 +15,7 @@ import vidtag_ml
 from vidtag_assets.lineage import circumstances, identity, provenance, stored, training_clips
 from vidtag_assets.metadata import numbers
 from vidtag_assets.release import cards
-from vidtag_assets.store import leftovers, promotions, registry
+from vidtag_assets.store import champions, leftovers, promotions, registry
 from vidtag_assets.store.registry_file import DIGEST
 from vidtag_assets.workspace import home
 from vidtag_assets.workspace.resources import Dvc, Tracking
@@ -136,7 +136,7 @@ def register(
     def stands(version: "ModelVersion") -> bool:
         known = version.tags
         may_be = not bars(known) and stored.fault(tracking, version) is None
-        return registry.ROLLED_BACK in known or may_be or bool(bars(tags))
+        return champions.ROLLED_BACK in known or may_be or bool(bars(tags))
 
     version, new = registry.challenge(tracking, name, digest, log, stands)
     if not version.description:
@@ -217,7 +217,7 @@ def decide(
         cards.note(system, tracking, challenger, verdict)
         return verdict
 
-    return registry.settle(tracking, registry.name_of(system.name, params), judge)
+    return champions.settle(tracking, registry.name_of(system.name, params), judge)
 
 
 def champion_report(

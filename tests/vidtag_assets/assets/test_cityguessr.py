@@ -11,7 +11,7 @@ from tests.conftest import forget_decisions, lineage_of
 from vidtag_assets.assets import cityguessr
 from vidtag_assets.lineage import provenance
 from vidtag_assets.release import registration
-from vidtag_assets.store import registry
+from vidtag_assets.store import champions, registry
 from vidtag_assets.workspace.resources import ParamsFile, Tracking, Workspace
 from vidtag_ml.dataset import hierarchy
 from vidtag_ml.dataset.hierarchy import LEVELS
@@ -27,7 +27,7 @@ def copied(world, tmp_path, params):
     root = shutil.copytree(world.root, tmp_path / "a copy")
     tracking = Tracking(root=str(root))
     forget_decisions(tracking, "cityguessr")
-    registry.promote(tracking, "cityguessr", 1, "first")
+    champions.promote(tracking, "cityguessr", 1, "first")
     yield tracking, layout.of(root, params)
     world.resources["tracking"].client()
 
@@ -98,7 +98,7 @@ def test_the_gate_compares_places_on_the_same_clips(copied, params, right, actio
     tracking, at = copied
     version, new = register_another(copied, params, 1 - right)
     assert (int(version.version), new) == (2, True)
-    registry.promote(tracking, "cityguessr", 2, "for a test")
+    champions.promote(tracking, "cityguessr", 2, "for a test")
     register_another(copied, params, right)
     entry, verdict = registration.decide(SYSTEM, tracking, at, params)
     assert (entry.action, entry.champion) == (action, champion)

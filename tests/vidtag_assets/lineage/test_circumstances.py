@@ -10,14 +10,14 @@ import pytest
 from mlflow.entities.model_registry import ModelVersion
 
 from vidtag_assets.lineage import circumstances, tracing
-from vidtag_assets.store import registry
+from vidtag_assets.store import champions
 from vidtag_ml.workflow import stage
 
 
 @pytest.mark.parametrize("name", ["vidtag", "cityguessr"])
 def test_trace_tells_in_what_a_model_was_made_and_who_promoted_it(world, name):
     tracking, dvc = world.resources["tracking"], world.resources["dvc"]
-    registry.promote(tracking, name, 1, "for a test")
+    champions.promote(tracking, name, 1, "for a test")
     (found,) = tracing.trace(tracking, dvc, f"{name}/1")
     assert found["hierarchy"] == dvc.md5("hierarchy")
     record = json.loads((world.root / "out" / "features.record.json").read_text())

@@ -6,7 +6,7 @@ import pytest
 
 from vidtag_assets import cli
 from vidtag_assets.lineage import tracing
-from vidtag_assets.store import registry
+from vidtag_assets.store import champions
 from vidtag_ml.cli import app as ml
 from vidtag_ml.dataset import tables
 
@@ -45,7 +45,7 @@ def test_trace_of_nothing_known_says_so(world):
 def vidtag(world, monkeypatch, capsys):
     """The command, run in the tiny world with its champions: standard output."""
     for name in ("vidtag", "cityguessr"):
-        registry.promote(world.resources["tracking"], name, 1, "for a test")
+        champions.promote(world.resources["tracking"], name, 1, "for a test")
     monkeypatch.chdir(world.root)
 
     def run(*arguments, code=0):

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import FakeDvc, forget_decisions, lineage_of
 from vidtag_assets.lineage import tracing
 from vidtag_assets.release import registration
-from vidtag_assets.store import promotions, registry
+from vidtag_assets.store import champions, promotions, registry
 from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml.models.gps_retrieval import judging
 from vidtag_ml.models.vidtag import stages as vidtag_stages
@@ -25,7 +25,7 @@ def copied(world, tmp_path, params):
     root = shutil.copytree(world.root, tmp_path / "a copy")
     tracking = Tracking(root=str(root))
     forget_decisions(tracking, "vidtag")  # the world's own verdict on its untrained model
-    registry.promote(tracking, "vidtag", 1, "first")
+    champions.promote(tracking, "vidtag", 1, "first")
     at = layout.of(root, params)
     yield tracking, at, lineage_of(root)
     world.resources["tracking"].client()
@@ -172,7 +172,7 @@ def test_version_taken_back_is_not_promoted_by_the_gate(copied, params):
     tracking, at, _ = copied
     register_another(copied, params, 0.01)
     registration.decide(SYSTEM, tracking, at, params)
-    registry.rollback(tracking, "vidtag", "wrong hemisphere")
+    champions.rollback(tracking, "vidtag", "wrong hemisphere")
     entry, verdict = registration.decide(SYSTEM, tracking, at, params)
     assert verdict is None
     assert "wrong hemisphere" in entry.reason

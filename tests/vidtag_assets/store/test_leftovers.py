@@ -14,7 +14,7 @@ import sqlalchemy
 from tests.conftest import forget_decisions, lineage_of
 from vidtag_assets.execution.processes import Process
 from vidtag_assets.release import registration
-from vidtag_assets.store import leftovers, registry, registry_file
+from vidtag_assets.store import champions, leftovers, registry, registry_file
 from vidtag_assets.workspace import home
 from vidtag_assets.workspace.resources import PROCESS, Tracking
 from vidtag_ml.models.vidtag.system import SYSTEM
@@ -184,5 +184,5 @@ def test_a_registration_killed_anywhere_leaves_nothing_once_the_next_has_ended(
     assert {"bundle.json"} <= {f.name for f in registry.bundle_path(tracking, "vidtag/2").iterdir()}
     assert len(tracking.client().search_logged_models([tracking.experiment_id()])) == 3
     assert registry.report(tracking, newest, "val").summary
-    ((entry,),) = registry.recorded(tracking).values()
+    ((entry,),) = champions.recorded(tracking).values()
     assert '"version": 2' in entry

@@ -13,7 +13,7 @@ import filelock
 import mlflow
 import pytest
 
-from vidtag_assets.store import promotions, registry
+from vidtag_assets.store import champions, promotions, registry
 from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml.models.gate import Verdict
 from vidtag_ml.workflow import locks
@@ -97,10 +97,10 @@ def rejects(_version, _champion):
 
 
 DECISIONS = {
-    "promote": lambda tracking: registry.promote(tracking, "vidtag", 3, "better"),
-    "rollback": lambda tracking: registry.rollback(tracking, "vidtag", "bad"),
-    "accept": lambda tracking: registry.settle(tracking, "vidtag", accepts),
-    "reject": lambda tracking: registry.settle(tracking, "vidtag", rejects),
+    "promote": lambda tracking: champions.promote(tracking, "vidtag", 3, "better"),
+    "rollback": lambda tracking: champions.rollback(tracking, "vidtag", "bad"),
+    "accept": lambda tracking: champions.settle(tracking, "vidtag", accepts),
+    "reject": lambda tracking: champions.settle(tracking, "vidtag", rejects),
 }
 
 
@@ -110,32 +110,32 @@ def test_a_decision_killed_anywhere_is_carried_out_by_the_next_start(
     tracking, decision, num_changes
 ):
     for version in (1, 2):
-        registry.promote(tracking, "vidtag", version, "first")
+        champions.promote(tracking, "vidtag", version, "first")
     decide = DECISIONS[decision]
     if not killed(tracking, decide, num_changes):
         return
     logged = len(promotions.history(Path(tracking.root))) == 3
-    registry.replay(tracking) if logged else decide(tracking)
+    champions.replay(tracking) if logged else decide(tracking)
     ended = state(tracking)
-    registry.replay(tracking)
+    champions.replay(tracking)
     assert ended == state(tracking)
     assert len(ended[2]) == 3
     assert ended[0]["champion"] == {"rollback": 1, "reject": 2}.get(decision, 3)
     assert ended[0].get("previous") == {"rollback": None, "reject": 1}.get(decision, 2)
-    assert not promotions.faults(Path(tracking.root), registry.recorded(tracking))
+    assert not promotions.faults(Path(tracking.root), champions.recorded(tracking))
 
 
 def test_each_decision_tells_who_took_it_and_is_kept_by_the_registry_too(tracking, log):
-    made = registry.promote(tracking, "vidtag", 1, "first")
+    made = champions.promote(tracking, "vidtag", 1, "first")
     assert (made.user, made.host, made.number) == (getpass.getuser(), platform.node(), 1)
     (line,) = log.read_text().splitlines()
-    assert registry.recorded(tracking) == {1: [line]}
+    assert champions.recorded(tracking) == {1: [line]}
     assert json.loads(line)["bundle"] == "b1"
 
 
 def decide_thrice(tracking):
     for version in (1, 2, 3):
-        registry.promote(tracking, "vidtag", version, "better")
+        champions.promote(tracking, "vidtag", version, "better")
 
 
 @pytest.mark.parametrize("left", [b'{"time": "2026-', b"\x00\x00\x00", b'{"time": "2026-\xff'])
@@ -143,13 +143,13 @@ def test_a_torn_last_line_stops_nothing(tracking, log, left):
     decide_thrice(tracking)
     with log.open("ab") as file:
         file.write(left)
-    registry.rollback(tracking, "vidtag", "bad")
+    champions.rollback(tracking, "vidtag", "bad")
     assert registry.aliases(tracking)["champion"] == 2
     assert [e.action for e in promotions.history(Path(tracking.root))][-2:] == [
         "promoted",
         "rolled back",
     ]
-    assert not promotions.faults(Path(tracking.root), registry.recorded(tracking))
+    assert not promotions.faults(Path(tracking.root), champions.recorded(tracking))
 
 
 TAMPERED = {
@@ -167,14 +167,14 @@ def test_what_was_done_to_the_log_is_named_with_what_to_do(tracking, log, caplog
     tamper, number = TAMPERED[kind]
     log.write_text("".join(f"{line}\n" for line in tamper(log.read_text().splitlines())))
     (told,) = [
-        f for f in promotions.faults(log.parents[1], registry.recorded(tracking)) if "reg" in f
+        f for f in promotions.faults(log.parents[1], champions.recorded(tracking)) if "reg" in f
     ]
     assert told.startswith(f"decision {number} {'was altered' if 'alt' in kind else 'is missing'}")
     with caplog.at_level(logging.WARNING):
-        registry.replay(tracking)
+        champions.replay(tracking)
     assert told in caplog.text
     assert "move it away" in caplog.text
-    assert registry.rollback(tracking, "vidtag", "bad").champion == 2
+    assert champions.rollback(tracking, "vidtag", "bad").champion == 2
 
 
 @pytest.mark.parametrize(
@@ -196,9 +196,9 @@ def test_a_lost_log_is_written_anew_from_the_registry(tracking, log):
     decide_thrice(tracking)
     before = log.read_text()
     log.unlink()
-    registry.rollback(tracking, "vidtag", "bad")
+    champions.rollback(tracking, "vidtag", "bad")
     assert log.read_text().startswith(before)
-    assert not promotions.faults(log.parents[1], registry.recorded(tracking))
+    assert not promotions.faults(log.parents[1], champions.recorded(tracking))
 
 
 OLD = {
@@ -212,12 +212,12 @@ def test_an_old_log_is_read_and_bound_by_the_next_decision(tracking, log):
         tracking.client().set_registered_model_alias("vidtag", alias, version)
     lines = [json.dumps({**OLD, "version": 1, "champion": 1, "previous": None}), json.dumps(OLD)]
     log.write_text("\n".join(lines) + "\n")
-    assert registry.promote(tracking, "vidtag", 3, "new").number == 3
-    registry.rollback(tracking, "vidtag", "bad")
+    assert champions.promote(tracking, "vidtag", 3, "new").number == 3
+    champions.rollback(tracking, "vidtag", "bad")
     assert registry.aliases(tracking) == {"challenger": 3, "champion": 2, "previous": 1}
-    assert not promotions.faults(log.parents[1], registry.recorded(tracking))
+    assert not promotions.faults(log.parents[1], champions.recorded(tracking))
     log.write_text(log.read_text().replace('"previous": null', '"previous": 7'))
-    assert promotions.faults(log.parents[1], registry.recorded(tracking)) == [
+    assert promotions.faults(log.parents[1], champions.recorded(tracking)) == [
         "what stands before line 3 was altered"
     ]
 
@@ -225,7 +225,7 @@ def test_an_old_log_is_read_and_bound_by_the_next_decision(tracking, log):
 def test_promoters_at_once_take_turns(tracking):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         made = pool.map(
-            lambda number: registry.promote(tracking, "vidtag", number % 3 + 1, f"{number}"),
+            lambda number: champions.promote(tracking, "vidtag", number % 3 + 1, f"{number}"),
             range(12),
         )
     logged = [entry for entry in made if entry.number]
@@ -233,33 +233,33 @@ def test_promoters_at_once_take_turns(tracking):
     assert sorted(entry.number for entry in logged) == list(range(1, len(history) + 1))
     assert [e.previous for e in history[1:]] == [e.champion for e in history[:-1]]
     assert registry.aliases(tracking)["champion"] == history[-1].champion
-    assert not promotions.faults(Path(tracking.root), registry.recorded(tracking))
+    assert not promotions.faults(Path(tracking.root), champions.recorded(tracking))
 
 
 def test_a_champion_that_changes_while_the_gate_judges_is_judged_anew(tracking):
-    registry.promote(tracking, "vidtag", 1, "first")
+    champions.promote(tracking, "vidtag", 1, "first")
     against = []
 
     def judge(_version, champion):
         against.append(champion)
-        registry.promote(tracking, "vidtag", 2, "by hand")
+        champions.promote(tracking, "vidtag", 2, "by hand")
         return Verdict(True, ("better",))
 
-    entry, _ = registry.settle(tracking, "vidtag", judge)
+    entry, _ = champions.settle(tracking, "vidtag", judge)
     assert against == [1, 2]
     assert (entry.champion, entry.previous) == (3, 2)
 
 
 @pytest.mark.parametrize("changed", ["champion", "version"])
 def test_a_decision_that_was_overtaken_is_not_carried_out(tracking, changed):
-    registry.promote(tracking, "vidtag", 1, "first")
+    champions.promote(tracking, "vidtag", 1, "first")
     assert killed(tracking, DECISIONS["promote"], 0)
     if changed == "champion":
         tracking.client().set_registered_model_alias("vidtag", "champion", "2")
     else:
         tracking.client().set_model_version_tag("vidtag", "3", "bundle", "another store's")
     before = registry.aliases(tracking)
-    registry.replay(tracking)
+    champions.replay(tracking)
     assert registry.aliases(tracking) == before
 
 
@@ -268,7 +268,7 @@ def test_a_promoter_that_waits_for_another_says_so(tracking, log, monkeypatch, c
     other = filelock.FileLock(log.with_name("registry.lock"))
     with caplog.at_level(logging.WARNING), concurrent.futures.ThreadPoolExecutor(1) as pool:
         with other:
-            promoted = pool.submit(registry.promote, tracking, "vidtag", 1, "first")
+            promoted = pool.submit(champions.promote, tracking, "vidtag", 1, "first")
             while "waiting for another process, which registers or promotes" not in caplog.text:
                 time.sleep(0.05)
             assert not promoted.done()

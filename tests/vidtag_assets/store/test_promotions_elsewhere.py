@@ -7,7 +7,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from vidtag_assets.store import promotions, registry
+from vidtag_assets.store import champions, promotions, registry
 from vidtag_assets.workspace import home
 from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml.models.gate import Verdict
@@ -53,16 +53,16 @@ def machines(store, tmp_path):
     registry.challenge(store, "vidtag", "b3", None)
     here, there = (Shared(root=str(tmp_path / name)) for name in ("here", "there"))
     for version in (1, 2):
-        registry.promote(here, "vidtag", version, "first")
+        champions.promote(here, "vidtag", version, "first")
     yield here, there
     client.delete_registered_model("vidtag")
 
 
 DECISIONS = {
-    "promote 3": lambda tracking: registry.promote(tracking, "vidtag", 3, "better"),
-    "promote 1": lambda tracking: registry.promote(tracking, "vidtag", 1, "as good"),
-    "rollback": lambda tracking: registry.rollback(tracking, "vidtag", "bad"),
-    "reject": lambda tracking: registry.settle(
+    "promote 3": lambda tracking: champions.promote(tracking, "vidtag", 3, "better"),
+    "promote 1": lambda tracking: champions.promote(tracking, "vidtag", 1, "as good"),
+    "rollback": lambda tracking: champions.rollback(tracking, "vidtag", "bad"),
+    "reject": lambda tracking: champions.settle(
         tracking, "vidtag", lambda *_: Verdict(False, ("worse",))
     )[0],
 }
@@ -92,20 +92,20 @@ def decide_at_once(machines, num_changes, ours, theirs):
 
 
 def faults(machines):
-    return [fault for tracking in machines for fault in registry.faults(tracking)]
+    return [fault for tracking in machines for fault in champions.faults(tracking)]
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize(("ours", "theirs", "champions"), MEANWHILE)
+@pytest.mark.parametrize(("ours", "theirs", "possible"), MEANWHILE)
 def test_decisions_at_once_end_as_one_of_them_says(
-    machines, caplog, moment, ours, theirs, champions
+    machines, caplog, moment, ours, theirs, possible
 ):
     with caplog.at_level(logging.WARNING):
         if not decide_at_once(machines, moment, ours, theirs):
             return
-    copies = registry.recorded(machines[0])
+    copies = champions.recorded(machines[0])
     champion = registry.aliases(machines[0])["champion"]
-    assert champion in champions
+    assert champion in possible
     last = [promotions.parse(line) for line in copies[max(copies)]]
     assert champion == promotions.standing(last).champion
     assert (len(last) > 1) == ("was taken on several machines at once" in caplog.text)
@@ -116,7 +116,7 @@ def test_decisions_at_once_end_as_one_of_them_says(
 def test_logs_that_differ_by_a_decision_taken_at_once_go_on(machines, ours, theirs):
     decide_at_once(machines, 0, ours, theirs)
     for machine, version in zip(machines, (2, 1), strict=True):
-        registry.promote(machine, "vidtag", version, "again")
+        champions.promote(machine, "vidtag", version, "again")
         assert faults(machines) == []
     assert registry.aliases(machines[0])["champion"] == 1
 
@@ -124,11 +124,11 @@ def test_logs_that_differ_by_a_decision_taken_at_once_go_on(machines, ours, thei
 def test_a_workspace_is_not_told_that_it_lost_what_it_never_saw(machines, caplog):
     here, there = machines
     with caplog.at_level(logging.WARNING):
-        registry.replay(there)
+        champions.replay(there)
         assert faults(machines) == []
-        assert registry.promote(there, "vidtag", 3, "better").number == 3
+        assert champions.promote(there, "vidtag", 3, "better").number == 3
         assert faults(machines) == []
-        assert registry.rollback(here, "vidtag", "bad").champion == 2
+        assert champions.rollback(here, "vidtag", "bad").champion == 2
     assert caplog.text == ""
     ours, theirs = (promotions.log_path(Path(m.root)).read_bytes() for m in machines)
     assert ours.startswith(theirs)
@@ -145,4 +145,4 @@ def test_what_another_machine_rejected_is_not_rejected_again_for_the_same_reason
     here, there = machines
     DECISIONS["reject"](here)
     DECISIONS["reject"](there)
-    assert len(registry.recorded(here)) == 3
+    assert len(champions.recorded(here)) == 3

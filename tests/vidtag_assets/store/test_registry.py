@@ -1,34 +1,10 @@
-"""Names, aliases, promotion and rollback against MLflow's real registry, with empty models."""
+"""Names, aliases and versions against MLflow's real registry, with empty models."""
 
 import dataclasses
-import json
-from pathlib import Path
 
 import pytest
 
-from vidtag_assets.store import promotions, registry, registry_file
-from vidtag_assets.workspace.resources import Tracking
-from vidtag_ml.models.gate import Verdict
-
-
-@pytest.fixture(scope="module")
-def store(world, tmp_path_factory):
-    """A store of its own, with a space in its path."""
-    yield Tracking(root=str(tmp_path_factory.mktemp("a store")))
-    world.resources["tracking"].client()  # the process's default store again
-
-
-@pytest.fixture
-def tracking(store):
-    """Three versions without weights, no alias, an empty log."""
-    client = store.client()
-    client.create_registered_model(registry.NAME)
-    for number in (1, 2, 3):
-        tags = {"dvc.clips": f"c{number}", "dvc.gallery": "g"}
-        client.create_model_version(registry.NAME, f"/nowhere/{number}", tags=tags)
-    yield store
-    client.delete_registered_model(registry.NAME)
-    promotions.log_path(Path(store.root)).unlink(missing_ok=True)
+from vidtag_assets.store import champions, registry, registry_file
 
 
 @pytest.mark.parametrize(
@@ -105,53 +81,12 @@ def test_models_are_known_by_their_tag_or_as_they_were_called_before_it(tracking
 def test_absent_models_are_answered_with_those_that_there_are(tracking):
     registry.declare(tracking, "vidtag-trip", "vidtag")
     tracking.client().create_model_version("vidtag-trip", "/nowhere/5")
-    registry.promote(tracking, "vidtag-trip", 1, "first")
+    champions.promote(tracking, "vidtag-trip", 1, "first")
     for absent in ("vidtag", "gama"):
         with pytest.raises(ValueError, match="registered here: vidtag, vidtag-trip@champion"):
             registry.resolve(tracking, absent)
-    registry.promote(tracking, "vidtag-trip", 1, "again")
+    champions.promote(tracking, "vidtag-trip", 1, "again")
     tracking.client().delete_registered_model("vidtag-trip")
-
-
-def test_promotion_moves_aliases_and_is_logged(tracking):
-    registry.promote(tracking, "vidtag", 1, "first")
-    registry.promote(tracking, "vidtag", 2, "better")
-    assert registry.aliases(tracking) == {"champion": 2, "previous": 1}
-    lines = promotions.log_path(Path(tracking.root)).read_text().splitlines()
-    assert [json.loads(line)["reason"] for line in lines] == ["first", "better"]
-
-
-def test_promoting_the_champion_changes_nothing(tracking):
-    registry.promote(tracking, "vidtag", 1, "first")
-    registry.promote(tracking, "vidtag", 1, "again")
-    assert registry.aliases(tracking) == {"champion": 1}
-    assert len(promotions.history(Path(tracking.root))) == 1
-
-
-def test_rollbacks_walk_back_one_champion_each(tracking):
-    for number in (1, 2, 3):
-        registry.promote(tracking, "vidtag", number, "better")
-    registry.rollback(tracking, "vidtag", "bad in the field")
-    assert registry.aliases(tracking) == {"champion": 2, "previous": 1}
-    registry.rollback(tracking, "vidtag", "bad too")
-    assert registry.aliases(tracking) == {"champion": 1}
-    with pytest.raises(ValueError, match="no previous champion"):
-        registry.rollback(tracking, "vidtag", "more")
-
-
-def test_version_taken_back_is_marked_until_promoted_by_hand(tracking):
-    registry.promote(tracking, "vidtag", 1, "first")
-    registry.promote(tracking, "vidtag", 2, "better")
-    registry.rollback(tracking, "vidtag", "bad")
-    assert registry.resolve(tracking, "vidtag/2").tags["rolled_back"] == "bad"
-    registry.promote(tracking, "vidtag", 2, "it was the camera")
-    assert "rolled_back" not in registry.resolve(tracking, "vidtag/2").tags
-
-
-@pytest.mark.parametrize("verb", [registry.rollback, lambda *a: registry.promote(*a[:2], 1, a[2])])
-def test_decisions_need_a_reason(tracking, verb):
-    with pytest.raises(ValueError, match="needs a reason"):
-        verb(tracking, "vidtag", " ")
 
 
 def never():
@@ -172,47 +107,3 @@ def test_new_bytes_become_a_version_and_the_challenger(tracking):
     version, new = registry.challenge(tracking, "vidtag", "new", log)
     assert (int(version.version), new) == (4, True)
     assert registry.aliases(tracking) == {"challenger": 4}
-
-
-def settle(tracking, challenger, promoted, reason="because"):
-    registry.challenge(
-        tracking, "vidtag", "?", lambda: registry.resolve(tracking, f"vidtag/{challenger}")
-    )
-    asked = []
-
-    def judge(version, champion):
-        asked.append((int(version.version), champion))
-        return Verdict(promoted, (reason, "and more"))
-
-    return *registry.settle(tracking, "vidtag", judge), asked
-
-
-def test_a_verdict_for_the_challenger_is_carried_out(tracking):
-    first, _, asked = settle(tracking, 1, promoted=True)
-    assert (first.action, first.champion, asked) == ("promoted", 1, [(1, None)])
-    second, verdict, asked = settle(tracking, 2, promoted=True)
-    assert (second.champion, second.previous, asked) == (2, 1, [(2, 1)])
-    assert verdict.promoted
-    assert registry.aliases(tracking) == {"challenger": 2, "champion": 2, "previous": 1}
-    assert registry.resolve(tracking, "vidtag/2").tags["verdict"] == "because; and more"
-
-
-def test_a_verdict_against_the_challenger_is_logged_once_a_reason(tracking):
-    registry.promote(tracking, "vidtag", 1, "first")
-    for reason in ("worse", "worse", "still worse"):
-        entry, _, _ = settle(tracking, 2, promoted=False, reason=reason)
-        assert (entry.action, entry.champion) == ("rejected", 1)
-    assert registry.aliases(tracking)["champion"] == 1
-    log = [(e.action, e.reason.partition(";")[0]) for e in promotions.history(Path(tracking.root))]
-    assert log[1:] == [("rejected", "worse"), ("rejected", "still worse")]
-
-
-def test_a_champion_and_a_version_taken_back_are_not_judged(tracking):
-    settle(tracking, 1, promoted=True)
-    entry, verdict, asked = settle(tracking, 1, promoted=False)
-    assert (entry.action, verdict, asked) == ("unchanged", None, [])
-    settle(tracking, 2, promoted=True)
-    registry.rollback(tracking, "vidtag", "bad in the field")
-    entry, verdict, asked = settle(tracking, 2, promoted=True)
-    assert (entry.action, verdict, asked) == ("rejected", None, [])
-    assert "bad in the field" in entry.reason

@@ -14,7 +14,7 @@ import pytest
 
 from vidtag_assets.lineage import provenance
 from vidtag_assets.release import registration
-from vidtag_assets.store import registry
+from vidtag_assets.store import champions, registry
 from vidtag_assets.workspace import home
 from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml.models.report import Report
@@ -36,7 +36,7 @@ def register(root, params, text):
         report.write(at.evaluation("vidtag", split))
     lineage = provenance.Lineage("commit", "c.dir", "g.dir", "params", "run")
     version, _ = registration.register(SYSTEM, tracking, at, params, lineage, {})
-    registry.promote(tracking, "vidtag", version.version, "for a test")
+    champions.promote(tracking, "vidtag", version.version, "for a test")
 
 
 @pytest.fixture(scope="module")
