@@ -14,9 +14,10 @@ ROWS = {
     "top-5": "top5_{}",
     "most frequent class": "prior_acc_{}",
     "answered, when it is sure": "answered_{}",
-    "calibration error": "ece_{}",
 }
-"""What figures are called, and where they stand at each level."""
+"""What shares are called, and where they stand at each level."""
+ERROR = "calibration error", "ece_{}"
+"""Likewise; no share, of which more is better."""
 
 
 def sheet(summary: Mapping[str, Any]) -> Sheet:
@@ -28,6 +29,8 @@ def sheet(summary: Mapping[str, Any]) -> Sheet:
         (label, *(f"{summary[key.format(level)]:.1%}" for level in LEVELS))
         for label, key in ROWS.items()
     ]
+    label, key = ERROR
+    rows.append((label, *(f"{summary[key.format(level)]:.3f}" for level in LEVELS)))
     columns = tuple(f"{level} ({summary[f'num_{level}']})" for level in LEVELS)
     return Sheet(f"{title}, consistency {summary['consistency']:.1%}", columns, rows)
 
