@@ -63,17 +63,24 @@ from pathlib import Path
 
 import dagster as dg
 from vidtag_assets.watching import freshness
+from orchestration.sensors import alerts
+from vidtag_assets.watching import freshness
+from vidtag_assets.workspace.resources import Workspace
 from vidtag_ml import config
 
-@dg.asset(group_name="registry")
+@dg.asset
 def champion_model(): ...
 
-@dg.asset(group_name="evaluation")
+@dg.asset
 def vidtag_evaluation(): ...
 
 settings = config.load(Path("params.yaml")).retraining
 assets = [champion_model, vidtag_evaluation]
-defs = dg.Definitions(dg.map_asset_specs(lambda s: freshness.kept_fresh(s, settings), assets))
+defs = dg.Definitions(
+    dg.map_asset_specs(lambda spec: freshness.kept_fresh(spec, settings), assets),
+    sensors=[alerts],
+    resources={"workspace": Workspace(root=".")},
+)
 """
 
 
@@ -102,7 +109,7 @@ def materialize(instance, asset, age):
 
 
 @pytest.mark.slow
-def test_dagster_calls_old_champions_stale(tmp_path):
+def test_dagster_calls_old_champions_stale_and_tells_of_them(tmp_path, hook):
     (tmp_path / "defs.py").write_text(DEFINITIONS)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     home = tmp_path / "dagster"
@@ -114,7 +121,9 @@ def test_dagster_calls_old_champions_stale(tmp_path):
         keys = [dg.AssetKey("champion_model"), dg.AssetKey("vidtag_evaluation")]
         until = time.monotonic() + DAEMON_S
         with daemon(tmp_path, home):
-            while len(found := instance.get_freshness_state_records(keys)) < len(keys):
+            while not hook.got:
                 assert time.monotonic() < until, (tmp_path / "daemon.log").read_text()
                 time.sleep(0.5)
+        found = instance.get_freshness_state_records(keys)
     assert [found[key].freshness_state.value for key in keys] == ["FAIL", "WARN"]
+    assert [(told["kind"], told["about"]) for told in hook.got] == [("stale", "champion_model")]
