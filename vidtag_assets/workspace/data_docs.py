@@ -58,8 +58,9 @@ def dress(pages: Path) -> None:
     style = Path(__file__).with_suffix(".css").read_text()
     ours = f"<style>\n{style}</style>\n<script>{_FILTER}</script>\n</head>"
     for page in pages.rglob("*.html"):
-        own = _FOREIGN.sub("", page.read_text())
-        stage.write_text(page, own.replace("</head>", ours, 1))
+        text = page.read_text()
+        if ours not in text:
+            stage.write_text(page, _FOREIGN.sub("", text).replace("</head>", ours, 1))
 
 
 @contextlib.contextmanager
