@@ -35,7 +35,7 @@ MOST_RATIO = 1.2
 Frames = NDArray[np.uint8]
 
 
-def write(path: Path, key_every_frames: int) -> None:
+def write(path: Path, key_every_frames: int, bit_rate: int | None = None) -> None:
     """H.264 with B-frames: the camera moves over a coarse pattern, through noise."""
     drawn = np.random.default_rng(0)
     coarse = drawn.integers(0, 200, (HEIGHT // 16 + 64, WIDTH // 16 + 64, 3), np.uint8)
@@ -46,6 +46,8 @@ def write(path: Path, key_every_frames: int) -> None:
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         options = {"preset": "veryfast", "g": str(key_every_frames), "sc_threshold": "0"}
         stream.codec_context.options = options
+        if bit_rate is not None:
+            stream.bit_rate = bit_rate
         for k in range(FPS * SECONDS):
             y, x = 2 * k % 900, 3 * k % 900
             dy, dx = drawn.integers(0, 32, 2)

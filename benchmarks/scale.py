@@ -134,10 +134,10 @@ class Stage:
 
 
 RATES = Rates(
-    hash_core_s=1.50,
-    probe_core_s=0.0077,
+    hash_core_s=1.49,
+    probe_core_s=0.0142,
     check_core_s=10.6 / 100_000,
-    decode_core_s=0.0258,
+    decode_core_s=0.0616,
     encode_flop=162_025_537_536 + 162_023_964_672,
     point_flop=18_877_440,
     train_clips_per_gpu_s=16_588 * 600 / (2.75 * HOUR_S),
@@ -249,7 +249,8 @@ def _hash_core_s() -> float:
 def _of_videos() -> dict[str, float]:
     with tempfile.TemporaryDirectory(dir=".") as folder:
         path = Path(folder) / "video.mp4"
-        sampling.write(path, 60)
+        sampling.write(path, 60, int(PLAN.clip_mb * 8e6 / PLAN.clip_s))
+        _say(f"{path.stat().st_size * 8 / 1e6 / sampling.SECONDS:.1f} Mbit/s")
         time_s = video.sample_times(path, 1.0)
 
         def decode() -> None:
@@ -303,6 +304,10 @@ def main() -> None:
     else:
         kept = monthly_usd(PLAN, RATES, PRICES)
         text = f"{table(PLAN, RATES, PRICES)}\nKept: {kept:,.0f} USD a month"
+    _say(text)
+
+
+def _say(text: str) -> None:
     Console().print(text, soft_wrap=True, markup=False, highlight=False)
 
 

@@ -42,7 +42,7 @@ def test_the_page_says_the_rates_and_prices_that_are_computed_with(said):
 
 def test_features_are_computed_by_hand_alike():
     features = of("features")
-    assert features.core_hours == pytest.approx(20_000_000 * 0.0258 / 3600)
+    assert features.core_hours == pytest.approx(20_000_000 * 0.0616 / 3600)
     assert features.gpu_hours == pytest.approx(20e6 * 324.0495e9 / 124.8e12 / 3600, rel=1e-4)
     assert features.kept_gb == pytest.approx(20e6 * 1792 * 2 / 1e9)
 

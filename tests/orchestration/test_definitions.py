@@ -64,6 +64,14 @@ def test_scarce_things_are_used_by_one_asset_at_a_time(key, pool):
     assert GRAPH.get(dg.AssetKey(key)).pools == {pool}
 
 
+def test_who_encodes_frames_is_chosen_when_a_run_is_launched():
+    job = defs.resolve_job_def("everything")
+    of = lambda engine: {"ops": {"frame_features": {"config": {"engine": engine}}}}  # noqa: E731
+    assert dg.validate_run_config(job, of("ray"))
+    with pytest.raises(dg.DagsterInvalidConfigError, match="engine"):
+        dg.validate_run_config(job, of("spark"))
+
+
 @pytest.mark.parametrize(
     "check",
     [
