@@ -80,11 +80,9 @@ class ProcessGroup(dg.ConfigurableResource):
             return Made(worked=worked, run_id=logger.run_id if worked else None)
         with stage.looking():
             due = make(root, params)
-        return (
-            self._launch(context, system, name, root, params, tracking)
-            if due
-            else Made(False, None)
-        )
+        if not due:
+            return Made(worked=False, run_id=None)
+        return self._launch(context, system, name, root, params, tracking)
 
     def _launch(
         self,
