@@ -10,7 +10,7 @@ from vidtag_assets.assets import retraining as policy
 from vidtag_assets.assets.dataset import clips
 from vidtag_assets.execution import runs
 from vidtag_assets.store import leftovers
-from vidtag_assets.watching import watching, webhook
+from vidtag_assets.watching import findings, webhook
 from vidtag_assets.workspace.resources import ParamsFile, Tracking, Workspace
 from vidtag_ml.models.system import System
 
@@ -125,4 +125,4 @@ def alerts(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.Sens
     """Asks for no run; a tick fails while the address takes nothing."""
     assert context.repository_def is not None
     graph = context.repository_def.asset_graph
-    return watching.tick(context.instance, graph, context.cursor, workspace.path)
+    return findings.tick(context.instance, graph, context.cursor, workspace.path)

@@ -1,7 +1,7 @@
 """Alerts: what the person on call is told without looking, once, and again when it is over.
 
 Belongs here: what an alert is, which are news, and what is posted. Does not belong here: what is
-wrong now (watching.py), sending (webhook.py).
+wrong now (findings.py), sending (webhook.py).
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """How old assets may become before their pages, and alerts, say that they are stale.
 
 Belongs here: the policies. Does not belong here: deciding on a new model
-(vidtag_ml.retraining.policy), telling of it (watching.py).
+(vidtag_ml.retraining.policy), telling of it (findings.py).
 """
 
 import datetime as dt
