@@ -8,16 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import forget_decisions
-from vidtag_assets import (
-    cli,
-    home,
-    provenance,
-    registration,
-    registry,
-    restoring,
-    source,
-    stored,
-)  # fmt: skip
+from vidtag_assets import cli
+from vidtag_assets.lineage import provenance, restoring, stored
+from vidtag_assets.release import registration
+from vidtag_assets.store import registry
+from vidtag_assets.workspace import home, source
 from vidtag_assets.workspace.resources import Dvc, Tracking
 from vidtag_ml import config
 from vidtag_ml.cli import app as ml
