@@ -45,10 +45,10 @@ def viterbi(
     log_probability = np.asarray(log_probability_TK, float)
     times = np.asarray(time_s, float)
     _check(candidates, log_probability, times, max_speed_kmh)
-    emission = _emission(log_probability)
+    emission_TK = emission(log_probability)
     reach_km = max_speed_kmh * np.diff(times) / 3600.0 + spacing_km(candidates)
     steps = _steps(candidates, reach_km)
-    return _best_path(emission, steps), _marginals(emission, steps)
+    return _best_path(emission_TK, steps), _marginals(emission_TK, steps)
 
 
 def posterior_mean(
@@ -109,7 +109,7 @@ def _check(
         raise ValueError(f"max_speed_kmh is {max_speed_kmh}; it must be positive")
 
 
-def _emission(log_probability_TK: Floats) -> Floats:
+def emission(log_probability_TK: Floats) -> Floats:
     """Probabilities (T, K), each frame's mixed with a little of the uniform one."""
     p = np.exp(log_probability_TK - log_probability_TK.max(1, keepdims=True))
     p /= p.sum(1, keepdims=True)
