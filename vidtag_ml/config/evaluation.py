@@ -26,7 +26,7 @@ class Search:
     """faiss_ivf: lists that are looked through."""
 
 
-Decoding = Literal["initial", "refined", "viterbi", "refined_viterbi"]
+Decoding = Literal["initial", "refined", "viterbi", "refined_viterbi", "motion"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ class Evaluation:
     """whole: a clip is seen at its natural length; interleaved: as every n-th frame, from each
     start, so that no more frames are seen at once than in training."""
     decoding: Decoding
-    """What `locate` and the gate use: Phase I's best, GeoRefiner's, or Viterbi over candidates."""
+    """What `locate` and the gate use: Phase I's best, GeoRefiner's, or Viterbi over candidates;
+    motion: Viterbi, then the likeliest track whose speed and heading persist as in train tracks of
+    the mode."""
     num_candidates: Count
     """Gallery points a frame that Viterbi chooses from."""
     max_speed_kmh: dict[str, Positive]

@@ -37,6 +37,8 @@ class Form:
     """Sections of the params that locating depends on."""
     facts: tuple[str, ...] = ()
     """What else a card tells."""
+    extras: tuple[str, ...] = ()
+    """What a card may tell besides: bundles without it can be used."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,9 @@ def write(
         form: of its system.
         params: hold the form's sections.
         made_from: what the bundle was made from, stored as it is.
-        facts: those of the form.
+        facts: those of the form, and perhaps its extras.
     """
-    assert set(facts) == set(form.facts)
+    assert set(form.facts) <= set(facts) <= {*form.facts, *form.extras}
     card = {
         "kind": form.kind,
         "format": form.format,

@@ -57,7 +57,9 @@ def test_the_gallery_is_embedded_alike_in_chunks(sizes):
 
 
 def test_a_model_without_refiner_says_so(sizes):
-    with pytest.raises(ValueError, match="geoclip has no refiner: decode with initial or viterbi"):
+    with pytest.raises(
+        ValueError, match="geoclip has no refiner: decode with initial or viterbi or motion"
+    ):
         build("geoclip", sizes, {"eyes": 3}).refine(*[torch.zeros(1, 1, sizes.embed_dim)] * 4)
 
 

@@ -10,7 +10,7 @@ from vidtag_ml import config
 from vidtag_ml.models import bundle, registry
 from vidtag_ml.workflow import stage, sums
 
-FORM = bundle.Form("tracks", 2, ("features", "evaluation"), ("mode",))
+FORM = bundle.Form("tracks", 2, ("features", "evaluation"), ("mode",), ("wander_kms",))
 
 
 @pytest.fixture
@@ -33,6 +33,15 @@ def test_what_was_written_is_read(params, folder):
     assert card.kind == "tracks"
     assert card.section("features", config.Features) == params.features
     assert (card.content["mode"], card.content["made_from"]) == ("flyover", {"model": "abc"})
+
+
+def test_extras_may_be_told_or_not(params, folder, tmp_path):
+    bundle.read(folder).check(FORM)
+    (tmp_path / "more").mkdir()
+    bundle.write(tmp_path / "more", FORM, params, mode="flyover", wander_kms=3.2)
+    card = bundle.read(tmp_path / "more")
+    card.check(FORM)
+    assert card.content["wander_kms"] == 3.2
 
 
 def test_cards_that_tell_no_kind_are_of_tracks(folder):

@@ -5,6 +5,7 @@ metrics themselves (metrics/tracks.py), pictures (plots/maps.py), comparing mode
 (models/gate.py). Shape legend: T frames, G gallery entries, E embedding, 2 = (lat, lon) in degrees.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from vidtag_ml.metrics import bootstrap
 from vidtag_ml.metrics import places as place_metrics
 from vidtag_ml.metrics import tracks as track_metrics
 from vidtag_ml.models.report import Report
-from vidtag_ml.retrieval import gallery
+from vidtag_ml.retrieval import gallery, motion
 
 if TYPE_CHECKING:
     from vidtag_ml.features.store import FeatureStore
@@ -73,7 +74,8 @@ def evaluate(
     if index is None:
         embedding_GE = embeddings.embed_gallery(model, entries.latlon_G2)
         index = retrieval_index.build_index(model, entries, embedding_GE, evaluation.search)
-    tracks, places = _located(model, entries, features, chosen, evaluation, index)
+    wander = motion.learnt(tables) if evaluation.decoding == "motion" else {}
+    tracks, places = _located(model, entries, features, chosen, evaluation, index, wander)
     truths = [clip_tables.clip_positions(tables, t.clip, t.time_s, max_gap_s) for t in tracks]
     answered = list(zip(tracks, truths, strict=True))
     final, initial = (track_metrics.Errors(evaluation.accuracy_km) for _ in range(2))
@@ -108,6 +110,7 @@ def _located(
     chosen: pd.DataFrame,
     evaluation: config.Evaluation,
     index: "Index",
+    wander_kms: Mapping[str, float],
 ) -> tuple[list[Track], list[dict[str, str]]]:
     """Tracks of the chosen clips, and their places where the gallery has labels."""
     from vidtag_ml.models.gps_retrieval.locate import locate
@@ -116,7 +119,8 @@ def _located(
     tracks, places = [], []
     for clip_id, mode in zip(chosen["clip_id"], chosen["mode"], strict=True):
         clip, limit = features.clip(clip_id), _speed_limit(evaluation, mode)
-        found = locate(model, clip.stored, clip.time_s, index, evaluation, limit)
+        wander = wander_kms.get(mode)
+        found = locate(model, clip.stored, clip.time_s, index, evaluation, limit, wander)
         latlon = (found.latlon_T2, found.initial_latlon_T2)
         tracks.append(Track(str(clip_id), clip.time_s, *latlon, found.score_T))
         if entries.labels is not None:

@@ -3,7 +3,7 @@
 See docs/specs/vidtag.md, section 8.
 
 Belongs here: `locate`, `posterior`. Does not belong here: models (models/), how points are found
-(retrieval/index.py), the path through them (retrieval/decoding.py), files
+(retrieval/index.py), the path through them (retrieval/decoding.py, motion.py), files
 (models/vidtag/locator.py). Shape legend: T frames, V views, D features, E common space, K
 candidates, M points found, S states, 2 = (lat, lon) in degrees.
 """
@@ -22,7 +22,7 @@ from vidtag_ml.earth import sphere
 from vidtag_ml.models.gps_retrieval.network import GeoModel, Prediction
 from vidtag_ml.models.gps_retrieval.windows import in_windows, interleaved, windows
 from vidtag_ml.models.position_encodings import LAST_POSITION
-from vidtag_ml.retrieval import decoding
+from vidtag_ml.retrieval import decoding, motion
 from vidtag_ml.retrieval.index import Hits, Index
 
 Floats = NDArray[np.float64]
@@ -38,6 +38,8 @@ NEARBY = 1.5
 """Candidates within so many spacings of an answer speak for it."""
 
 
+_TRACKS = ("viterbi", "refined_viterbi", "motion")
+"""Decodings that look at all frames together, and at their times."""
 _Seen = Literal["whole", "interleaved"]
 
 
@@ -49,6 +51,7 @@ def locate(
     index: Index,
     evaluation: config.Evaluation,
     max_speed_kmh: float,
+    wander_kms: float | None = None,
 ) -> Prediction:
     """Where the frames of one clip were taken; no pass over the gallery.
 
@@ -59,7 +62,9 @@ def locate(
     `num_candidates` nearest points of all frames together, so that a blind frame can use its
     neighbours' candidates, and then leaves the gallery's lattice for the local posterior mean.
     refined_viterbi does so with the mean of frame embedding and refined embedding as the query: the
-    mean of both similarities, hence the product of what two experts say.
+    mean of both similarities, hence the product of what two experts say. motion goes on from
+    viterbi to the likeliest track whose speed and heading persist as those of train tracks did
+    (docs/decisions/0043); for a mode that had none it is viterbi.
 
     Args:
         model: in evaluation mode.
@@ -68,7 +73,9 @@ def locate(
         time_s: presentation times (T,), not decreasing.
         index: finds the points most similar to a query, by this model's embeddings.
         evaluation: decoding, windows and number of candidates.
-        max_speed_kmh: speed limit of the clip's mode; only Viterbi reads it.
+        max_speed_kmh: speed limit of the clip's mode; initial and refined do not read it.
+        wander_kms: how much velocities of the clip's mode change (`motion.learnt`), if that is
+            known; only motion reads it.
 
     Raises:
         ValueError: no frames, times of another number, a decoding that the model does not offer, or
@@ -88,9 +95,10 @@ def locate(
         hits = index.search(query_TE, evaluation.num_candidates)
     candidates_TK2 = hits.latlon_NK2
     probability_TK = _numpy((model.scale() * hits.score_NK).softmax(-1))
-    if wanted.endswith("viterbi"):
+    if wanted in _TRACKS:
+        moves = _moves(wanted, max_speed_kmh, wander_kms)
         latlon_T2, score_T = _travel(
-            model.scale() * query_TE, hits, probability_TK, time, max_speed_kmh
+            model.scale() * query_TE, hits, probability_TK, time, max_speed_kmh, moves
         )
     else:
         latlon_T2 = candidates_TK2[:, 0]
@@ -102,6 +110,13 @@ def locate(
         candidate_latlon_TK2=candidates_TK2,
         candidate_score_TK=_numpy(hits.score_NK),
     )
+
+
+def _moves(wanted: str, max_speed_kmh: float, wander_kms: float | None) -> motion.Motion | None:
+    """How the camera moves, if the decoding asks for it and train tracks of the mode told it."""
+    if wanted != "motion" or wander_kms is None:
+        return None
+    return motion.Motion(max_speed_kmh, wander_kms)
 
 
 def _embedded(model: GeoModel, features: Tensor, time_T: Tensor, seen: _Seen) -> Tensor:
@@ -176,14 +191,12 @@ def posterior(
     scaled_TE = model.scale() * query_TE
     probability_TK = _numpy((model.scale() * hits.score_NK).softmax(-1))
     likely, positions = [], []
-    for latlon_S2, path_T, marginals_TS, mine in _ways(
-        scaled_TE, hits, probability_TK, time, max_speed_kmh
-    ):
-        positions.append(decoding.posterior_mean(latlon_S2, path_T, marginals_TS)[mine])
-        order_TS = np.argsort(-marginals_TS, 1)
-        sorted_TS = np.take_along_axis(marginals_TS, order_TS, 1)
+    for way in _ways(scaled_TE, hits, probability_TK, time, max_speed_kmh):
+        positions.append(way.mean_T2()[way.mine])
+        order_TS = np.argsort(-way.marginals_TS, 1)
+        sorted_TS = np.take_along_axis(way.marginals_TS, order_TS, 1)
         needed_TS = sorted_TS.cumsum(1) - sorted_TS < mass
-        likely.append(latlon_S2[np.unique(order_TS[needed_TS])])
+        likely.append(way.latlon_S2[np.unique(order_TS[needed_TS])])
     points_P2 = np.unique(np.concatenate(likely), axis=0)
     return Posterior(
         np.concatenate(positions),
@@ -194,20 +207,54 @@ def posterior(
     )
 
 
+@dataclass(frozen=True)
+class _Way:
+    """The path through one window of a clip."""
+
+    latlon_S2: Floats
+    """Gallery points through which it may go."""
+    log_probability_TS: Floats
+    """What each frame says of them, by itself."""
+    path_T: NDArray[np.int64]
+    """Which it goes through."""
+    marginals_TS: Floats
+    """What all frames together say of them."""
+    time_s: Floats
+    """Times of the frames."""
+    mine: slice
+    """Frames that count; the others are other windows'."""
+
+    def mean_T2(self) -> Floats:
+        """Positions of the frames, off the lattice."""
+        return decoding.posterior_mean(self.latlon_S2, self.path_T, self.marginals_TS)
+
+    def smoothed_T2(self, moves: motion.Motion) -> Floats:
+        """Positions of the frames, off the lattice, of something that moves so."""
+        return motion.smoothed(
+            self.latlon_S2,
+            np.log(decoding.emission(self.log_probability_TS)),
+            self.mean_T2(),
+            self.time_s,
+            decoding.spacing_km(self.latlon_S2),
+            moves,
+        )
+
+
 def _travel(
     query_TE: Tensor,
     hits: Hits,
     probability_TK: Floats,
     time_s: Floats,
     max_speed_kmh: float,
+    moves: motion.Motion | None,
 ) -> tuple[Floats, Floats]:
     """Positions (T, 2) along the likeliest path, and the probability near each (T,)."""
     positions, scores = [], []
-    for latlon_S2, path_T, marginals_TS, mine in _ways(
-        query_TE, hits, probability_TK, time_s, max_speed_kmh
-    ):
-        positions.append(decoding.posterior_mean(latlon_S2, path_T, marginals_TS)[mine])
-        scores.append(_mass_near(latlon_S2[path_T], latlon_S2, marginals_TS)[mine])
+    for way in _ways(query_TE, hits, probability_TK, time_s, max_speed_kmh):
+        latlon_T2 = way.mean_T2() if moves is None else way.smoothed_T2(moves)
+        positions.append(latlon_T2[way.mine])
+        passed_T2 = way.latlon_S2[way.path_T] if moves is None else latlon_T2
+        scores.append(_mass_near(passed_T2, way.latlon_S2, way.marginals_TS)[way.mine])
     return np.concatenate(positions), np.concatenate(scores)
 
 
@@ -217,8 +264,8 @@ def _ways(
     probability_TK: Floats,
     time_s: Floats,
     max_speed_kmh: float,
-) -> Iterator[tuple[Floats, NDArray[np.int64], Floats, slice]]:
-    """States (S, 2), path (T,) and marginals (T, S) of each window, and which of its T are its own.
+) -> Iterator[_Way]:
+    """The path through each window.
 
     All frames of a window share their states: the points that the frames find likeliest in sum.
     """
@@ -233,12 +280,8 @@ def _ways(
         path_T, marginals_TS = decoding.viterbi(
             latlon_S2, log_probability_TS, time_s[read], max_speed_kmh
         )
-        yield (
-            latlon_S2,
-            path_T,
-            marginals_TS,
-            slice(keep.start - read.start, keep.stop - read.start),
-        )
+        mine = slice(keep.start - read.start, keep.stop - read.start)
+        yield _Way(latlon_S2, log_probability_TS, path_T, marginals_TS, time_s[read], mine)
 
 
 def _mass_near(latlon_T2: Floats, candidates_TK2: Floats, probability_TK: Floats) -> Floats:
@@ -268,7 +311,7 @@ def _seconds(time_s: Floats, wanted: str) -> Tensor:
     """Times from the first frame (T,); frame numbers where a source has no times."""
     if np.isfinite(time_s).all():
         return torch.from_numpy(time_s - time_s[0]).float()
-    if wanted.endswith("viterbi"):
+    if wanted in _TRACKS:
         raise ValueError("frames without times have no speed: decode by initial or refined")
     return torch.arange(len(time_s)).float()
 

@@ -31,7 +31,7 @@ class GeoModel(Model, ABC):
     """Embeds frames and coordinates in one space, where the nearest coordinate is the answer."""
 
     sizes_type: ClassVar[type] = config.Model
-    decodings: ClassVar[tuple[str, ...]] = ("initial", "viterbi")
+    decodings: ClassVar[tuple[str, ...]] = ("initial", "viterbi", "motion")
     """Values of `config.Evaluation.decoding` that `locate` accepts for this model."""
 
     def __init__(self, sizes: Any, widths: Mapping[str, int]) -> None:

@@ -121,6 +121,7 @@ def rows(params: config.Params) -> list[Row]:
 
 
 TEMPGEO, VITERBI = "both encoders + TempGeo", "TempGeo + Viterbi"
+MOTION = "TempGeo + motion"
 REFINED = "+ GeoRefiner (VidTAG)"
 COARSE = "coarse to fine"
 COARSER = "coarse to fine from a coarser gallery"
@@ -147,6 +148,7 @@ def _baselines(table: _Rows) -> None:
         table.add("GeoCLIP zero-shot", "geoclip", "initial", released, variant="zero-shot")
     table.add("GeoCLIP fine-tuned", "geoclip", "initial", against=TEMPGEO)
     table.add("GeoCLIP fine-tuned + Viterbi", "geoclip", "viterbi")
+    table.add("GeoCLIP fine-tuned + motion", "geoclip", "motion", against=MOTION)
     for role, encoder in (("CLIP", first), ("DINOv2", second)):
         changes: dict[str, dict[str, Any]] = {"classifier": {"encoder": encoder}}
         variant = "" if encoder == table.params.classifier.encoder else f"classifier-{encoder}"
@@ -175,6 +177,7 @@ def _ablation(table: _Rows) -> None:
 def _decoders(table: _Rows) -> None:
     table.group = "Decoders without training"
     table.add(VITERBI, "phase_two", "viterbi", against=TEMPGEO)
+    table.add(MOTION, "phase_two", "motion", against=VITERBI)
     table.add("TempGeo + GeoRefiner + Viterbi", "phase_two", "refined_viterbi", against=TEMPGEO)
 
 
@@ -296,7 +299,7 @@ def _measure(root: Path, row: Row, split: str, folder: Path) -> None:
     from vidtag_ml.features import store as feature_store
     from vidtag_ml.models import networks
     from vidtag_ml.models.gps_retrieval import evaluate, locate
-    from vidtag_ml.retrieval import embeddings, gallery
+    from vidtag_ml.retrieval import embeddings, gallery, motion
     from vidtag_ml.retrieval import index as retrieval_index
 
     at = layout.of(root, row.params, row.variant)
@@ -319,11 +322,14 @@ def _measure(root: Path, row: Row, split: str, folder: Path) -> None:
     report.write(folder)
     peak = measuring.peak_mb()
     chosen = tables.clips[tables.clips["split"] == split].head(TIMED_CLIPS)
+    wander = motion.learnt(tables)
     began, num_frames = time.perf_counter(), 0
     for clip_id, mode in zip(chosen["clip_id"], chosen["mode"], strict=True):
         clip = store.clip(clip_id)
         limit = settings.max_speed_kmh[mode]
-        locate.locate(model, clip.features_TVD, clip.time_s, index, settings, limit)
+        locate.locate(
+            model, clip.features_TVD, clip.time_s, index, settings, limit, wander.get(mode)
+        )
         num_frames += len(clip.time_s)
     spent = (time.perf_counter() - began) / num_frames
     encoding = timing.seconds_per_frame(root, row.params, tuple(model.widths), chosen)

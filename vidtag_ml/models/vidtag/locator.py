@@ -33,7 +33,7 @@ from vidtag_ml.models.recording import Recording
 from vidtag_ml.retrieval import embeddings, gallery, index
 from vidtag_ml.workflow import accelerator
 
-FORM = bundle.Form("tracks", 2, ("features", "evaluation"), ("mode",))
+FORM = bundle.Form("tracks", 2, ("features", "evaluation"), ("mode",), ("wander_kms",))
 _EMBEDDINGS = "gallery.safetensors"
 
 
@@ -45,6 +45,7 @@ def write_bundle(
     folder: Path,
     *,
     mode: str,
+    wander_kms: float | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Fills `folder` with all that locating takes; embeds the gallery, once and for all.
@@ -56,6 +57,7 @@ def write_bundle(
         params: its sections `features` and `evaluation` go into the bundle.
         folder: the bundle; made if need be.
         mode: how the clips moved; its speed limit is used for videos of unknown mode.
+        wander_kms: how much velocities of that mode changed (`motion.learnt`), if that is known.
         provenance: what the bundle was made from, stored as it is.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +70,7 @@ def write_bundle(
             shutil.copy(encoders_dir / f"{name}.{kind}", folder / "encoders")
     points = gallery.read(folder / "gallery")
     gallery_embedding.write(model, points.latlon_G2, folder / _EMBEDDINGS)
-    bundle.write(folder, FORM, params, provenance, mode=mode)
+    bundle.write(folder, FORM, params, provenance, mode=mode, wander_kms=wander_kms)
 
 
 def _not_weights(_folder: str, names: list[str]) -> list[str]:
@@ -106,6 +108,8 @@ class VidtagLocator(Locator):
     """How features become positions."""
     mode: str
     """How the clips moved that the model was trained on."""
+    wander_kms: float | None = None
+    """How much their velocities changed; None = unknown, and nothing is decoded by it."""
 
     @classmethod
     def of(cls, card: bundle.Card) -> "VidtagLocator":
@@ -120,6 +124,7 @@ class VidtagLocator(Locator):
             card.section("features", config.Features),
             card.section("evaluation", config.Evaluation),
             card.content["mode"],
+            card.content.get("wander_kms"),
         )
 
     def rate(self, frames_per_second: float | None) -> float:
@@ -156,6 +161,7 @@ class VidtagLocator(Locator):
             self.index,
             self.evaluation,
             self.evaluation.max_speed_kmh[self.mode],
+            self.wander_kms,
         )
         return LocatedTrack(
             clip=seen.name,

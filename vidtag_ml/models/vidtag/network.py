@@ -104,7 +104,9 @@ class VidTAG(AlignedModel):
     """Two encoders' features -> TempGeo -> head; GPS encoder; GeoRefiner over the found track."""
 
     name: ClassVar[str] = "vidtag"
-    decodings: ClassVar[tuple[str, ...]] = ("initial", "refined", "viterbi", "refined_viterbi")
+    decodings: ClassVar[tuple[str, ...]] = (
+        *("initial", "refined", "viterbi", "refined_viterbi", "motion"),
+    )
 
     def __init__(self, sizes: config.Model, widths: Mapping[str, int]) -> None:
         """Random weights; the encoders' features are concatenated.

@@ -79,10 +79,19 @@ def bundle_vidtag(root: Path, params: config.Params) -> bool:
     def build(aside: Path) -> None:
         from vidtag_ml.dataset import tables
         from vidtag_ml.models.vidtag import locator
+        from vidtag_ml.retrieval import motion
 
-        mode = str(tables.read(at.dataset).clips["mode"].mode()[0])
+        told = tables.read(at.dataset)
+        mode = str(told.clips["mode"].mode()[0])
         locator.write_bundle(
-            at.model("vidtag"), at.gallery, folder, params, aside, mode=mode, provenance=made_from
+            at.model("vidtag"),
+            at.gallery,
+            folder,
+            params,
+            aside,
+            mode=mode,
+            wander_kms=motion.learnt(told).get(mode),
+            provenance=made_from,
         )
 
     return stage.make(at.bundle, key, build)

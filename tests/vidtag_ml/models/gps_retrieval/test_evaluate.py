@@ -60,10 +60,10 @@ def flight(start):
 FLIGHTS = {"a": flight((10.0, 20.0)), "b": flight((-60.0, 179.5)), "c": flight((0.0, 0.0))}
 
 
-def tables():
+def tables(third="test"):
     labels = dict.fromkeys(clip_tables.CLIP_COLUMNS, "x") | {"mode": "flyover", "split": "val"}
     rows = pd.DataFrame([{**labels, "clip_id": clip} for clip in FLIGHTS])
-    rows.loc[rows["clip_id"] == "c", "split"] = "test"
+    rows.loc[rows["clip_id"] == "c", "split"] = third
     fixes = [
         {"clip_id": clip, "time_s": t, "lat": lat, "lon": lon, "status": "measured"}
         for clip, track in FLIGHTS.items()
@@ -78,7 +78,7 @@ def report():
     return run(EVALUATION)
 
 
-def run(evaluation, split="val"):
+def run(evaluation, split="val", train="test"):
     sizes = config.load(PARAMS).model
     location = dataclasses.replace(sizes.location, hidden=4, num_frequencies=4)
     sizes = dataclasses.replace(
@@ -87,7 +87,7 @@ def run(evaluation, split="val"):
     model = Knowing(sizes, {"eyes": 3}).eval()
     points = gallery.Gallery(sphere.equal_area_lattice(20_000), {"source": "lattice"}, "md5 of it")
     return evaluate.evaluate(
-        model, points, Store(FLIGHTS), tables(), split, evaluation, "knowing", max_gap_s=2.0
+        model, points, Store(FLIGHTS), tables(train), split, evaluation, "knowing", max_gap_s=2.0
     )
 
 
@@ -139,6 +139,15 @@ def test_viterbi_is_reported_beside_the_initial_track():
     figures = run(dataclasses.replace(EVALUATION, decoding="viterbi")).summary
     assert figures["initial_median_km"] == pytest.approx(figures["oracle_median_km"], abs=1.0)
     assert figures["decoding"] == "viterbi"
+
+
+def test_motion_is_that_of_train_clips_of_the_same_mode():
+    motion = dataclasses.replace(EVALUATION, decoding="motion")
+    found = {split: run(motion, train=split).tracks for split in ("test", "train")}
+    viterbi = run(dataclasses.replace(EVALUATION, decoding="viterbi")).tracks
+    for unknown, known, wanted in zip(found["test"], found["train"], viterbi, strict=True):
+        np.testing.assert_array_equal(unknown.latlon_T2, wanted.latlon_T2)
+        assert (known.latlon_T2 != wanted.latlon_T2).any()
 
 
 def test_a_folder_without_a_report_is_named(tmp_path):

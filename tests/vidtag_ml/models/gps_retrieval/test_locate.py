@@ -27,14 +27,15 @@ EVALUATION = config.Evaluation(
     bootstrap_draws=10,
 )
 EYES = {"eyes": 3}
-DECODINGS = ["initial", "refined", "viterbi", "refined_viterbi"]
+DECODINGS = ["initial", "refined", "viterbi", "refined_viterbi", "motion"]
+WANDER_KMS = 0.02
 
 
 class Oracle(GeoModel):
     """Features are unit vectors of places, and so are embeddings: the nearest point is right."""
 
     name = "oracle"
-    decodings = ("initial", "refined", "viterbi", "refined_viterbi")
+    decodings = ("initial", "refined", "viterbi", "refined_viterbi", "motion")
     longest = 0
 
     def embed_frames(self, features_BTD, *_):
@@ -59,10 +60,12 @@ def _world(num_frames=6):
     return gallery, track, np.arange(num_frames) * 60.0, Oracle(SIZES, EYES).eval()
 
 
-def _locate(decoding, features, time_s, gallery, model, max_speed_kmh=2500.0):
+def _locate(
+    decoding, features, time_s, gallery, model, max_speed_kmh=2500.0, wander_kms=WANDER_KMS
+):
     evaluation = replace(EVALUATION, decoding=decoding)
     index = Exact(gallery, embed_gallery(model, gallery))
-    return locate(model, features, time_s, index, evaluation, max_speed_kmh)
+    return locate(model, features, time_s, index, evaluation, max_speed_kmh, wander_kms)
 
 
 def test_initial_is_each_frames_nearest_gallery_point():
@@ -103,6 +106,26 @@ def test_viterbi_goes_below_the_spacing_of_the_gallery():
     assert errors[1] < 0.8 * errors[0]
 
 
+def test_motion_comes_nearer_than_viterbi_where_frames_err():
+    gallery, track, time_s, model = _world(20)
+    away = np.random.default_rng(0).normal(0, 0.2, track.shape)
+    seen = sphere.unit_vectors(track + away)
+    errors = [
+        sphere.great_circle_km(_locate(how, seen, time_s, gallery, model).latlon_T2, track)
+        for how in ("viterbi", "motion")
+    ]
+    assert np.median(errors[1]) < 0.7 * np.median(errors[0])
+
+
+def test_motion_of_a_mode_without_train_tracks_is_viterbi():
+    gallery, track, time_s, model = _world()
+    seen = sphere.unit_vectors(track)
+    unknown = _locate("motion", seen, time_s, gallery, model, wander_kms=None)
+    found = _locate("viterbi", seen, time_s, gallery, model)
+    np.testing.assert_array_equal(unknown.latlon_T2, found.latlon_T2)
+    np.testing.assert_array_equal(unknown.score_T, found.score_T)
+
+
 def test_refined_viterbi_weighs_both_embeddings():
     gallery, track, time_s, model = _world()
     found = _locate("refined_viterbi", sphere.unit_vectors(track), time_s, gallery, model)
@@ -120,7 +143,7 @@ def test_scores_are_probabilities_whatever_the_decoding(decoding):
     assert ((found.score_T >= 0) & (found.score_T <= 1)).all()
 
 
-@pytest.mark.parametrize("decoding", ["initial", "viterbi"])
+@pytest.mark.parametrize("decoding", ["initial", "viterbi", "motion"])
 def test_long_videos_are_seen_in_windows(decoding):
     gallery, _, _, model = _world()
     track = np.stack([np.linspace(0, 4, 1100)] * 2, -1)
@@ -137,7 +160,7 @@ def test_locating_makes_no_pass_over_the_gallery():
     for decoding in DECODINGS:
         evaluation = replace(EVALUATION, decoding=decoding)
         seen = sphere.unit_vectors(track).astype(np.float16)
-        found = locate(model, seen, time_s, index, evaluation, 2500.0)
+        found = locate(model, seen, time_s, index, evaluation, 2500.0, WANDER_KMS)
         assert found.latlon_T2.shape == (6, 2)
 
 
@@ -158,13 +181,14 @@ def test_one_frame_and_one_gallery_point_are_enough():
         np.testing.assert_allclose(found.score_T, [1.0])
 
 
-def test_missing_times_are_frame_numbers_unless_speed_is_asked_for():
+@pytest.mark.parametrize("decoding", ["viterbi", "motion"])
+def test_missing_times_are_frame_numbers_unless_speed_is_asked_for(decoding):
     gallery, track, _, model = _world()
     none = np.full(6, np.nan)
     found = _locate("initial", sphere.unit_vectors(track), none, gallery, model)
     np.testing.assert_allclose(found.latlon_T2, track, atol=0.2)
     with pytest.raises(ValueError, match="frames without times have no speed"):
-        _locate("viterbi", sphere.unit_vectors(track), none, gallery, model)
+        _locate(decoding, sphere.unit_vectors(track), none, gallery, model)
 
 
 @pytest.mark.parametrize(

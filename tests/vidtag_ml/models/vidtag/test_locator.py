@@ -53,6 +53,7 @@ def test_photos_of_a_flight_are_located_as_its_video(made, predictor, photograph
 def test_bundle_says_what_it_was_made_from(made):
     card = json.loads((made / "out" / "bundle" / "bundle.json").read_text())
     assert card["mode"] == "flyover"
+    assert card["wander_kms"] == pytest.approx(3.2, rel=0.3)  # of all 1,800 train flights: 3.21
     assert card["made_from"]["dataset"] == "flyover"
     assert set(card["made_from"]["encoders"]) == {"flyover_clip", "flyover_dino"}
 
