@@ -75,6 +75,11 @@ class Index(ABC):
     def protocol(self) -> dict[str, Any]:
         """What a report says of the search: `search`, its method, and what else decides scores."""
 
+    @property
+    def of_paths(self) -> "Index":
+        """Finds the points through which paths go: so far apart that a few cover much ground."""
+        return self
+
     @abstractmethod
     def search(self, query_ND: Tensor, k: int) -> Hits:
         """The k greatest inner products of each query; fewer where there are fewer points."""
@@ -132,6 +137,11 @@ class CoarseToFine(Index):
             "search_finest_km": reached,
             "search_beam": self.beam,
         }
+
+    @property
+    def of_paths(self) -> Index:
+        """The start: candidates on finer points crowd around the first ones (decision 43)."""
+        return self.start
 
     def search(self, query_ND: Tensor, k: int) -> Hits:
         """The k greatest inner products of each query among the points of the last level."""

@@ -93,6 +93,8 @@ def locate(
         refined_TE = _parts(evaluation.windows)(model.refine, time_T, found_TE, query_TE)
         query_TE = refined_TE if wanted == "refined" else (query_TE + refined_TE) / 2
         hits = index.search(query_TE, evaluation.num_candidates)
+    if wanted in _TRACKS and index.of_paths is not index:
+        hits = index.of_paths.search(query_TE, evaluation.num_candidates)
     candidates_TK2 = hits.latlon_NK2
     probability_TK = _numpy((model.scale() * hits.score_NK).softmax(-1))
     if wanted in _TRACKS:
@@ -187,7 +189,7 @@ def posterior(
     query_TE = _embedded(
         model, given, _seconds(time, "viterbi").to(model.device), evaluation.windows
     )
-    hits = index.search(query_TE, evaluation.num_candidates)
+    hits = index.of_paths.search(query_TE, evaluation.num_candidates)
     scaled_TE = model.scale() * query_TE
     probability_TK = _numpy((model.scale() * hits.score_NK).softmax(-1))
     likely, positions = [], []

@@ -192,7 +192,6 @@ def _searches(table: _Rows) -> None:
     add(f"{COARSE}", "initial", "coarse_to_fine", against=TEMPGEO)
     add(COARSER, "initial", "coarse_to_fine", gallery="coarse")
     add(FINEST, "initial", "exact", gallery="finest", against=COARSER)
-    add(f"{COARSE} + Viterbi", "viterbi", "coarse_to_fine", against=VITERBI)
     add("FAISS flat", "initial", "faiss_flat", against=TEMPGEO)
     add("FAISS inverted lists", "initial", "faiss_ivf", against=TEMPGEO)
 

@@ -15,7 +15,7 @@ from vidtag_ml.models.gps_retrieval.network import GeoModel
 from vidtag_ml.models.networks import build
 from vidtag_ml.retrieval.decoding import spacing_km, viterbi
 from vidtag_ml.retrieval.embeddings import embed_gallery
-from vidtag_ml.retrieval.index import Exact
+from vidtag_ml.retrieval.index import CoarseToFine, Exact
 
 EVALUATION = config.Evaluation(
     search=config.Search("exact", finest_km=12.0, beam=8, num_lists=1, num_probes=1),
@@ -124,6 +124,23 @@ def test_motion_of_a_mode_without_train_tracks_is_viterbi():
     found = _locate("viterbi", seen, time_s, gallery, model)
     np.testing.assert_array_equal(unknown.latlon_T2, found.latlon_T2)
     np.testing.assert_array_equal(unknown.score_T, found.score_T)
+
+
+@pytest.mark.parametrize("decoding", ["viterbi", "motion"])
+def test_paths_go_through_the_gallery_however_fine_the_search(decoding):
+    gallery, track, time_s, model = _world()
+    exact = Exact(gallery, embed_gallery(model, gallery))
+    finer = CoarseToFine(model, exact, spacing_km=27.8, finest_km=4.0, beam=8)
+    seen, evaluation = sphere.unit_vectors(track), replace(EVALUATION, decoding=decoding)
+    plain, fine = (
+        locate(model, seen, time_s, index, evaluation, 2500.0, WANDER_KMS)
+        for index in (exact, finer)
+    )
+    np.testing.assert_array_equal(fine.latlon_T2, plain.latlon_T2)
+    errors = [
+        sphere.great_circle_km(each.initial_latlon_T2, track).mean() for each in (plain, fine)
+    ]
+    assert errors[1] < 0.5 * errors[0]
 
 
 def test_refined_viterbi_weighs_both_embeddings():
