@@ -25,6 +25,10 @@ STEPS = 3
 """Steps of Newton's method, each of at most `REACH` spacings."""
 REACH = 1.5
 """Places within so many spacings, as a standard deviation, speak for the shape of a claim."""
+DAMPING = 1e-6
+"""Of Newton's steps, where neither frames nor motion hold a track."""
+PLAY = 1e-3
+"""No motion is known better than to this part of `REACH` spacings."""
 FLAT = 1e-3
 """Ridge on slope and curvature of a claim, where too few places are near to tell them."""
 
@@ -96,7 +100,8 @@ def smoothed(
     Velocity is a random walk, so speed and heading persist unless frames say otherwise; a frame
     that claims nothing near it lies where its neighbours lead. From the start on, the claims
     around each position are taken as a paraboloid, three times: positions leave the gallery's
-    lattice. O(T S + T^3): for windows of a long video.
+    lattice, and lie at most `STEPS` times `REACH` spacings from the start. O(T S + T^3): for
+    windows of a long video.
 
     Args:
         states_latlon_S2: places around the track, for all frames.
@@ -111,32 +116,40 @@ def smoothed(
         return start_T2
     states_S3, track_T3 = sphere.unit_vectors(states_latlon_S2), sphere.unit_vectors(start_T2)
     radius = REACH * spacing_km / sphere.EARTH_RADIUS_KM
-    stiffness_TT = _stiffness(np.asarray(time_s, float), motion)
+    stiffness_TT = _stiffness(np.asarray(time_s, float), motion, PLAY * radius)
     log_TS = np.asarray(log_probability_TS, float)
     for _ in range(STEPS):
         slope_T3, curvature_T33 = _claims(states_S3, log_TS, track_T3, radius)
-        moved_T3 = _newton(slope_T3, curvature_T33, stiffness_TT, track_T3)
+        moved_T3 = _newton(slope_T3, curvature_T33, stiffness_TT, track_T3, radius)
         length_T1 = np.linalg.norm(moved_T3, axis=1, keepdims=True)
         track_T3 = track_T3 + moved_T3 * np.minimum(1, radius / np.maximum(length_T1, 1e-15))
         track_T3 /= np.linalg.norm(track_T3, axis=1, keepdims=True)
     return sphere.from_unit_vectors(track_T3)
 
 
-def _stiffness(time_s: Floats, motion: Motion) -> Floats:
+def _stiffness(time_s: Floats, motion: Motion, play: float) -> Floats:
     """Matrix (T, T) whose quadratic form is minus twice the log probability of a motion.
 
     That of velocities that are drawn back to rest as slowly as keeps them within the limit: an
     Ornstein-Uhlenbeck process whose standard deviation is `max_speed_kmh`. Where frames show a
     speed, or over times in which velocity hardly wanders, the drawing back is next to nothing.
+
+    Args:
+        time_s: frame times (T,).
+        motion: how the camera moves.
+        play: standard deviation, in Earth radii, that is allowed in any case.
     """
-    num, lasts_s = len(time_s), np.maximum(np.diff(time_s), LEAST_S)
-    velocity = np.diff(np.eye(num), axis=0) / lasts_s[:, None]
-    change, between_s = np.diff(velocity, axis=0), lasts_s[1:] + lasts_s[:-1]
+    step_s = np.maximum(np.diff(time_s), LEAST_S)
     wander = (motion.wander_kms / sphere.EARTH_RADIUS_KM) ** 2
     fastest = (motion.max_speed_kmh / 3600.0 / sphere.EARTH_RADIUS_KM) ** 2
-    drawn = lasts_s * (1 / max(lasts_s.sum(), LEAST_S) + wander / (4 * fastest)) / fastest
+    stepped = np.diff(np.eye(len(time_s)), axis=0)
+    step_variance = step_s * fastest / (1 / max(step_s.sum(), LEAST_S) + wander / (4 * fastest))
+    share, both_s = step_s[:-1] / (step_s[:-1] + step_s[1:]), step_s[:-1] + step_s[1:]
+    bent = (1 - share)[:, None] * stepped[:-1] - share[:, None] * stepped[1:]
+    bent_variance = (share * (1 - share) * both_s) ** 2 * wander * both_s / 3
     return np.asarray(
-        (velocity.T * drawn) @ velocity + (change.T * 3 / (wander * between_s)) @ change
+        (stepped.T / (step_variance + play**2)) @ stepped
+        + (bent.T / (bent_variance + play**2)) @ bent
     )
 
 
@@ -171,14 +184,17 @@ def _concave(bent_T22: Floats) -> Floats:
 
 
 def _newton(
-    slope_T3: Floats, curvature_T33: Floats, stiffness_TT: Floats, track_T3: Floats
+    slope_T3: Floats,
+    curvature_T33: Floats,
+    stiffness_TT: Floats,
+    track_T3: Floats,
+    radius: float,
 ) -> Floats:
     """How far to go (T, 3), on the ground, to where claims and motion together are likeliest."""
     num, at = len(track_T3), np.arange(len(track_T3))
     held = np.einsum("ij,ab->iajb", stiffness_TT, np.eye(3))
-    upright = np.einsum("ta,tb->tab", track_T3, track_T3)
-    held[at, :, at] += curvature_T33 + upright * (1 + np.trace(curvature_T33.sum(0)))
-    held += 1e-9 * np.einsum("ij,ab->iajb", np.eye(num), np.eye(3))
+    upright_T33 = track_T3[:, :, None] * track_T3[:, None]
+    held[at, :, at] += curvature_T33 + (upright_T33 + DAMPING * np.eye(3)) / radius**2
     pull_T3 = slope_T3 - stiffness_TT @ (track_T3 - track_T3.mean(0))
     moved = np.linalg.solve(held.reshape(3 * num, 3 * num), pull_T3.ravel())
     return np.asarray(moved.reshape(num, 3))

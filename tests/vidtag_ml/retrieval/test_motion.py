@@ -166,6 +166,27 @@ def test_what_only_the_lattice_makes_jump_keeps_to_the_limit():
     assert steps_km.max() < 0.1
 
 
+TIMES = {
+    "all at once": np.zeros(12),
+    "a microsecond apart": np.arange(12) * 1e-6,
+    "days apart": np.arange(12) * 86_400.0,
+    "in pairs": np.arange(12) // 2 * 1.0,
+}
+
+
+@pytest.mark.parametrize("time_s", TIMES.values(), ids=TIMES)
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_comes_there_is_an_answer_a_few_spacings_from_the_start(time_s, seed):
+    rng = np.random.default_rng(seed)
+    states, log_TS = lattice((90.0 - 30 * seed, 0.0))[::7], rng.normal(0, 10.0**seed, (12, 241))
+    states[::3] = sphere.destination(states[::3], 90.0, 5000.0)
+    start = states[rng.integers(len(states), size=12)]
+    moves = Motion(10 ** rng.uniform(0.5, 5), 10 ** rng.uniform(-4, 2))
+    found = smoothed(states, log_TS, start, time_s, SPACING_KM, moves)
+    apart_km = sphere.great_circle_km(found, start)
+    assert (apart_km <= 1.01 * motion.STEPS * motion.REACH * SPACING_KM).all()
+
+
 def test_more_wander_follows_frames_and_less_smooths_them():
     track, time_s = drive([70.0] * 20, 1.0), 60.0 * np.arange(21)
     seen, states = jittered(track), lattice()

@@ -148,7 +148,6 @@ def _baselines(table: _Rows) -> None:
         table.add("GeoCLIP zero-shot", "geoclip", "initial", released, variant="zero-shot")
     table.add("GeoCLIP fine-tuned", "geoclip", "initial", against=TEMPGEO)
     table.add("GeoCLIP fine-tuned + Viterbi", "geoclip", "viterbi")
-    table.add("GeoCLIP fine-tuned + motion", "geoclip", "motion", against=MOTION)
     for role, encoder in (("CLIP", first), ("DINOv2", second)):
         changes: dict[str, dict[str, Any]] = {"classifier": {"encoder": encoder}}
         variant = "" if encoder == table.params.classifier.encoder else f"classifier-{encoder}"
@@ -178,6 +177,7 @@ def _decoders(table: _Rows) -> None:
     table.group = "Decoders without training"
     table.add(VITERBI, "phase_two", "viterbi", against=TEMPGEO)
     table.add(MOTION, "phase_two", "motion", against=VITERBI)
+    table.add("GeoCLIP fine-tuned + motion", "geoclip", "motion", against=MOTION)
     table.add("TempGeo + GeoRefiner + Viterbi", "phase_two", "refined_viterbi", against=TEMPGEO)
 
 
