@@ -15,6 +15,7 @@ import pandas as pd
 from vidtag_ml import config
 from vidtag_ml.dataset import tables as clip_tables
 from vidtag_ml.dataset.hierarchy import LEVELS
+from vidtag_ml.metrics import paired
 from vidtag_ml.models.gps_retrieval.evaluate import train_distance_km
 from vidtag_ml.models.report import Report
 from vidtag_ml.models.vidtag import benchmark
@@ -80,11 +81,25 @@ def _pictures(
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The table in Markdown, a part for each group of rows; accuracies in per cent."""
+    """The table in Markdown, a part for each group of rows; accuracies in per cent.
+
+    A part's comparisons are corrected for their number (`paired.holm`): all that it marks is sure
+    together.
+    """
+    table = pd.concat([_marked(rows) for _, rows in table.groupby("group", sort=False)])
     kind = table["group"].str.extract("^(Places|Cross-view):")[0].fillna("Tracks")
     write_of = {"Tracks": _tracks, "Places": _places, "Cross-view": _cross_view}
     there = [name for name in write_of if (kind == name).any()]
     return "\n".join(write_of[name](table[kind == name]) for name in there)
+
+
+def _marked(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a part with a column `sure_FIGURE` beside each `p_FIGURE`."""
+    names = [name for name in rows.columns if name.startswith("p_")]
+    p_RK = rows[names].to_numpy(float)
+    sure_RK = np.zeros(p_RK.shape, bool)
+    sure_RK[np.isfinite(p_RK)] = paired.holm(p_RK[np.isfinite(p_RK)])
+    return rows.assign(**{f"sure_{name[2:]}": sure_RK[:, k] for k, name in enumerate(names)})
 
 
 def _places(table: pd.DataFrame) -> str:
@@ -93,8 +108,8 @@ def _places(table: pd.DataFrame) -> str:
         f"Dataset {first['dataset']}, split {first['split']}: {first['num_clips']:.0f} clips and "
         "their city, state, country and continent. In brackets: 95 % bootstrap intervals over "
         "clips. ▲ ▼: better or worse than the row that it is compared with, clip by clip, by more "
-        "than chance (95 %). ECE: mean calibration error of the four levels, of probabilities "
-        "calibrated on val."
+        "than chance (95 % for all marks of a part together, Holm). ECE: mean calibration error of "
+        "the four levels, of probabilities calibrated on val."
     )
     lines = [about]
     head = ["Row", *LEVELS, "top-5 city", "top-5 country", "consistency", "ECE", "gallery"]
@@ -120,7 +135,8 @@ def _cross_view(table: pd.DataFrame) -> str:
         f"Tiles are {first['tile_km']:.0f} km wide in the mean; one within {near} of the query "
         "counts as right, as does its own. In brackets: 95 % bootstrap intervals over videos. ▲ ▼: "
         "better or worse than the row that it is compared with, video by video, by more than "
-        "chance (95 %). Median km: error of the positions along a way."
+        "chance (95 % for all marks of a part together, Holm). Median km: error of the positions "
+        "along a way."
     )
     recalls = ("recall_at_1", "recall_at_5", "recall_at_10", "recall_at_1pct", "recall_at_10pct")
     distances = [c for c in table.columns if c.startswith("top1_at_")]
@@ -164,7 +180,8 @@ def _tracks(table: pd.DataFrame) -> str:
         f"Dataset {first['dataset']}, split {first['split']}: {first['num_clips']:.0f} clips, "
         f"{first['num_frames']:.0f} frames. Gallery of the params: {_gallery(table)}. In brackets: "
         "95 % bootstrap intervals over clips. ▲ ▼: better or worse than the row that it is "
-        "compared with, clip by clip, by more than chance (95 %). Leakage audit: "
+        "compared with, clip by clip, by more than chance (95 % for all marks of a part together, "
+        "Holm; of median and DFD the ratio). Leakage audit: "
         f"{first['shared_groups']:.0f} groups and {first['shared_contents']:.0f} videos are in two "
         f"splits; {first['near_train_25km']:.0%} of the fixes lie within 25 km of a train fix, "
         f"{first['near_train_1km']:.1%} within 1 km."
@@ -197,7 +214,8 @@ def _part(rows: pd.DataFrame, thresholds: "Sequence[str]") -> list[str]:
     for row in rows.to_dict("records"):
         cells = [row["row"], *(_percent(row, c) for c in thresholds), _with_interval(row)]
         cells += [f"{row[c]:,.0f}" for c in ("p95_km", "p99_km", "max_km")]
-        cells += [f"{row['video_median_km']:.1f}", f"{row['dfd_km']:,.0f}", f"{row['dfd_deg']:.2f}"]
+        dfd = f"{row['dfd_km']:,.0f}{_difference(row, 'dfd_km')}"
+        cells += [f"{row['video_median_km']:.1f}", dfd, f"{row['dfd_deg']:.2f}"]
         cells += [f"{row['mrd_km']:,.0f}", f"{row['mrd_deg']:.2f}"]
         cells += [f"{row['oracle_median_km']:.1f}", f"{row['parameters'] / 1e6:.1f}"]
         cells += [f"{row['seconds_per_frame'] * 1e3:.1f}", f"{row['peak_memory_mb']:,.0f}"]
@@ -211,10 +229,14 @@ def _percent(row: dict[Any, Any], name: str) -> str:
 
 
 def _difference(row: dict[Any, Any], name: str) -> str:
-    """A mark where the paired interval of the difference to the compared row leaves out 0."""
-    low, high = (float(row.get(f"diff_{name}_{end}", float("nan"))) for end in ("lo", "hi"))
-    return " ▲" if low > 0 else " ▼" if high < 0 else ""
+    """A mark where the row is surely better or worse in this than the one it is compared with."""
+    if not row.get(f"sure_{name}", False):
+        return ""
+    smaller = row.get(f"ratio_{name}")
+    better = row[f"diff_{name}"] > 0 if smaller is None or pd.isna(smaller) else smaller < 1
+    return " ▲" if better else " ▼"
 
 
 def _with_interval(row: dict[Any, Any]) -> str:
-    return f"{row['median_km']:.1f} [{row['median_km_lo']:.1f}, {row['median_km_hi']:.1f}]"
+    low, high = row["median_km_lo"], row["median_km_hi"]
+    return f"{row['median_km']:.1f}{_difference(row, 'median_km')} [{low:.1f}, {high:.1f}]"

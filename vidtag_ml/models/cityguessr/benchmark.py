@@ -293,7 +293,7 @@ def _record(
     row: PlaceRow, split: str, clips: Mapping[str, "pd.DataFrame"], figures: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A row of benchmark.json."""
-    from vidtag_ml.metrics import bootstrap
+    from vidtag_ml.metrics import paired
     from vidtag_ml.models.cityguessr import evaluate
 
     ours = clips[row.name]
@@ -312,8 +312,6 @@ def _record(
     both = ours.merge(clips[row.against], on="clip_id", suffixes=("", "_other"))
     for name in evaluate.SHARES:
         values = (both[name].to_numpy(float), both[f"{name}_other"].to_numpy(float))
-        mean, low, high = bootstrap.paired_difference(
-            *values, row.params.evaluation.bootstrap_draws, SEED
-        )
-        record |= {f"diff_{name}": mean, f"diff_{name}_lo": low, f"diff_{name}_hi": high}
+        found = paired.difference(*values, row.params.evaluation.bootstrap_draws, SEED)
+        record |= found.record(f"diff_{name}")
     return {**record, "against": row.against}

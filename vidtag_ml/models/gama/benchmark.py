@@ -167,16 +167,11 @@ def _right(report: "Report", search: str) -> "pd.Series":
 
 def _difference(ours: "pd.Series", theirs: "pd.Series", draws: int) -> dict[str, float]:
     """How much more is right, over the same videos, with its 95 % interval."""
-    from vidtag_ml.metrics import bootstrap
+    from vidtag_ml.metrics import paired
 
     if not ours.index.equals(theirs.index):
         raise ValueError("rows that are compared are not of the same videos")
-    mean, low, high = bootstrap.paired_difference(ours, theirs, draws, SEED)
-    return {
-        "diff_recall_at_1": mean,
-        "diff_recall_at_1_lo": low,
-        "diff_recall_at_1_hi": high,
-    }
+    return paired.difference(ours, theirs, draws, SEED).record("diff_recall_at_1")
 
 
 MILES = {"2.7tiles": "0.1mile", "5.4tiles": "0.2mile", "13tiles": "0.5mile", "27tiles": "1mile"}

@@ -147,7 +147,7 @@ def _baselines(table: _Rows) -> None:
         }
         table.add("GeoCLIP zero-shot", "geoclip", "initial", released, variant="zero-shot")
     table.add("GeoCLIP fine-tuned", "geoclip", "initial", against=TEMPGEO)
-    table.add("GeoCLIP fine-tuned + Viterbi", "geoclip", "viterbi")
+    table.add("GeoCLIP fine-tuned + Viterbi", "geoclip", "viterbi", against=VITERBI)
     for role, encoder in (("CLIP", first), ("DINOv2", second)):
         changes: dict[str, dict[str, Any]] = {"classifier": {"encoder": encoder}}
         variant = "" if encoder == table.params.classifier.encoder else f"classifier-{encoder}"
@@ -199,14 +199,15 @@ def _searches(table: _Rows) -> None:
 def _alignments(table: _Rows) -> None:
     table.group = f"Phase I settings (against {TEMPGEO})"
     none: dict[str, Any] = {"num_random_negatives": 0, "queue_size": 0}
+    one_hot: dict[str, Any] = {"soft_targets_km": None, "num_near_targets": 0}
     for name, changes in (
         ("symmetric loss", {"direction": "symmetric"}),
         ("clips as units", {"unit": "clip"}),
         ("no extra negatives", none),
         ("queue of 4,096", {**none, "queue_size": 4096, "queue_mask_km": 1.0}),
-        ("one-hot targets, no extra negatives (as published)", {**none, "soft_targets_km": None}),
+        ("one-hot targets, no extra negatives", {**none, **one_hot}),
     ):
-        variant = name.split(" (")[0].replace(" ", "-").replace(",", "")
+        variant = name.replace(" ", "-").replace(",", "")
         table.add(
             name, "phase_one", "initial", {"phase_one": changes}, variant=variant, against=TEMPGEO
         )
@@ -216,13 +217,22 @@ def _refiners(table: _Rows) -> None:
     table.group = f"Phase II settings (against {TEMPGEO})"
     noise = table.params.phase_two.noise
     synthetic, predicted = (replace(noise, predicted_probability=p) for p in (0.0, 1.0))
-    for name, changes in (
-        ("off-diagonal 10, synthetic noise (as published)", {"noise": synthetic}),
-        ("off-diagonal 10, Phase I predictions", {"noise": predicted}),
-        ("off-diagonal 0.01, synthetic noise", {"noise": synthetic, "off_diagonal_weight": 0.01}),
-        ("off-diagonal 0.01, predictions", {"noise": predicted, "off_diagonal_weight": 0.01}),
-    ):
-        variant = "refiner-" + name.split(" (")[0].replace(" ", "-").replace(",", "")
+    misled = replace(predicted, wander_km=28.0, swap_probability=0.06)
+    identity, kernel = {"loss": "identity"}, {"loss": "kernel", "off_diagonal_weight": 1.0}
+    rows: dict[str, dict[str, Any]] = {
+        "identity loss, synthetic noise": {**identity, "noise": synthetic},
+        "identity loss, Phase I predictions": {**identity, "noise": predicted},
+        "identity loss, off-diagonal 0.01, synthetic noise": {
+            **identity, "off_diagonal_weight": 0.01, "noise": synthetic,
+        },
+        "identity loss, off-diagonal 0.01, predictions": {
+            **identity, "off_diagonal_weight": 0.01, "noise": predicted,
+        },
+        "kernel loss, frames misled": {**kernel, "noise": misled},
+        "kernel loss, cross-fit in two": {**kernel, "noise": predicted, "cross_fit_parts": 2},
+    }  # fmt: skip
+    for name, changes in rows.items():
+        variant = "refiner-" + name.replace(" ", "-").replace(",", "")
         table.add(
             name, "phase_two", "refined", {"phase_two": changes}, variant=variant, against=TEMPGEO
         )
@@ -399,20 +409,26 @@ def _record(
 
 
 def _paired(ours: "Report", theirs: "Report", evaluation: config.Evaluation) -> dict[str, float]:
-    """Differences over the same clips with their 95 % intervals, and how many answers are equal."""
+    """Comparisons over the same clips, and how many answers are equal."""
     import numpy as np
 
     from vidtag_ml.earth import sphere
-    from vidtag_ml.metrics import bootstrap
+    from vidtag_ml.metrics import paired
     from vidtag_ml.metrics import tracks as track_metrics
 
     found: dict[str, float] = {}
+    draws = evaluation.bootstrap_draws
     both = ours.per_clip.merge(theirs.per_clip, on="clip_id", suffixes=("", "_other"))
-    names = [f"acc_{track_metrics.name_of(r)}" for r in evaluation.accuracy_km]
-    for name in (*names, "dfd_km"):
+    for name in (f"acc_{track_metrics.name_of(r)}" for r in evaluation.accuracy_km):
         values = (both[name].to_numpy(float), both[f"{name}_other"].to_numpy(float))
-        mean, low, high = bootstrap.paired_difference(*values, evaluation.bootstrap_draws, SEED)
-        found |= {f"diff_{name}": mean, f"diff_{name}_lo": low, f"diff_{name}_hi": high}
+        found |= paired.difference(*values, draws, SEED).record(f"diff_{name}")
+    dfds = (both["dfd_km"].to_numpy(float), both["dfd_km_other"].to_numpy(float))
+    each = np.arange(len(both))
+    found |= paired.ratio(*dfds, each, draws, SEED, np.mean).record("ratio_dfd_km")
+    frames = ours.frames.assign(other_km=theirs.frames["error_km"]).dropna(subset="error_km")
+    errors = (frames["error_km"].to_numpy(float), frames["other_km"].to_numpy(float))
+    clip_N = frames["clip"].factorize()[0]
+    found |= paired.ratio(*errors, clip_N, draws, SEED).record("ratio_median_km")
     here, there = (r.frames[["lat", "lon"]].to_numpy(float) for r in (ours, theirs))
     apart_km = sphere.great_circle_km(here, there)
     return {**found, "same_answer": float(np.mean(apart_km < 1e-3))}

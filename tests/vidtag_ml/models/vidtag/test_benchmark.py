@@ -50,7 +50,7 @@ def test_rows_have_names_and_places_of_their_own(params):
 def test_every_comparison_is_with_a_row_above(params):
     seen = set()
     for row in benchmark.rows(params):
-        later = row.against == benchmark.TEMPGEO
+        later = row.against in (benchmark.TEMPGEO, benchmark.VITERBI)
         assert row.against is None or row.against in seen or later, row.name
         seen.add(row.name)
 
@@ -83,6 +83,11 @@ def test_rows_are_compared_clip_by_clip(table):
     assert row["diff_acc_200km_lo"] <= row["diff_acc_200km"] <= row["diff_acc_200km_hi"]
     difference = row["acc_200km"] - rows.loc[benchmark.TEMPGEO, "acc_200km"]
     assert row["diff_acc_200km"] == pytest.approx(difference, abs=1e-9)
+    for name in ("median_km", "dfd_km"):
+        ratio = row[name] / rows.loc[benchmark.TEMPGEO, name]
+        assert row[f"ratio_{name}"] == pytest.approx(ratio)
+        assert row[f"ratio_{name}_lo"] <= ratio <= row[f"ratio_{name}_hi"]
+        assert 0 <= row[f"p_{name}"] <= 1
 
 
 def test_coarse_to_fine_is_held_against_all_points_it_could_reach(table):
@@ -126,3 +131,16 @@ def test_the_table_is_written_for_people_and_programs(root, params, table, tmp_p
     assert 0 <= records[0]["acc_200km"] <= 1
     text = (tmp_path / "benchmark.md").read_text()
     assert all(f"| {name} |" in text for name in CHOSEN)
+
+
+def test_only_what_is_sure_among_all_of_a_part_is_marked():
+    rows = pd.DataFrame(
+        {"row": ["a", "b", "c"], "ratio_median_km": [0.5, 2.0, 0.9], "p_median_km": [0, 1e-9, 0.04]}
+    )
+    rows = rows.assign(diff_acc_200km=[0.1, 0.1, float("nan")], p_acc_200km=[0.03, 1e-9, None])
+    first, second, third = benchmark_table._marked(rows).to_dict("records")
+    marks = [benchmark_table._difference(row, "median_km") for row in (first, second, third)]
+    assert marks == [" ▲", " ▼", ""]
+    assert benchmark_table._difference(first, "acc_200km") == ""
+    assert benchmark_table._difference(second, "acc_200km") == " ▲"
+    assert benchmark_table._difference(third, "acc_200km") == ""
