@@ -91,6 +91,9 @@ class PhaseOne(Training):
     """Which softmaxes the loss averages."""
     soft_targets_km: Positive | None
     """Targets proportional to exp(-distance / this); null = one-hot, as published."""
+    num_near_targets: Whole
+    """Coordinates drawn around the frames' own, as far as soft targets reach: without them those of
+    a clip's first frame all lie on one side of it."""
     num_random_negatives: Whole
     """Extra coordinates drawn from the gallery in each step."""
     queue_size: Whole
@@ -101,6 +104,14 @@ class PhaseOne(Training):
     """Standard deviation of the noise on a batch's coordinates."""
     queue_noise_m: Amount
     """Standard deviation of the noise on the queue's coordinates."""
+
+    def __post_init__(self) -> None:
+        """Refuses near targets where only the truth itself is one."""
+        if self.num_near_targets and self.soft_targets_km is None:
+            raise ValueError(
+                f"num_near_targets is {self.num_near_targets}, and soft_targets_km is null: there "
+                "are no soft targets to reach them"
+            )
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,13 @@ class Noise:
     """Largest magnitude of the offset of a whole sequence."""
     predicted_probability: Share
     """Share of sequences whose queries are Phase I's own predictions instead of corrupted truth."""
+    wander_km: Amount
+    """Standard deviation, north and east, of an error that wanders along a sequence; frames and
+    predicted queries get it alike."""
+    wander_memory: Share
+    """Correlation of a frame's wandering error with that of the next."""
+    swap_probability: Share
+    """Share of frames that, with their predicted queries, become those of another place."""
 
     def __post_init__(self) -> None:
         """Refuses a range in the wrong order."""
@@ -133,15 +151,24 @@ class Noise:
 class PhaseTwo(Training):
     """Training of the GeoRefiner on corrupted tracks."""
 
-    loss: Literal["identity", "retrieval"]
-    """identity: squared error to the identity, as published; retrieval: Phase I's loss again."""
+    loss: Literal["identity", "kernel", "retrieval"]
+    """identity: squared error of similarities to the identity, as published; kernel: to the true
+    embeddings' own similarities; retrieval: Phase I's loss again."""
     off_diagonal_weight: Amount
-    """Weight of the off-diagonal terms of the identity loss."""
+    """Weight of the off-diagonal terms of the identity and of the kernel loss."""
     diagonal_weight: Amount
-    """Weight of the diagonal terms of the identity loss."""
+    """Weight of their diagonal terms."""
     same_place_km: Amount
-    """Off-diagonal pairs closer than this are left out; 0 keeps all, as printed."""
+    """Off-diagonal pairs closer than this are left out of the identity; 0 keeps all, as printed."""
     video_unit: Literal["mean", "concatenation"]
     """What stands for a video in the loss: the mean of its frames' embeddings, or all of them."""
+    cross_fit_parts: Whole
+    """Parts of the train clips, each embedded by a Phase I that learnt from the others, so that the
+    refiner sees errors as on new clips; 0 = all by the one that learnt from them, as published."""
     noise: Noise
     """Corruption of the queries."""
+
+    def __post_init__(self) -> None:
+        """Refuses a single part, which leaves nothing to learn from."""
+        if self.cross_fit_parts == 1:
+            raise ValueError("cross_fit_parts is 1; 0 is without, 2 is the least")

@@ -87,6 +87,18 @@ class Frames:
             num_C,
         )
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Frames]") -> "Frames":
+        """The clips of several, one behind the other; all are of one phase."""
+        num_C = np.concatenate([part.num_C for part in parts])
+        columns = {
+            field.name: [getattr(part, field.name) for part in parts]
+            for field in fields(cls)
+            if isinstance(getattr(parts[0], field.name), Tensor)
+        }
+        joined = {name: torch.cat(tensors) for name, tensors in columns.items()}
+        return cls(**joined, first_C=np.cumsum(num_C) - num_C, num_C=num_C)
+
     def batch(self, rows_BT: Indices, valid_BT: NDArray[np.bool_], seed: int) -> "Batch":
         """The frames in `rows_BT`, of which those that are not valid are padding."""
         rows_N = torch.from_numpy(rows_BT).flatten()

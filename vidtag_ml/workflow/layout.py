@@ -80,6 +80,10 @@ class Layout:
         """The trained model of that name, `phase_one` and `phase_two` among them."""
         return self.out / {"vidtag": "phase_two"}.get(name, name)
 
+    def phase_one_part(self, part: int) -> Path:
+        """Phase I without a part of the train clips."""
+        return self.out / "phase_one_parts" / str(part)
+
     def evaluation(self, name: str, split: str = "test") -> Path:
         """The report on a model's tracks in a split."""
         return self.out / "evaluation" / name / split

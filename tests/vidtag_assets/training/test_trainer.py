@@ -42,6 +42,7 @@ def test_the_first_exception_is_the_cause_of_later_ones_and_of_sigterm(tmp_path)
 
 
 def test_a_process_ends_with_its_parent():
-    begin = "import time; from vidtag_assets.training import trainer; trainer._end_with({}); time.sleep(60)"
+    begin = "from vidtag_assets.training import trainer; trainer._end_with({})"
+    begin += "; import time; time.sleep(60)"
     other = [sys.executable, "-c", begin.format(os.getpid() + 1)]
     assert subprocess.run(other, timeout=30, check=False).returncode == trainer.ENDED

@@ -20,6 +20,9 @@ NOISE = config.Noise(
     jitter_deg=(0.1, 2.0),
     shift_deg=2.0,
     predicted_probability=0.5,
+    wander_km=0.0,
+    wander_memory=0.9,
+    swap_probability=0.0,
 )
 SIZES = config.Model(
     embed_dim=16,
@@ -63,6 +66,7 @@ def phase_one() -> config.PhaseOne:
         unit="frame",
         direction="frames_to_gps",
         soft_targets_km=60.0,
+        num_near_targets=0,
         num_random_negatives=8,
         queue_size=0,
         queue_mask_km=0.0,
@@ -97,6 +101,7 @@ def phase_two() -> config.PhaseTwo:
         diagonal_weight=1.0,
         same_place_km=0.001,
         video_unit="mean",
+        cross_fit_parts=0,
         noise=NOISE,
         clip_gradients=1.0,
     )

@@ -26,6 +26,9 @@ STILL = config.Noise(
     jitter_deg=(0.0, 0.0),
     shift_deg=0.0,
     predicted_probability=1.0,
+    wander_km=0.0,
+    wander_memory=0.0,
+    swap_probability=0.0,
 )
 
 

@@ -72,7 +72,7 @@ class Alignment(Task):
         latlon_BU2, valid_BU = units(batch, self.settings.unit)
         if self.settings.unit == "clip":
             frames_BTE = losses.video_mean(frames_BTE, batch.valid_BT)[:, None]
-        others_M2 = self._others(batch).to(latlon_BU2)
+        others_M2 = self._others(batch, joined(latlon_BU2)[joined(valid_BU)]).to(latlon_BU2)
         all_2 = torch.cat([latlon_BU2.flatten(0, 1), others_M2])
         all_E = self.model.embed_locations(all_2.float())
         num = valid_BU.numel()
@@ -96,13 +96,21 @@ class Alignment(Task):
         seen_Q2 = torch.cat([latlon_BU2[valid_BU], self.queue_Q2])
         self.queue_Q2 = seen_Q2[: self.settings.queue_size]
 
-    def _others(self, batch: Batch) -> Tensor:
-        """Random negatives and then the queue (M, 2): equal in all processes."""
+    def _others(self, batch: Batch, latlon_N2: Tensor) -> Tensor:
+        """Random negatives, points around the frames' own, the queue (M, 2): as in all processes.
+
+        `latlon_N2` are the coordinates of all processes' frames.
+        """
         settings, gallery_G2 = self.settings, self.gallery_latlon_G2
         random_M2 = gallery_G2[negatives(batch, len(gallery_G2), settings.num_random_negatives)]
         generator = batch.generator()
         queue_Q2 = losses.jitter(self.queue_Q2, settings.queue_noise_m, generator)
-        return torch.cat([random_M2.to(queue_Q2), queue_Q2])
+        near_M2 = latlon_N2[:0]
+        if settings.num_near_targets and settings.soft_targets_km is not None:
+            num = (settings.num_near_targets,)
+            rows_M = torch.randint(len(latlon_N2), num, generator=generator).to(latlon_N2.device)
+            near_M2 = losses.jitter(latlon_N2[rows_M], 1000 * settings.soft_targets_km, generator)
+        return torch.cat([random_M2.to(queue_Q2), near_M2.to(queue_Q2), queue_Q2])
 
 
 def units(batch: Batch, unit: Literal["frame", "clip"]) -> tuple[Tensor, Tensor]:

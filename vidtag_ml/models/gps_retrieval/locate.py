@@ -3,7 +3,7 @@
 See docs/specs/vidtag.md, section 8.
 
 Belongs here: `locate`, `posterior`. Does not belong here: models (models/), how points are found
-(retrieval/index.py), the path through them (retrieval/decoding.py, motion.py), files
+(retrieval/index.py), the path through them (retrieval/decoding.py, retrieval/motion.py), files
 (models/vidtag/locator.py). Shape legend: T frames, V views, D features, E common space, K
 candidates, M points found, S states, 2 = (lat, lon) in degrees.
 """

@@ -106,14 +106,20 @@ def jitter(latlon_N2: Tensor, std_m: float, generator: torch.Generator) -> Tenso
     """Points (..., 2) moved by Gaussian noise of so many metres in both directions.
 
     See docs/specs/geoclip.md, section 5.
-
-    A degree of longitude is as long as it is at the point, but no shorter than at 89 degrees.
     """
     if std_m == 0:
         return latlon_N2
     drawn = torch.randn(latlon_N2.shape, generator=generator, device=generator.device)
-    step = drawn.to(latlon_N2) * (std_m / 1000 / sphere.KM_PER_DEGREE)
+    return moved_km(latlon_N2, drawn.to(latlon_N2) * (std_m / 1000))
+
+
+def moved_km(latlon_N2: Tensor, offset_N2: Tensor) -> Tensor:
+    """Points (..., 2) moved by offsets (..., 2) in km, north and east.
+
+    A degree of longitude is as long as it is at the point, but no shorter than at 89 degrees.
+    """
     shrink = torch.deg2rad(latlon_N2[..., 0]).cos().clamp(min=math.cos(math.radians(89)))
+    step = offset_N2 / sphere.KM_PER_DEGREE
     return on_globe(latlon_N2 + step / torch.stack([torch.ones_like(shrink), shrink], -1))
 
 

@@ -12,7 +12,7 @@ real frames of a batch, F frames of a split, M random coordinates, X all N + M, 
 E embedding, 2 = (lat, lon) in degrees.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
+from torch.nn import functional
 
 from vidtag_ml import config
 from vidtag_ml.dataset.tables import Tables
@@ -29,7 +30,7 @@ from vidtag_ml.models import fit, networks
 from vidtag_ml.models.gps_retrieval import network as geo_models
 from vidtag_ml.models.gps_retrieval.contrastive import clip_data, contrastive, frames_of, negatives
 from vidtag_ml.models.task import Task
-from vidtag_ml.models.vidtag import losses
+from vidtag_ml.models.vidtag import cross_fit, losses
 from vidtag_ml.models.vidtag.network import GeoRefiner, VidTAG
 from vidtag_ml.retrieval import embeddings as retrieval_embeddings
 from vidtag_ml.retrieval import gallery, search
@@ -60,16 +61,41 @@ class PhaseTwo(Task):
 
     def training_loss(self, batch: Batch) -> Tensor:
         """The loss of a batch with corrupted queries."""
-        return self.loss(batch, self._queries(batch), fit.joined)
+        generator = batch.generator(self.global_rank)
+        batch = self._misled(batch, generator)
+        return self.loss(batch, self._queries(batch, generator), fit.joined)
 
     def validation_loss(self, batch: Batch) -> Tensor:
         """The loss of a val batch with Phase I's predictions as queries, as in use."""
         assert batch.predicted_BTE is not None
         return self.loss(batch, batch.predicted_BTE, lambda values_BX: values_BX)
 
-    def _queries(self, batch: Batch) -> Tensor:
+    def _misled(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """The batch as Phase I might see it: its frames and predictions wander, or are swapped."""
+        noise, seen_BTE, found_BTE = self.settings.noise, batch.features_BTD, batch.predicted_BTE
+        assert found_BTE is not None
+        if noise.wander_km:
+            moved_BT2 = losses.wander(batch.latlon_BT2, batch.valid_BT, noise, generator)
+            apart_BTE = self._embedded(moved_BT2) - self._embedded(batch.latlon_BT2)
+            seen_BTE, found_BTE = (
+                functional.normalize(part + apart_BTE, dim=-1) for part in (seen_BTE, found_BTE)
+            )
+        if noise.swap_probability:
+            rows_BT = losses.swap(batch.valid_BT, noise.swap_probability, generator)
+            seen_BTE, found_BTE = (
+                part.flatten(0, 1)[rows_BT.to(part.device)] for part in (seen_BTE, found_BTE)
+            )
+        return replace(batch, features_BTD=seen_BTE, predicted_BTE=found_BTE)
+
+    def _embedded(self, latlon_BT2: Tensor) -> Tensor:
+        """Embeddings (B, T, E) of coordinates."""
+        latlon_N2 = torch.nan_to_num(latlon_BT2.flatten(0, 1)).float().to(self.device)
+        embedded_NE: Tensor = self.model.embed_locations(latlon_N2)
+        return embedded_NE.view(*latlon_BT2.shape[:2], -1)
+
+    def _queries(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Embeddings (B, T, E): of corrupted true tracks, or in some clips of predicted ones."""
-        noise, generator = self.settings.noise, batch.generator(self.global_rank)
+        noise = self.settings.noise
         chance_B = torch.rand(len(batch.valid_BT), generator=generator)
         predicted_B = (chance_B < noise.predicted_probability).to(self.device)
         assert batch.predicted_BTE is not None
@@ -78,9 +104,8 @@ class PhaseTwo(Task):
         if true_B.any():
             wrong_BT2 = losses.corrupt(
                 batch.latlon_BT2[true_B].cpu(), batch.valid_BT[true_B].cpu(), noise, generator
-            ).to(self.device)
-            wrong_NE = self.model.embed_locations(wrong_BT2.flatten(0, 1).float())
-            queries_BTE[true_B] = wrong_NE.view(*wrong_BT2.shape[:2], -1).to(queries_BTE)
+            )
+            queries_BTE[true_B] = self._embedded(wrong_BT2).to(queries_BTE)
         return queries_BTE
 
     def loss(self, batch: Batch, queries_BTE: Tensor, joined: Callable[[Tensor], Tensor]) -> Tensor:
@@ -105,11 +130,12 @@ class PhaseTwo(Task):
                 self.alignment,
             )
         with torch.autocast(refined_BTE.device.type, enabled=False):
-            return losses.identity(
+            return losses.similarities(
                 refined_BTE.float(),
                 truth_BTE,
                 latlon_BT2,
                 valid_BT,
+                self.settings.loss,
                 off_diagonal_weight=self.settings.off_diagonal_weight,
                 diagonal_weight=self.settings.diagonal_weight,
                 same_place_km=self.settings.same_place_km,
@@ -143,6 +169,29 @@ def embedded(
     )
 
 
+def out_of_part(
+    params: config.Params,
+    features: FeatureStore,
+    tables: Tables,
+    points: gallery.Gallery,
+    gallery_GE: Tensor,
+    parts: Sequence[Path],
+) -> Frames:
+    """All train frames as `embedded`, those of each part by the model that did not learn from it.
+
+    `gallery_GE` is the gallery by the model that learnt from all, in whose space they are.
+    """
+    seen = []
+    for k, folder in enumerate(parts):
+        model = networks.load(folder).to(accelerator.device())
+        held = cross_fit.without(tables, k, len(parts))
+        frames = Frames.load(features, held, cross_fit.HELD, params.clips.max_gap_s)
+        own_GE = retrieval_embeddings.embed_gallery(model, points.latlon_G2)
+        frames = embedded(model, frames, own_GE, params.phase_two.batch_size)
+        seen.append(cross_fit.turned(frames, own_GE.cpu(), gallery_GE.cpu()))
+    return Frames.joined(seen)
+
+
 def train_phase_two(
     params: config.Params,
     phase_one: Path,
@@ -152,6 +201,7 @@ def train_phase_two(
     out: Path,
     logger: Logger | None = None,
     progress: bool = True,
+    parts: Sequence[Path] = (),
 ) -> geo_models.GeoModel:
     """VidTAG after Phase II, also written to `out` (model.json, model.safetensors, losses.csv).
 
@@ -164,6 +214,8 @@ def train_phase_two(
         out: folder; an interrupted training in it is resumed.
         logger: receives the losses of each epoch.
         progress: whether to tell a person how far it is.
+        parts: folders of models that did not learn from a part of the train clips each, which
+            embed the frames of that part; none: all are embedded by Phase I's.
 
     Raises:
         ValueError: the model in `phase_one` has no refiner.
@@ -175,10 +227,12 @@ def train_phase_two(
     model.refiner = GeoRefiner(model.sizes)
     model.to(accelerator.device())
     gallery_GE = retrieval_embeddings.embed_gallery(model, points.latlon_G2)
+    store, size = features.select(tuple(model.widths)), settings.batch_size
     train, val = (
-        embedded(model, frames, gallery_GE, settings.batch_size)
-        for frames in frames_of(params, features.select(tuple(model.widths)), tables)
+        embedded(model, frames, gallery_GE, size) for frames in frames_of(params, store, tables)
     )
+    if parts:
+        train = out_of_part(params, store, tables, points, gallery_GE, parts)
     data = clip_data(train, val, settings)
     alignment = replace(params.phase_one, queue_size=0)
     latlon_G2 = torch.from_numpy(np.ascontiguousarray(points.latlon_G2))

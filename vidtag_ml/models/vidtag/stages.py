@@ -45,18 +45,46 @@ def phase_two(
     """Makes `out/phase_two/`: VidTAG with its refiner, on the Phase I of the variant `first`."""
     at = layout.of(root, params, variant)
     of_first = layout.of(root, params, first).model("phase_one")
+    numbers = range(params.phase_two.cross_fit_parts)
+    parts = [phase_one_part(root, params, number, logger, first) for number in numbers]
     key = {
         **gps_stages.training_key(at, params, "phase_two"),
         "alignment": config.as_dict(params.phase_one),
         "first": inputs.model_digest(of_first, "vidtag train phase-one"),
+        "parts": [inputs.model_digest(part, "vidtag train phase-two") for part in parts],
     }
 
     def build(aside: Path) -> None:
         from vidtag_ml.models.vidtag.phase_two import train_phase_two
 
-        train_phase_two(params, of_first, *gps_stages.training_data(at), aside, logger)
+        data = gps_stages.training_data(at)
+        train_phase_two(params, of_first, *data, aside, logger, parts=parts)
 
     return stage.make(at.model("vidtag"), key, build)
+
+
+def phase_one_part(
+    root: Path, params: config.Params, part: int, logger: "Logger | None" = None, variant: str = ""
+) -> Path:
+    """The folder of Phase I without a part of the train clips, made if need be."""
+    at = layout.of(root, params, variant)
+    start = gps_stages.start_file(at, params, params.phase_one.location_start)
+    key = {
+        **gps_stages.training_key(at, params, "phase_one", start),
+        "part": [part, params.phase_two.cross_fit_parts],
+        **code_key.of("phase_one_part"),
+    }
+
+    def build(aside: Path) -> None:
+        from vidtag_ml.models.vidtag import cross_fit
+        from vidtag_ml.models.vidtag.phase_one import train_phase_one
+
+        store, tables, points = gps_stages.training_data(at)
+        tables = cross_fit.without(tables, part, params.phase_two.cross_fit_parts)
+        train_phase_one(params, store, tables, points, start, aside, logger)
+
+    stage.make(at.phase_one_part(part), key, build)
+    return at.phase_one_part(part)
 
 
 def bundle_vidtag(root: Path, params: config.Params) -> bool:

@@ -49,6 +49,25 @@ def test_the_trained_model_is_written_and_the_checkpoint_removed(
     assert all(torch.equal(loaded[k], v) for k, v in model.state_dict().items())
 
 
+def test_near_targets_lie_all_round_the_frames(sizes, phase_one, train, points):
+    settings = replace(phase_one, num_near_targets=400, num_random_negatives=0)
+    module = Alignment(build("vidtag", sizes), settings, points.latlon_G2, 1)
+    batch = first_batch(train, settings)
+    here = batch.latlon_BT2[batch.valid_BT]
+    near = module._others(batch, here).numpy()
+    apart = sphere.great_circle_km(near[:, None], here.numpy()[None])
+    nearest = apart.min(1)
+    assert near.shape == (400, 2)
+    assert 40 < np.median(nearest) < 90  # 60 km north, 60 east
+    towards = near - here.numpy()[apart.argmin(1)]
+    assert (towards > 0).mean(0) == pytest.approx([0.5, 0.5], abs=0.1)
+
+
+def test_near_targets_ask_for_soft_targets(phase_one):
+    with pytest.raises(ValueError, match="no soft targets"):
+        replace(phase_one, num_near_targets=8, soft_targets_km=None)
+
+
 def test_the_refiner_is_not_touched(sizes, phase_one, train, val, points, tmp_path):
     model = build("vidtag", sizes)
     before = {k: v.clone() for k, v in model.state_dict().items()}

@@ -10,7 +10,7 @@ from vidtag_ml.models.gps_retrieval import losses
 from vidtag_ml.models.vidtag import losses as vidtag_losses
 
 S = torch.tensor([[0.9, 0.1, 0.2], [0.0, 0.8, 0.3], [0.1, 0.2, 0.7]])
-NONE_SAME = torch.zeros(3, 3, dtype=torch.bool)
+ALL = torch.ones(3, 3, dtype=torch.bool)
 WEIGHTS = {"off_diagonal_weight": 10.0, "diagonal_weight": 1.0}
 SCALE = torch.tensor(14.0)
 
@@ -19,6 +19,7 @@ def _noise(**changed):
     values = {"collapse_probability": 0.0, "jitter_deg": (0.001, 0.02), "shift_deg": 0.2}
     chances = {"clean_probability": 0.0, "predicted_probability": 0.0}
     kinds = {"collapse_after": False, "drift": False}
+    kinds |= {"wander_km": 0.0, "wander_memory": 0.9, "swap_probability": 0.0}
     return config.Noise(**{**values, **chances, **kinds, **changed})
 
 
@@ -34,18 +35,27 @@ def _corrupt(latlon, valid=None, seed=0, **noise):
     )
 
 
+def _identity(*parts, same_place_km=0.001, **more):
+    more |= {"same_place_km": same_place_km, **WEIGHTS}
+    return vidtag_losses.similarities(*parts, "identity", **more)
+
+
+def _kernel(*parts):
+    return vidtag_losses.similarities(*parts, "kernel", **WEIGHTS, same_place_km=0.001)
+
+
 @pytest.mark.parametrize(
     ("similarity", "wanted"), [(S, 0.68), (torch.eye(3), 0.0), (torch.ones(3, 3), 20.0)]
 )
 def test_the_identity_loss_has_its_toy_values(similarity, wanted):
-    loss = vidtag_losses.to_identity(similarity, NONE_SAME, 10.0, 1.0)
+    loss = vidtag_losses.weighted((similarity - torch.eye(3)).square(), ALL, 10.0, 1.0)
     assert loss.item() == pytest.approx(wanted, abs=1e-6)
 
 
 def test_pairs_at_the_same_place_do_not_count():
-    same = NONE_SAME.clone()
-    same[0, 2] = same[2, 0] = True
-    loss = vidtag_losses.to_identity(S, same, 10.0, 1.0)
+    kept = ALL.clone()
+    kept[0, 2] = kept[2, 0] = False
+    loss = vidtag_losses.weighted((S - torch.eye(3)).square(), kept, 10.0, 1.0)
     upper, lower = (0.01 + 0.09) / 2, (0.0 + 0.04) / 2
     assert loss.item() == pytest.approx(10 * (upper + lower) + 0.14 / 3, abs=1e-6)
 
@@ -71,17 +81,29 @@ def test_the_identity_loss_sums_frames_and_videos_over_real_frames():
     valid = torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1]], dtype=torch.bool)
     latlon = torch.rand(3, 4, 2) * 80
     latlon[~valid] = torch.nan
-    loss = vidtag_losses.identity(refined, true, latlon, valid, **WEIGHTS, same_place_km=0.001)
+    loss = _identity(refined, true, latlon, valid)
     assert loss.item() == pytest.approx(_identity_by_loops(refined, true, valid), rel=1e-5)
 
 
 def test_frames_of_a_parked_car_are_not_driven_apart():
     latlon = torch.tensor([[[48.85, 2.35]] * 3, [[51.5, -0.12]] * 3])
     valid, here = torch.ones(2, 3, dtype=torch.bool), torch.eye(8)[:2, None].expand(2, 3, 8)
-    parked = vidtag_losses.identity(here, here, latlon, valid, **WEIGHTS, same_place_km=0.001)
-    printed = vidtag_losses.identity(here, here, latlon, valid, **WEIGHTS, same_place_km=0.0)
+    parked = _identity(here, here, latlon, valid)
+    printed = _identity(here, here, latlon, valid, same_place_km=0.0)
     assert parked.item() == pytest.approx(0)
     assert printed.item() > 1
+
+
+def test_the_kernel_wants_the_truth_and_the_identity_something_else():
+    """True embeddings that are alike, as of places: the identity's optimum lies elsewhere."""
+    alike = functional.normalize(_unit(1, 6, 8) + 0.5 * _unit(1, 1, 8, seed=1), dim=-1)
+    latlon, valid = torch.rand(1, 6, 2) * 80, torch.ones(1, 6, dtype=torch.bool)
+    for loss, harms in ((_kernel, False), (_identity, True)):
+        moved = alike.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(moved, alike, latlon, valid), moved)
+        assert (gradient.abs().max() > 0.1) == harms
+        assert (loss(alike, alike, latlon, valid) > 0.1) == harms
+    assert _kernel(_unit(1, 6, 8, seed=2), alike, latlon, valid) > 0.1
 
 
 def test_same_place_tells_half_a_metre_from_two_metres():
@@ -89,7 +111,7 @@ def test_same_place_tells_half_a_metre_from_two_metres():
     for apart, wanted in ((half, 0.0), (two, 20.0)):
         latlon = torch.tensor([[[48.85, 2.35], [48.85 + apart, 2.35]]], dtype=torch.float64)
         valid, one = torch.ones(1, 2, dtype=torch.bool), torch.eye(8)[:1, None].expand(1, 2, 8)
-        loss = vidtag_losses.identity(one, one, latlon, valid, **WEIGHTS, same_place_km=0.001)
+        loss = _identity(one, one, latlon, valid)
         assert loss.item() == pytest.approx(wanted)
 
 
@@ -238,14 +260,13 @@ def test_videos_may_be_concatenations_of_their_frames():
     refined, true = _unit(3, 4, 8), _unit(3, 4, 8, seed=1)
     valid, latlon = torch.ones(3, 4, dtype=torch.bool), torch.rand(3, 4, 2) * 80
     both = [
-        vidtag_losses.identity(
-            refined, true, latlon, valid, **WEIGHTS, same_place_km=0.001, video_unit=unit
-        )
+        _identity(refined, true, latlon, valid, video_unit=unit)
         for unit in ("mean", "concatenation")
     ]
     means, rows = (x.mean(1) / x.mean(1).norm(dim=-1, keepdim=True) for x in (refined, true))
     flat = refined.flatten(1) @ true.flatten(1).T / 4
-    parts = [vidtag_losses.to_identity(s, NONE_SAME, 10.0, 1.0) for s in (means @ rows.T, flat)]
+    errors = [(s - torch.eye(3)).square() for s in (means @ rows.T, flat)]
+    parts = [vidtag_losses.weighted(error, ALL, 10.0, 1.0) for error in errors]
     torch.testing.assert_close(both[0] - both[1], parts[0] - parts[1])
 
 
@@ -305,3 +326,28 @@ def test_text_alignment_is_minus_the_mean_cosine():
     )
     assert cityguessr_losses.text_alignment(ours, target).item() == pytest.approx(-wanted, rel=1e-5)
     assert cityguessr_losses.text_alignment(3 * target, target).item() == pytest.approx(-1)
+
+
+def test_an_error_that_wanders_is_as_large_everywhere_and_remembers():
+    track = torch.tensor([60.0, 179.9], dtype=torch.float64).expand(4_000, 8, 2)
+    valid = torch.ones(4_000, 8, dtype=torch.bool)
+    valid[0, 5:] = False
+    noise = _noise(wander_km=50.0, wander_memory=0.8)
+    moved = vidtag_losses.wander(track, valid, noise, torch.Generator().manual_seed(0))
+    assert (moved[0, 5:] == 0).all()
+    north = (moved[1:, :, 0] - 60.0) * sphere.KM_PER_DEGREE
+    east = (moved[1:, :, 1] - 179.9 + 180) % 360 - 180
+    east = east * sphere.KM_PER_DEGREE / 2
+    for error in (north, east):
+        assert error.std(0).numpy() == pytest.approx(50.0, rel=0.05)
+        pair = np.corrcoef(error[:, 3], error[:, 4])[0, 1]
+        assert pair == pytest.approx(0.8, abs=0.03)
+
+
+def test_as_many_real_frames_are_swapped_as_asked():
+    valid = torch.rand(50, 40, generator=torch.Generator().manual_seed(1)) < 0.7
+    rows = vidtag_losses.swap(valid, 0.06, torch.Generator().manual_seed(0))
+    own = torch.arange(2_000).view(50, 40)
+    assert ((rows != own)[valid]).float().mean() == pytest.approx(0.06, abs=0.02)
+    assert torch.equal(rows[~valid], own[~valid])
+    assert valid.flatten()[rows[valid]].all()
