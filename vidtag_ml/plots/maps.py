@@ -177,11 +177,12 @@ def _ground(axes: "Axes", lon: tuple[float, float], lat: tuple[float, float]) ->
     top, bottom = max(0, first - 1), min(rows, last + 2)
     left, right = (int(np.floor((x + 180.0) / 360.0 * columns)) for x in lon)
     column = np.arange(left - 1, right + 2)
-    step = max(1, len(column) // (2 * WIDTH_PX))
+    step = max(1, int(len(column) / (2 * _room_px(axes))))
     words = texture[top:bottom:step, :][:, column[::step] % columns]
     rgb = np.ascontiguousarray(words).view(np.uint8).reshape(*words.shape, 4)[..., :3]
     shade_256 = 0.92 * (np.arange(256) / 255.0) ** 1.12
-    dark = np.clip(shade_256[rgb] + np.array([0.0, 0.01, 0.025]), 0, 1)
+    shade_2563 = np.clip(shade_256[:, None] + np.array([0.0, 0.01, 0.025]), 0, 1)
+    dark = np.round(255 * shade_2563).astype(np.uint8)[rgb, np.arange(3)]
     cell = 360.0 / columns
     west, north = column[0] * cell - 180.0, 90.0 - top * cell
     extent = (
@@ -194,6 +195,11 @@ def _ground(axes: "Axes", lon: tuple[float, float], lat: tuple[float, float]) ->
     axes.set_xlim(*lon)
     axes.set_ylim(*lat)
     axes.set_axis_off()
+
+
+def _room_px(axes: "Axes") -> float:
+    """How wide the picture is here."""
+    return float(axes.get_position().width * WIDTH_PX)
 
 
 def _dots(axes: "Axes", latlon_N2: Floats, colour: str, size: float, label: str) -> None:
@@ -290,7 +296,7 @@ def _scale_bar(axes: "Axes", lon: tuple[float, float], lat: tuple[float, float])
 def _caption(
     axes: "Axes", track: Track, truth_T2: ArrayLike | None, note: str = "", *, small: bool = False
 ) -> None:
-    room_px = axes.get_position().width * WIDTH_PX
+    room_px = _room_px(axes)
     letters = max(1, int(room_px / LETTER_PX))
     text = textwrap.fill(track.clip, letters, break_on_hyphens=False) if small else track.clip
     if truth_T2 is not None and np.isfinite(truth := np.asarray(truth_T2, float)).any():
