@@ -1,22 +1,28 @@
 """The whole graph of a tiny world as a process of its own, which may be killed.
 
 Belongs here: what such a process does. It is forked from one in which all packages are imported,
-since importing them takes longer than the graph.
+and what any run reads once is read, since that takes longer than the graph.
 """
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import dagster as dg
 import great_expectations  # noqa: F401
 import mlflow.pyfunc  # noqa: F401
+import numpy as np
 import pytorch_lightning  # noqa: F401
 
 from orchestration import demo
 from orchestration.definitions import build_definitions
 from vidtag_assets.execution import runs
 from vidtag_assets.workspace.resources import Dvc, ParamsFile, Tracking, Workspace
+from vidtag_ml.earth import geonames
+from vidtag_ml.earth.tracks import Track
+from vidtag_ml.plots import maps
+from vidtag_ml.workflow import code_key
 
 HOME = "dagster"
 """Folder of Dagster's instance in a workspace."""
@@ -30,6 +36,20 @@ STEPS = {
     }
 }
 """Configuration of a run whose steps are processes of their own."""
+
+
+def _read_once() -> None:
+    """Reads code, places and imagery, and draws a map: what a process does before its first."""
+    for name in code_key.builds():
+        code_key.of(name)
+    geonames.labels_at(np.array([[47.0, 8.0]]))
+    point = np.array([[47.0, 8.0]])
+    track = Track("clip", np.zeros(1), point, point, np.ones(1))
+    with tempfile.TemporaryDirectory() as folder:
+        maps.tracks_sheet([track], {"clip": point}, Path(folder) / "sheet.png")
+
+
+_read_once()
 
 
 def definitions(root: Path) -> dg.Definitions:
