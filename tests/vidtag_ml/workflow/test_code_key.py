@@ -31,9 +31,11 @@ CHANGES = {
     ("earth/land.py", "CELLS_PER_DEGREE"): {
         "gallery", "benchmark_row", "benchmark_places", "own_recordings",
     },
-    ("models/gps_retrieval/losses.py", "contrastive"): {"phase_one", "phase_two", "geoclip"},
+    ("models/gps_retrieval/losses.py", "contrastive"): {
+        "phase_one", "phase_one_part", "phase_two", "geoclip",
+    },
     ("models/fit.py", "_scheduled"): {
-        "phase_one", "phase_two", "geoclip", "classifier", "cityguessr",
+        "phase_one", "phase_one_part", "phase_two", "geoclip", "classifier", "cityguessr",
         "gama", "screening", "heading",
     },
     ("models/gama/network.py", "GAMaNet"): GAMA,
