@@ -51,6 +51,7 @@ def process_of(run: dg.DagsterRun) -> Process | None:
 def sweep(instance: dg.DagsterInstance) -> list[str]:
     """Clears what dead runs left: fails those in progress, and frees their places in pools.
 
+    So are those that a process was to begin that is gone; what waits for another to begin it stays.
     Step processes that outlived their run are ended first, since nobody would take their results.
 
     Returns:
@@ -58,6 +59,8 @@ def sweep(instance: dg.DagsterInstance) -> list[str]:
     """
     holding = list(instance.event_log_storage.get_concurrency_run_ids())
     found = list(instance.get_runs(dg.RunsFilter(statuses=_IN_PROGRESS)))
+    created = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.NOT_STARTED]))
+    found += [run for run in created if process_of(run)]
     found += instance.get_runs(dg.RunsFilter(run_ids=holding)) if holding else []
     runs = {run.run_id: run for run in found}
     for run_id in set(holding) - set(runs):  # the run was deleted

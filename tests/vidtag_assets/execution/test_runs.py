@@ -164,15 +164,19 @@ def test_a_stopped_run_ends_tidily(home, instance, arguments, number, code):
     assert ("a rerun goes on from there" in (home / "said").read_text()) == (code == 130)
 
 
-def begun(instance, process=None):
-    """A run that is in progress, in a process, and has the pool."""
+def created(instance, process=None, status=dg.DagsterRunStatus.NOT_STARTED):
+    """A run that a process has created."""
     names = {}
     exec(TINY, names)  # noqa: S102
     job = names["defs"].resolve_job_def("everything")
     run_id = str(uuid.uuid4())
     tags = {runs.TAG: f"{run_id}|{process}"} if process else None
-    started = dg.DagsterRunStatus.STARTED
-    run = instance.create_run_for_job(job, run_id=run_id, status=started, tags=tags)
+    return instance.create_run_for_job(job, run_id=run_id, status=status, tags=tags)
+
+
+def begun(instance, process=None):
+    """A run that is in progress, in a process, and has the pool."""
+    run = created(instance, process, dg.DagsterRunStatus.STARTED)
     instance.event_log_storage.initialize_concurrency_limit_to_default("gpu")
     instance.event_log_storage.claim_concurrency_slot("gpu", run.run_id, "bread")
     return run
@@ -226,6 +230,12 @@ def test_the_sensor_clears_only_what_is_certainly_dead(home, instance, process, 
     told = sensors.dead_runs(context, tracking=Tracking(root=str(home))).skip_message
     assert (run.run_id in told) == is_free(instance) == ends
     assert instance.get_run_by_id(run.run_id).is_failure == ends
+
+
+@pytest.mark.parametrize(("process", "ends"), [(GONE, True), (OWN, False), (None, False)])
+def test_a_run_whose_process_died_before_it_began_is_cleared(instance, process, ends):
+    run = created(instance, process)
+    assert bool(runs.sweep(instance)) == instance.get_run_by_id(run.run_id).is_failure == ends
 
 
 @pytest.mark.parametrize(("ago_s", "ends"), [(0, False), (1e7, True)])
