@@ -87,7 +87,8 @@ def policy_of(system: System) -> dg.AssetsDefinition:
         dvc: Dvc,
         tracking: Tracking,
     ) -> dg.MaterializeResult:
-        at, params = workspace.layout(params_file.load()), params_file.load()
+        params = params_file.load()
+        at = workspace.layout(params)
         return _asked(system, at, params, dvc, tracking, context.instance, context.run.run_id)
 
     return asked
