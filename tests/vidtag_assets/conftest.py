@@ -6,7 +6,9 @@ import threading
 
 import pytest
 
+from vidtag_assets import cli
 from vidtag_assets.watching import webhook
+from vidtag_ml.cli import app as ml
 
 
 class Hook(http.server.BaseHTTPRequestHandler):
@@ -36,3 +38,17 @@ def hook(monkeypatch):
         monkeypatch.setenv(webhook.UI, "http://dagster:3000/")
         yield server
         server.shutdown()
+
+
+@pytest.fixture
+def vidtag(monkeypatch, capsys):
+    """The command, run in a folder: exit code, standard output, standard error."""
+
+    def run(folder, *arguments):
+        monkeypatch.chdir(folder)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            ml.main(cli.app, [str(a) for a in arguments])
+        return (stopped.value.code, *capsys.readouterr())
+
+    return run

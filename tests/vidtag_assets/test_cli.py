@@ -5,24 +5,8 @@ import shutil
 
 import pytest
 
-from vidtag_assets import cli
 from vidtag_assets.store import champions, registry
 from vidtag_assets.workspace.resources import Tracking
-from vidtag_ml.cli import app as ml
-
-
-@pytest.fixture
-def vidtag(monkeypatch, capsys):
-    """The command, run in a folder: exit code, standard output, standard error."""
-
-    def run(folder, *arguments):
-        monkeypatch.chdir(folder)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            ml.main(cli.app, [str(a) for a in arguments])
-        return (stopped.value.code, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """`vidtag compare`: all versions side by side, and what changed between two."""
 
 import dataclasses
+import functools
 import json
 import shutil
 from types import SimpleNamespace
@@ -9,12 +10,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from vidtag_assets import cli
 from vidtag_assets.lineage import compared, comparing, provenance
 from vidtag_assets.release import registration
 from vidtag_assets.workspace.resources import Tracking
 from vidtag_ml import config
-from vidtag_ml.cli import app as ml
 from vidtag_ml.models.vidtag.system import SYSTEM
 from vidtag_ml.workflow import layout, sums
 
@@ -40,17 +39,9 @@ def two(world, params, tmp_path_factory):
 
 
 @pytest.fixture
-def vidtag(two, monkeypatch, capsys):
-    """The command, run in the copy: exit code, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.chdir(two)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            ml.main(cli.app, [str(a) for a in arguments])
-        return (stopped.value.code, *capsys.readouterr())
-
-    return run
+def vidtag(vidtag, two):
+    """The command in the copy."""
+    return functools.partial(vidtag, two)
 
 
 def test_what_two_versions_were_made_from_is_compared(vidtag):

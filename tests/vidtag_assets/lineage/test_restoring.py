@@ -1,6 +1,7 @@
 """A version made again elsewhere: its code, data, parameters and model, and the same digits."""
 
 import dataclasses
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -8,14 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import forget_decisions
-from vidtag_assets import cli
 from vidtag_assets.lineage import provenance, restoring, stored
 from vidtag_assets.release import registration
 from vidtag_assets.store import registry
 from vidtag_assets.workspace import home, source
 from vidtag_assets.workspace.resources import Dvc, Tracking
 from vidtag_ml import config
-from vidtag_ml.cli import app as ml
 from vidtag_ml.dataset import tables
 from vidtag_ml.models.vidtag.system import SYSTEM
 from vidtag_ml.workflow import layout, stage
@@ -31,17 +30,9 @@ def copied(world, tmp_path):
 
 
 @pytest.fixture
-def vidtag(copied, monkeypatch, capsys):
-    """The command in the copy: exit code, standard output, standard error."""
-    monkeypatch.chdir(copied)
-
-    def run(*arguments):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            ml.main(cli.app, [str(a) for a in arguments])
-        return (stopped.value.code, *capsys.readouterr())
-
-    return run
+def vidtag(vidtag, copied):
+    """The command in the copy."""
+    return functools.partial(vidtag, copied)
 
 
 def change_data(root):
