@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from vidtag_ml.metrics.bootstrap import INTERVAL, LEAST_SPREAD, Floats, Indices
 
+LEAST = 1e-3
+"""Figures count as at least this in a ratio: a metre, of kilometres."""
 SURE = 0.05
 """Probability that any of a table's comparisons is called sure by chance."""
 
@@ -28,7 +30,8 @@ class Paired(NamedTuple):
     high: float
     """Upper end."""
     p: float
-    """Two-sided, of there being no difference; by the bootstrap's standard error."""
+    """Two-sided, of there being no difference: by the bootstrap's standard error, and never less
+    than that of as many clips agreeing in sign."""
 
     def record(self, name: str) -> dict[str, float]:
         """As rows of a benchmark have it: `name` is diff_ or ratio_ and the figure's."""
@@ -45,7 +48,7 @@ def difference(a_N: ArrayLike, b_N: ArrayLike, draws: int, seed: int) -> Paired:
     """
     a_N, b_N = _pairs(a_N, b_N)
     rows_DN = np.random.default_rng(seed).integers(len(a_N), size=(draws, len(a_N)))
-    return _paired(float((a_N - b_N).mean()), (a_N - b_N)[rows_DN].mean(1))
+    return _paired(float((a_N - b_N).mean()), (a_N - b_N)[rows_DN].mean(1), len(a_N))
 
 
 def ratio(
@@ -66,8 +69,12 @@ def ratio(
     rows = np.split(order, np.cumsum(np.bincount(group_N))[:-1])
     drawn_DG = np.random.default_rng(seed).integers(len(rows), size=(draws, len(rows)))
     chosen = (np.concatenate([rows[group] for group in drawn]) for drawn in drawn_DG)
-    log_D = np.log([figure(a_N[each]) / figure(b_N[each]) for each in chosen])
-    found = _paired(math.log(figure(a_N) / figure(b_N)), log_D)
+
+    def log_ratio(rows_N: Indices) -> float:
+        return math.log(max(figure(a_N[rows_N]), LEAST) / max(figure(b_N[rows_N]), LEAST))
+
+    log_D = np.array([log_ratio(each) for each in chosen])
+    found = _paired(log_ratio(order), log_D, len(rows))
     return Paired(math.exp(found.value), math.exp(found.low), math.exp(found.high), found.p)
 
 
@@ -92,11 +99,11 @@ def _pairs(a_N: ArrayLike, b_N: ArrayLike) -> tuple[Floats, Floats]:
     return a, b
 
 
-def _paired(value: float, value_D: Floats) -> Paired:
-    """The comparison whose draws are these; 0 is no difference."""
+def _paired(value: float, value_D: Floats, num: int) -> Paired:
+    """The comparison whose draws over so many clips are these; 0 is no difference."""
     low, high = np.percentile(value_D, INTERVAL)
     spread = float(value_D.std())
     p = float(abs(value) < LEAST_SPREAD)
     if spread > LEAST_SPREAD:
         p = math.erfc(abs(value) / spread / math.sqrt(2))
-    return Paired(value, float(low), float(high), p)
+    return Paired(value, float(low), float(high), max(p, min(1.0, 2.0 ** (1 - num))))

@@ -38,7 +38,21 @@ def test_five_in_a_hundred_equal_rows_have_a_p_below_five_per_cent(apart):
 def test_equal_rows_are_no_different():
     assert paired.difference(SHARED, SHARED, 50, 0).p == 1.0
     assert paired.ratio(SHARED**2, SHARED**2, np.arange(200), 50, 0).p == 1.0
-    assert paired.difference(SHARED + 1, SHARED, 50, 0).p == 0.0
+    assert paired.difference(SHARED + 1, SHARED, 50, 0).p < 1e-50
+
+
+@pytest.mark.parametrize(("num", "p"), [(1, 1.0), (3, 0.25), (6, 2**-5)])
+def test_few_clips_are_never_sure_however_they_agree(num, p):
+    assert paired.difference(np.ones(num), np.zeros(num), 50, 0).p == p
+    assert paired.ratio(np.full(num, 2.0), np.ones(num), np.arange(num), 50, 0).p == p
+    one = paired.ratio([1.0, 2.0, 3.0], [2.0, 3.0, 4.0], np.zeros(3, int), 50, 0)
+    assert one.p == 1.0
+
+
+def test_figures_of_nothing_are_a_metre_in_ratios():
+    found = paired.ratio([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], np.arange(3), 50, 0)
+    assert found == (1.0, 1.0, 1.0, 1.0)
+    assert paired.ratio([0.0] * 9, [2.0] * 9, np.arange(9), 50, 0).value == pytest.approx(5e-4)
 
 
 def test_holm_sorts_and_stops_at_the_first_that_is_not_sure():

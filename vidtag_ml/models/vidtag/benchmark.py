@@ -331,7 +331,7 @@ def _measure(root: Path, row: Row, split: str, folder: Path) -> None:
     report.write(folder)
     peak = measuring.peak_mb()
     chosen = tables.clips[tables.clips["split"] == split].head(TIMED_CLIPS)
-    wander = motion.learnt(tables)
+    wander = motion.learnt(tables) if settings.decoding == "motion" else {}
     began, num_frames = time.perf_counter(), 0
     for clip_id, mode in zip(chosen["clip_id"], chosen["mode"], strict=True):
         clip = store.clip(clip_id)
