@@ -75,7 +75,7 @@ def _size(ray: Any) -> dict[str, Any]:
     """How many workers there are, and what each has: a GPU where there are any, else a core."""
     have = ray.cluster_resources()
     kind = "GPU" if have.get("GPU") else "CPU"
-    pool = ray.data.ActorPoolStrategy(size=max(1, int(have[kind])))
+    pool = ray.data.ActorPoolStrategy(size=max(1, int(have.get(kind, 1))))
     return {"compute": pool, "num_gpus" if kind == "GPU" else "num_cpus": 1}
 
 

@@ -94,7 +94,8 @@ def _make(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> b
 def _take_part(out: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> bool:
     """What torchrun's other processes do: they build with the first one, which decides and writes.
 
-    True if they had to; False if the first one finds that `out` is made.
+    They go on once the output is in its place. True if they had to build; False if the first one
+    finds that `out` is made.
     """
     while not _is_called(out):
         if is_made(out, key):
@@ -102,6 +103,8 @@ def _take_part(out: Path, key: Mapping[str, Any], build: Callable[[Path], None])
         time.sleep(POLL_S)
     build(_aside(out, key))
     _call(out, os.environ["RANK"]).touch()
+    while not is_made(out, key):
+        time.sleep(POLL_S)
     return True
 
 

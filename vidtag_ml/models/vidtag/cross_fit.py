@@ -45,7 +45,7 @@ def without(tables: Tables, part: int, num_parts: int) -> Tables:
 
 
 def turned(frames: Frames, from_GE: Tensor, onto_GE: Tensor) -> Frames:
-    """Embedded frames in another model's space, by the rotation between two embedded galleries.
+    """Frames and predictions in another model's space, by the rotation between two galleries.
 
     Models that start alike differ mostly by a rotation of their space, which no similarity knows.
     It is the one that brings the galleries nearest to each other (orthogonal Procrustes).
@@ -57,11 +57,6 @@ def turned(frames: Frames, from_GE: Tensor, onto_GE: Tensor) -> Frames:
     """
     left_EE, _, right_EE = torch.linalg.svd(from_GE.double().T @ onto_GE.double())
     turn_EE = (left_EE @ right_EE).to(frames.features_FD)
-    assert frames.truth_FE is not None
     assert frames.predicted_FE is not None
-    return replace(
-        frames,
-        features_FD=frames.features_FD @ turn_EE,
-        truth_FE=frames.truth_FE @ turn_EE,
-        predicted_FE=frames.predicted_FE @ turn_EE,
-    )
+    features_FD, predicted_FE = frames.features_FD @ turn_EE, frames.predicted_FE @ turn_EE
+    return replace(frames, features_FD=features_FD, predicted_FE=predicted_FE)

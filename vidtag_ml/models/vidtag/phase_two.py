@@ -174,12 +174,14 @@ def out_of_part(
     features: FeatureStore,
     tables: Tables,
     points: gallery.Gallery,
+    whole: VidTAG,
     gallery_GE: Tensor,
     parts: Sequence[Path],
 ) -> Frames:
     """All train frames as `embedded`, those of each part by the model that did not learn from it.
 
-    `gallery_GE` is the gallery by the model that learnt from all, in whose space they are.
+    They are in the space of `whole`, which learnt from all, embeds the true positions and has
+    embedded the gallery as `gallery_GE`.
     """
     seen = []
     for k, folder in enumerate(parts):
@@ -188,7 +190,9 @@ def out_of_part(
         frames = Frames.load(features, held, cross_fit.HELD, params.clips.max_gap_s)
         own_GE = retrieval_embeddings.embed_gallery(model, points.latlon_G2)
         frames = embedded(model, frames, own_GE, params.phase_two.batch_size)
-        seen.append(cross_fit.turned(frames, own_GE.cpu(), gallery_GE.cpu()))
+        truth_FE = retrieval_embeddings.embed_gallery(whole, frames.latlon_F2.numpy()).cpu()
+        turned = cross_fit.turned(frames, own_GE.cpu(), gallery_GE.cpu())
+        seen.append(replace(turned, truth_FE=truth_FE))
     return Frames.joined(seen)
 
 
@@ -232,7 +236,7 @@ def train_phase_two(
         embedded(model, frames, gallery_GE, size) for frames in frames_of(params, store, tables)
     )
     if parts:
-        train = out_of_part(params, store, tables, points, gallery_GE, parts)
+        train = out_of_part(params, store, tables, points, model, gallery_GE, parts)
     data = clip_data(train, val, settings)
     alignment = replace(params.phase_one, queue_size=0)
     latlon_G2 = torch.from_numpy(np.ascontiguousarray(points.latlon_G2))

@@ -5,11 +5,12 @@ Belongs here: keys, and one short function a stage. Does not belong here: evalua
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vidtag_ml import config
 from vidtag_ml.models.gps_retrieval import stages as gps_stages
 from vidtag_ml.workflow import code_key, inputs, layout, stage
+from vidtag_ml.workflow.layout import Layout
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -46,17 +47,17 @@ def phase_two(
     at = layout.of(root, params, variant)
     of_first = layout.of(root, params, first).model("phase_one")
     numbers = range(params.phase_two.cross_fit_parts)
-    parts = [phase_one_part(root, params, number, logger, first) for number in numbers]
     key = {
         **gps_stages.training_key(at, params, "phase_two"),
         "alignment": config.as_dict(params.phase_one),
         "first": inputs.model_digest(of_first, "vidtag train phase-one"),
-        "parts": [inputs.model_digest(part, "vidtag train phase-two") for part in parts],
+        "parts": [_part_key(at, params, number) for number in numbers],
     }
 
     def build(aside: Path) -> None:
         from vidtag_ml.models.vidtag.phase_two import train_phase_two
 
+        parts = [phase_one_part(root, params, number, logger, first) for number in numbers]
         data = gps_stages.training_data(at)
         train_phase_two(params, of_first, *data, aside, logger, parts=parts)
 
@@ -69,11 +70,6 @@ def phase_one_part(
     """The folder of Phase I without a part of the train clips, made if need be."""
     at = layout.of(root, params, variant)
     start = gps_stages.start_file(at, params, params.phase_one.location_start)
-    key = {
-        **gps_stages.training_key(at, params, "phase_one", start),
-        "part": [part, params.phase_two.cross_fit_parts],
-        **code_key.of("phase_one_part"),
-    }
 
     def build(aside: Path) -> None:
         from vidtag_ml.models.vidtag import cross_fit
@@ -83,8 +79,17 @@ def phase_one_part(
         tables = cross_fit.without(tables, part, params.phase_two.cross_fit_parts)
         train_phase_one(params, store, tables, points, start, aside, logger)
 
-    stage.make(at.phase_one_part(part), key, build)
+    stage.make(at.phase_one_part(part), _part_key(at, params, part), build)
     return at.phase_one_part(part)
+
+
+def _part_key(at: Layout, params: config.Params, part: int) -> dict[str, Any]:
+    start = gps_stages.start_file(at, params, params.phase_one.location_start)
+    return {
+        **gps_stages.training_key(at, params, "phase_one", start),
+        "part": [part, params.phase_two.cross_fit_parts],
+        **code_key.of("phase_one_part"),
+    }
 
 
 def bundle_vidtag(root: Path, params: config.Params) -> bool:

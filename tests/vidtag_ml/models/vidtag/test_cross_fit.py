@@ -1,5 +1,6 @@
 """Claims about cross-fitting: each train clip is embedded by a model that did not learn from it."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -12,14 +13,12 @@ from vidtag_ml.models import networks
 from vidtag_ml.models.gps_retrieval import stages as gps_stages
 from vidtag_ml.models.vidtag import cross_fit, phase_two, stages
 from vidtag_ml.retrieval import embeddings
-from vidtag_ml.workflow import layout
+from vidtag_ml.workflow import layout, stage
 
 
 @pytest.fixture(scope="session")
 def fitted(made, tmp_path_factory):
     """A workspace with a Phase II whose frames come from two parts, and its params."""
-    import shutil
-
     root = shutil.copytree(made, tmp_path_factory.mktemp("cross") / "fit")
     params = config.load(root / "params.yaml")
     params = replace(params, phase_two=replace(params.phase_two, cross_fit_parts=2))
@@ -61,29 +60,28 @@ def test_frames_are_embedded_by_the_model_that_did_not_learn_from_them(fitted):
     root, params = fitted
     at = layout.of(root, params)
     store, tables, points = gps_stages.training_data(at)
-    gallery_GE = embeddings.embed_gallery(networks.load(at.model("phase_one")), points.latlon_G2)
+    whole = networks.load(at.model("phase_one"))
+    gallery_GE = embeddings.embed_gallery(whole, points.latlon_G2)
     folders = [at.phase_one_part(k) for k in range(2)]
-    seen = phase_two.out_of_part(params, store, tables, points, gallery_GE, folders)
-    alone, _ = seen_by_part(root, params, 1)
+    seen = phase_two.out_of_part(params, store, tables, points, whole, gallery_GE, folders)
+    alone, own_GE = seen_by_part(root, params, 1)
     last = slice(-len(alone.features_FD), None)
     assert torch.equal(seen.latlon_F2[last], alone.latlon_F2)
-    similar = seen.features_FD[last] @ seen.truth_FE[last].T
-    assert torch.allclose(similar, alone.features_FD @ alone.truth_FE.T, atol=1e-5)
+    similar = seen.features_FD[last] @ seen.predicted_FE[last].T
+    assert torch.allclose(similar, alone.features_FD @ alone.predicted_FE.T, atol=1e-5)
     assert seen.num_C.sum() == len(seen.features_FD)
-    nearer = (seen.truth_FE[last] - embedded_truth(at, alone)).norm()
-    assert nearer < (alone.truth_FE - embedded_truth(at, alone)).norm()
-
-
-def embedded_truth(at, frames):
-    model = networks.load(at.model("phase_one"))
-    return embeddings.embed_gallery(model, frames.latlon_F2.numpy())
+    truth = embeddings.embed_gallery(whole, alone.latlon_F2.numpy())
+    assert torch.equal(seen.truth_FE[last], truth)
+    turned = cross_fit.turned(alone, own_GE, gallery_GE)
+    assert torch.equal(turned.features_FD, seen.features_FD[last])
+    assert not torch.equal(turned.features_FD, alone.features_FD)
 
 
 def test_frames_are_turned_as_the_galleries_are(fitted):
     frames, own_GE = seen_by_part(*fitted, 0)
     random, _ = torch.linalg.qr(torch.randn(2 * own_GE.shape[1:], generator=seeded()))
     turned = cross_fit.turned(frames, own_GE, own_GE @ random)
-    for name in ("features_FD", "truth_FE", "predicted_FE"):
+    for name in ("features_FD", "predicted_FE"):
         wanted = getattr(frames, name) @ random
         assert torch.allclose(getattr(turned, name), wanted, atol=1e-3)
 
@@ -99,8 +97,17 @@ def test_parts_are_made_once_and_decide_about_the_refiner(fitted, made):
     refiners = [networks.load(layout.of(r, params).model("vidtag")).refiner for r in (root, made)]
     assert not torch.equal(*(refiner.memory_norm.weight for refiner in refiners))
     (at.phase_one_part(1) / "model.safetensors").unlink()
-    stages.phase_two(root, params)
+    assert not stages.phase_two(root, params)  # the refiner has all that it needs of it
+    stages.phase_one_part(root, params, 1)
     assert (at.phase_one_part(1) / "model.safetensors").is_file()
+
+
+def test_whether_phase_two_is_due_is_known_before_its_parts_are_made(made, tmp_path, params):
+    root = shutil.copytree(made, tmp_path / "copy")
+    params = replace(params, phase_two=replace(params.phase_two, cross_fit_parts=2))
+    with stage.looking():
+        assert stages.phase_two(root, params)
+    assert not layout.of(root, params).phase_one_part(0).exists()
 
 
 def test_a_single_part_is_refused(params):
