@@ -14,9 +14,10 @@ from vidtag_ml.cli import app as ml
 class Hook(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.server.status == 200:
+        status = self.server.status if len(body) <= self.server.longest else 413
+        if status == 200:
             self.server.got.append(json.loads(body))
-        self.send_response(self.server.status)
+        self.send_response(status)
         self.send_header("Location", "/elsewhere")
         self.end_headers()
 
@@ -30,9 +31,10 @@ class Hook(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hook(monkeypatch):
-    """A webhook on loopback: `got` holds what was posted, `status` is what it answers."""
+    """A webhook on loopback: `got` holds what was posted, `status` is what it answers, and
+    413 to what is longer than `longest` bytes."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
-        server.got, server.status = [], 200
+        server.got, server.status, server.longest = [], 200, 10**6
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         monkeypatch.setenv(webhook.URL, f"http://127.0.0.1:{server.server_port}/secret")
         monkeypatch.setenv(webhook.UI, "http://dagster:3000/")

@@ -20,6 +20,8 @@ from vidtag_assets.execution.story import cause
 from vidtag_assets.watching import alerts, webhook
 from vidtag_assets.watching.alerts import CHECK, ERROR, RUN, STALE, WARNING, Alert, Told
 
+PARTITION = "dagster/partition"
+"""Dagster's tag of a run of one partition."""
 MOST = 50
 """Failed runs that are looked at in one go; the rest are in the next."""
 SHOWN = 3
@@ -93,10 +95,12 @@ def _succeeded(instance: dg.DagsterInstance, alert: Alert) -> bool:
     if run is None:  # somebody deleted it
         return True
     ended = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
-    records = instance.get_run_records(dg.RunsFilter(job_name=run.job_name, statuses=ended), MOST)
+    part = {key: run.tags[key] for key in (PARTITION,) if key in run.tags}
+    alike = dg.RunsFilter(job_name=run.job_name, statuses=ended, tags=part)
+    records = instance.get_run_records(alike, MOST)
     steps = _steps(instance, run)
-    alike = [each for each in records if steps <= _steps(instance, each.dagster_run)]
-    last = max(alike, key=lambda record: record.end_time or 0.0, default=None)
+    whole = [each for each in records if steps <= _steps(instance, each.dagster_run)]
+    last = max(whole, key=lambda record: record.end_time or 0.0, default=None)
     return last is not None and last.dagster_run.is_success
 
 
@@ -117,8 +121,9 @@ def _failure(instance: dg.DagsterInstance, entry: dg.EventLogEntry) -> Alert:
 
 
 def _called(run: dg.DagsterRun) -> str:
-    """A run's job, and which assets of it, if these are not all."""
+    """A run's job, and which assets and partition of it, if these are not all."""
     names = sorted(key.to_user_string() for key in run.asset_selection or ())
+    names += [run.tags[PARTITION]] if PARTITION in run.tags else []
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     assets = f"{', '.join(names[:SHOWN])}{more}"
     if run.job_name.startswith("__"):  # begun in the UI, from assets
@@ -156,8 +161,9 @@ def _stale(instance: dg.DagsterInstance, graph: Any) -> Iterator[Alert]:
     """Assets past their freshness policy, as Dagster's daemon found last."""
     states = instance.get_freshness_state_records(list(graph.get_all_asset_keys()))
     for key, state in states.items():
-        event = instance.get_latest_materialization_event(key)
-        if state.freshness_state.value == "FAIL" and event is not None:
+        is_stale = state.freshness_state.value == "FAIL"
+        event = instance.get_latest_materialization_event(key) if is_stale else None
+        if event is not None:
             message = f"last made {_time(event.timestamp)}, longer ago than its policy allows"
             since = state.updated_at.timestamp()
             yield _alert(STALE, key.to_user_string(), message, since, _page(key))

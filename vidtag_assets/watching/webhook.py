@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ URL = "VIDTAG_ALERT_WEBHOOK"
 """Variable that names the address; not set = nobody is told."""
 UI = "VIDTAG_DAGSTER_URL"
 """Variable that names Dagster's UI as others reach it; not set = alerts have no link."""
+OF_CONTENT = (400, 413, 422)
+"""Answers to what was posted, not to who or how often: a title alone is tried then."""
 TIMEOUT_S = 10.0
 """How long the address may take."""
 TOGETHER_S = 20.0
@@ -73,6 +76,10 @@ def _post(url: str, content: Mapping[str, Any]) -> str | None:
     try:
         with _OPENER.open(request, timeout=TIMEOUT_S):
             return None
+    except urllib.error.HTTPError as error:
+        if error.code in OF_CONTENT and len(content) > 1:  # so that it does not block the next
+            return _post(url, {"text": str(content["text"]).partition("\n")[0]})
+        why = str(error)
     except OSError as error:
         why = str(error)
     except http.client.HTTPException as error:  # its text may hold the address

@@ -63,9 +63,9 @@ class Watched:
         self.cursor = result.cursor
         return result.skip_reason.skip_message
 
-    def run(self, *, breaks):
+    def run(self, *, breaks, **tags):
         config = {"ops": {"step": {"config": {"breaks": breaks}}}}
-        return retrain.execute_in_process(config, self.instance, raise_on_error=False)
+        return retrain.execute_in_process(config, self.instance, raise_on_error=False, tags=tags)
 
     def checked(self, *, passed, description="rows are missing", warns=False):
         severity = dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR
@@ -169,6 +169,25 @@ def test_a_run_of_other_assets_does_not_end_a_failure(watched, hook):
     assert [(alert["about"], alert["state"]) for alert in hook.got] == [("a_model", "open")]
     run(a_model, another, breaks=False)
     assert [alert["state"] for alert in hook.got] == ["open", "over"]
+
+
+def test_one_partition_does_not_end_the_failure_of_another(watched, hook):
+    watched.tick()
+    for name, breaks in (("a", True), ("b", True), ("b", False)):
+        watched.run(breaks=breaks, **{"dagster/partition": name})
+        watched.tick()
+    told = [(alert["about"], alert["state"]) for alert in hook.got]
+    assert told == [("retrain (a)", "open"), ("retrain (b)", "open"), ("retrain (b)", "over")]
+
+
+def test_a_content_that_is_refused_is_told_by_its_title_and_blocks_no_other(watched, hook):
+    hook.longest = 700
+    watched.checked(passed=False, description="rows are missing " * 50)
+    watched.policy_warns(drift="far")
+    watched.tick()
+    first, second = hook.got
+    assert first == {"text": "*check does not hold: holds of champion_model*"}
+    assert second["kind"] == "drift"
 
 
 def test_an_asset_made_again_and_a_policy_that_warns_no_more_end_it(watched, hook):
