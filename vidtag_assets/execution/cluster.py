@@ -15,9 +15,7 @@ from vidtag_assets.execution import runs
 TAG = "dagster-k8s/config"
 """Tag of a step's operation that dagster-k8s renders into its pod."""
 GPU = "nvidia.com/gpu"
-EXECUTOR = "VIDTAG_EXECUTOR"
-"""Variable that names the executor."""
-LOCAL, KUBERNETES = "local", "k8s"
+KUBERNETES = "k8s"
 
 
 def needs(*, cpu: float, memory_gb: float, gpus: int = 0) -> dict[str, Any]:
@@ -36,15 +34,15 @@ def executor() -> dg.ExecutorDefinition:
     Raises:
         ValueError: it names another, or dagster-k8s is not installed.
     """
-    name = os.environ.get(EXECUTOR, LOCAL)
-    if name == LOCAL:
+    name = os.environ.get(runs.EXECUTOR, runs.LOCAL)
+    if name == runs.LOCAL:
         return runs.executor
     if name != KUBERNETES:
-        raise ValueError(f"{EXECUTOR} is {name!r}; it may be {LOCAL} or {KUBERNETES}")
+        raise ValueError(f"{runs.EXECUTOR} is {name!r}; it may be {runs.LOCAL} or {KUBERNETES}")
     try:
         from dagster_k8s import k8s_job_executor
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"{EXECUTOR} is {name}, and dagster-k8s is missing: pip install 'vidtag-geo[k8s]'"
+            f"{runs.EXECUTOR} is {name}, and dagster-k8s is missing: pip install 'vidtag-geo[k8s]'"
         ) from error
     return k8s_job_executor

@@ -20,6 +20,8 @@ from vidtag_assets.execution.processes import Process, is_worker, lives_since, w
 
 TAG = "vidtag/process"
 """Tag of a run that says which process executes it."""
+EXECUTOR, LOCAL = "VIDTAG_EXECUTOR", "local"
+"""Variable that names the executor; the one whose processes are this machine's."""
 GRACE_S = 60.0
 """After which a run without the tag is judged by the last process id among its events."""
 LOOK_S = 2.0
@@ -73,6 +75,8 @@ def _is_dead(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     process = process_of(run)
     if process:
         return process.is_gone()
+    if os.environ.get(EXECUTOR, LOCAL) != LOCAL:  # its processes may be another pod's
+        return False
     seen = _seen(instance, run.run_id, dg.DagsterEventType.ENGINE_EVENT)[-1:]
     return any(time.time() - when > GRACE_S and not lives_since(pid, when) for pid, when in seen)
 

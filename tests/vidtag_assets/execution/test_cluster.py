@@ -64,10 +64,10 @@ def test_needs_are_in_the_units_of_kubernetes():
 
 def test_the_environment_chooses_the_executor(monkeypatch):
     assert cluster.executor() is runs.executor
-    monkeypatch.setenv(cluster.EXECUTOR, "k8s")
+    monkeypatch.setenv(runs.EXECUTOR, "k8s")
     dagster_k8s = pytest.importorskip("dagster_k8s")
     assert cluster.executor() is dagster_k8s.k8s_job_executor
-    monkeypatch.setenv(cluster.EXECUTOR, "slurm")
+    monkeypatch.setenv(runs.EXECUTOR, "slurm")
     with pytest.raises(ValueError, match="VIDTAG_EXECUTOR is 'slurm'; it may be local or k8s"):
         cluster.executor()
 
@@ -79,7 +79,7 @@ def test_a_training_by_several_processes_asks_for_as_many_gpus(monkeypatch):
 
 
 def test_the_configuration_of_a_run_that_operations_md_shows_changes_what_a_step_gets(monkeypatch):
-    monkeypatch.setenv(cluster.EXECUTOR, "k8s")
+    monkeypatch.setenv(runs.EXECUTOR, "k8s")
     page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
     (shown,) = re.findall(r"`(execution: .*per_step_k8s_config.*)`", page)
     config = yaml.safe_load(f"{{{shown}}}")

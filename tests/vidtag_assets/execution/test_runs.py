@@ -248,6 +248,15 @@ def test_a_run_without_a_tag_is_judged_by_its_last_process(home, instance, ago_s
     assert bool(runs.sweep(instance)) == is_free(instance) == ends
 
 
+def test_a_run_without_a_tag_is_not_judged_by_the_process_of_a_pod(home, instance, monkeypatch):
+    succeeds(home)
+    entries = instance.all_logs(latest(instance).run_id, dg.DagsterEventType.ENGINE_EVENT)
+    run = begun(instance)
+    instance.report_dagster_event(entries[0].dagster_event, run.run_id, timestamp=1e9)
+    monkeypatch.setenv(runs.EXECUTOR, "k8s")
+    assert runs.sweep(instance) == []
+
+
 def test_a_repeated_run_is_not_judged_by_the_tag_that_it_took_over(instance):
     died = begun(instance, GONE)
     again = begun(instance)
