@@ -45,4 +45,4 @@ mlflow: setup ## open runs, metrics and the model registry on http://127.0.0.1:5
 	mlflow ui --workers 1 --backend-store-uri sqlite:///mlflow.db
 
 clean: ## remove both environments and the caches of tools (not data, out or mlflow.db)
-	rm -rf .uv .venv .venv-dvc .env .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .uv .venv .venv-dvc .mypy_cache .ruff_cache .pytest_cache

@@ -109,18 +109,26 @@ def test_services_name_each_other_with_the_ports_that_they_listen_at():
     }
     (server,) = yaml.safe_load((DEPLOY / "workspace.yaml").read_text())["load_from"]
     told = [env[name] for name in ("DAGSTER_POSTGRES_URL", "MLFLOW_TRACKING_URI")]
-    told += [env["AWS_ENDPOINT_URL"], options(SERVICES["mlflow"]["command"])["backend-store-uri"]]
+    told += [env["AWS_ENDPOINT_URL"], SERVICES["mlflow"]["environment"]["MLFLOW_BACKEND_STORE_URI"]]
     named = {host_and_port(url) for url in told}
     named.add((server["grpc_server"]["host"], server["grpc_server"]["port"]))
     assert named == set(listens.items())
 
 
+def test_alerts_have_their_address_and_no_password_is_an_argument():
+    assert {"VIDTAG_ALERT_WEBHOOK", "VIDTAG_DAGSTER_URL"} <= set(SERVICES["code"]["environment"])
+    for command in COMMANDS.values():
+        assert "PASSWORD" not in " ".join(command)
+
+
 def test_names_in_kubernetes_agree():
-    env = {each["name"]: each["value"] for each in CODE["env"]}
+    env = {each["name"]: each.get("value") for each in CODE["env"]}
+    assert {"VIDTAG_ALERT_WEBHOOK", "VIDTAG_DAGSTER_URL"} <= set(env)
     (port,) = SERVICE["spec"]["ports"]
     assert host_and_port(env["MLFLOW_TRACKING_URI"]) == (SERVICE["metadata"]["name"], port["port"])
     database = VALUES["postgresql"]
-    store = options(CONTAINER["args"])["backend-store-uri"]
+    own = {each["name"]: each.get("value") for each in CONTAINER["env"]}
+    store = own["MLFLOW_BACKEND_STORE_URI"]
     assert host_and_port(store)[0] == database["postgresqlHost"]
     assert store.startswith(f"{database['postgresqlScheme']}://{database['postgresqlUsername']}:")
     secrets = {each["secretRef"]["name"] for each in CONTAINER["envFrom"]}

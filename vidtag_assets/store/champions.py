@@ -126,19 +126,24 @@ def _deciding(tracking: Tracking) -> "Iterator[promotions.Copies]":
     """
     root = Path(tracking.root)
     with home.locked(root):
-        if found := faults(tracking):
+        known = recorded(tracking)
+        if found := _faults(tracking, known):
             _LOG.warning(promotions.advice(root, found))
         entry = next(reversed(promotions.history(root)), None)
         if entry is not None and _is_pending(tracking, entry):
             _LOG.warning("decision %d was logged and not carried out: done now", entry.number)
             _carry_out(tracking, entry)
-        yield recorded(tracking)
+            known = recorded(tracking)
+        yield known
 
 
 def faults(tracking: Tracking) -> list[str]:
     """What was done to the log, by itself and by the registry's copies of it."""
-    known, shared = recorded(tracking), tracking.server is not None
-    return promotions.faults(Path(tracking.root), known, shared=shared)
+    return _faults(tracking, recorded(tracking))
+
+
+def _faults(tracking: Tracking, known: promotions.Copies) -> list[str]:
+    return promotions.faults(Path(tracking.root), known, shared=tracking.server is not None)
 
 
 def recorded(tracking: Tracking) -> dict[int, list[str]]:

@@ -197,7 +197,7 @@ def local(tracking: Tracking, uri: str) -> Path:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as temporary:
             shutil.move(mlflow.artifacts.download_artifacts(uri, dst_path=temporary), aside)
 
-    stage.make(folder, {"server": tracking.server, "uri": uri}, fetch)
+    stage.make(folder, {"uri": uri}, fetch)  # a server's address may hold a password
     return folder
 
 
