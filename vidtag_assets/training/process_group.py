@@ -106,10 +106,9 @@ class ProcessGroup(dg.ConfigurableResource):
             asked = [system.name, name, str(root), tracking.root, str(order)]
             command = [str(self.processes), str(failure), *asked]
             code = _run(command, session.get_bootstrap_env_vars())
-            told = session.get_custom_messages()
             why = failure.read_text() if failure.exists() else _how(code)
         if code == 0:
-            return Made(**told[-1])
+            return Made(**session.get_custom_messages()[-1])  # all are read when the session ends
         leftovers.clear(tracking)
         raise RuntimeError(f"{name} was trained by {self.processes} processes; {why}")
 
