@@ -41,14 +41,14 @@ def test_vidtag_stands_on_the_rows_of_the_main_table(published):
     assert (tracks.name, tracks.decoding) == (benchmark.VITERBI, "viterbi")
 
 
-def clips(*right):
-    shares = {key: list(right) for key in ("acc_city", "acc_state", "acc_country", "acc_continent")}
-    return pd.DataFrame({"clip_id": list("abc"), **shares, "consistency": 1.0})
+def clips(right, num=10):
+    shares = dict.fromkeys(("acc_city", "acc_state", "acc_country", "acc_continent"), right)
+    return pd.DataFrame({"clip_id": list(range(num)), **shares, "consistency": 1.0})
 
 
 def test_a_row_is_compared_clip_by_clip_and_marked(published):
     heads, *_, full = cityguessr_benchmark.rows(published)[:5]
-    found = {heads.name: clips(0.0, 0.0, 0.0), full.name: clips(1.0, 1.0, 1.0)}
+    found = {heads.name: clips(0.0), full.name: clips(1.0)}
     figures = dict.fromkeys(("acc_city", "acc_state", "acc_country", "acc_continent"), 1.0)
     figures |= {f"{n}_{end}": 1.0 for n in figures for end in ("lo", "hi")} | {"consistency": 1.0}
     record = cityguessr_benchmark._record(full, "test", found, figures)
