@@ -41,7 +41,7 @@ def picture(draw: Callable[[Path], Any]) -> dg.MarkdownMetadataValue:
     from vidtag_ml.plots import maps
 
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "picture.png"
+        path = Path(folder) / "picture.tif"
         draw(path)
         return dg.MetadataValue.md(maps.markdown(path))
 

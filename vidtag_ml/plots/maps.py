@@ -169,32 +169,38 @@ def world_map(title: str) -> "tuple[Figure, Axes]":
 
 def _ground(axes: "Axes", lon: tuple[float, float], lat: tuple[float, float]) -> None:
     """Blue Marble, darkened, over a box of degrees; lons may leave +-180."""
+    room = axes.get_window_extent()
+    earth_HW4 = _earth(lon, lat, (round(room.width), round(room.height)))
+    shade_256 = 0.92 * (np.arange(256) / 255.0) ** 1.12
+    shade_2563 = np.clip(shade_256[:, None] + np.array([0.0, 0.01, 0.025]), 0, 1)
+    dark_HW3 = np.round(255 * shade_2563).astype(np.uint8)[earth_HW4[..., :3], np.arange(3)]
+    axes.imshow(dark_HW3, extent=(*lon, *lat), interpolation="bicubic", zorder=0)
+    axes.set_xlim(*lon)
+    axes.set_ylim(*lat)
+    axes.set_axis_off()
+
+
+def _earth(
+    lon: tuple[float, float], lat: tuple[float, float], size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Blue Marble over a box of degrees, at most of a size (W, H) in pixels: RGB0 (H, W, 4)."""
+    from PIL import Image
+
     from vidtag_ml.earth import blue_marble
 
     texture = blue_marble.blue_marble()
     rows, columns = texture.shape
-    first, last = (int(np.floor((90.0 - y) / 180.0 * rows)) for y in (lat[1], lat[0]))
-    top, bottom = max(0, first - 1), min(rows, last + 2)
-    left, right = (int(np.floor((x + 180.0) / 360.0 * columns)) for x in lon)
-    column = np.arange(left - 1, right + 2)
-    step = max(1, int(len(column) / (2 * _room_px(axes))))
-    words = texture[top:bottom:step, :][:, column[::step] % columns]
-    rgb = np.ascontiguousarray(words).view(np.uint8).reshape(*words.shape, 4)[..., :3]
-    shade_256 = 0.92 * (np.arange(256) / 255.0) ** 1.12
-    shade_2563 = np.clip(shade_256[:, None] + np.array([0.0, 0.01, 0.025]), 0, 1)
-    dark = np.round(255 * shade_2563).astype(np.uint8)[rgb, np.arange(3)]
-    cell = 360.0 / columns
-    west, north = column[0] * cell - 180.0, 90.0 - top * cell
-    extent = (
-        west,
-        west + words.shape[1] * step * cell,
-        north - words.shape[0] * step * cell,
-        north,
-    )
-    axes.imshow(dark, extent=extent, interpolation="bicubic", zorder=0)
-    axes.set_xlim(*lon)
-    axes.set_ylim(*lat)
-    axes.set_axis_off()
+    west, east = ((x + 180.0) / 360.0 * columns for x in lon)
+    south, north = ((90.0 - y) / 180.0 * rows for y in lat)
+    step = max(1, int((east - west) / (2 * size[0])))
+    left, top = int(np.floor(west)) - 2 * step, max(0, int(north) - 2 * step)
+    column = np.arange(left, int(east) + 2 * step, step)
+    words = texture[top : int(south) + 2 * step : step][:, column % columns]
+    ends = np.subtract((west, north, east, south), (left, top) * 2)
+    box = np.clip((ends - 0.5) / step + 0.5, 0, words.shape[::-1] * 2)
+    least = min(size[0], round(east - west)), min(size[1], round(south - north))
+    ground = Image.frombuffer("RGBX", words.shape[::-1], words.tobytes())
+    return np.asarray(ground.resize(least, Image.Resampling.BICUBIC, tuple(box)))
 
 
 def _room_px(axes: "Axes") -> float:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from vidtag_ml.earth import sphere
+from vidtag_ml.earth import blue_marble, sphere
 from vidtag_ml.earth.tracks import Track
 from vidtag_ml.plots import charts, maps, style
 
@@ -94,6 +94,19 @@ def test_world_maps_show_points_at_every_longitude(tmp_path):
     assert size_of(path) == (1200, 500)
 
 
+@pytest.mark.parametrize("span", [8.0, 80.0, 300.0])
+@pytest.mark.parametrize("lon", [-60.0, 10.0, 185.0])
+def test_the_ground_lies_where_its_degrees_say(lon, span):
+    west, north = lon - span / 2, span / 5 + 5.0
+    drawn = maps._earth((west, lon + span / 2), (north - span / 2, north), (100, 50))[..., :3]
+    rows, columns, _ = drawn.shape
+    lats = north - (np.arange(rows) + 0.5) * span / 2 / rows
+    lons = west + (np.arange(columns) + 0.5) * span / columns
+    latlon = np.stack(np.meshgrid(lats, lons, indexing="ij"), -1)
+    known = blue_marble.colours(sphere.unit_vectors(latlon))
+    assert np.corrcoef(drawn.ravel(), known.ravel())[0, 1] > 0.95
+
+
 def test_error_cdf_needs_errors(tmp_path):
     path = charts.error_cdf({"model": [1.0, 50.0, 0.0, 9000.0]}, tmp_path / "cdf.png")
     assert size_of(path) == (1200, 675)
@@ -111,8 +124,9 @@ def test_loss_curves_read_the_trainers_table(tmp_path):
         charts.loss_curves({"phase one": tmp_path / "losses.csv"}, path)
 
 
-def test_markdown_carries_the_picture(tmp_path):
-    text = maps.markdown(charts.error_cdf({"model": [1.0]}, tmp_path / "cdf.png"), 300)
+@pytest.mark.parametrize("name", ["cdf.png", "cdf.tif"])
+def test_markdown_carries_the_picture(tmp_path, name):
+    text = maps.markdown(charts.error_cdf({"model": [1.0]}, tmp_path / name), 300)
     head, data = text.removesuffix(")").split("base64,")
     assert head == "![cdf](data:image/jpeg;"
     assert Image.open(io.BytesIO(base64.b64decode(data))).size == (300, 169)
