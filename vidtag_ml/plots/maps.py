@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 TRUE, PREDICTED, INITIAL = "#ffffff", "#ffb454", "#5ccfe6"
 LEAST_SPAN_DEG = 0.02
+LEAST_PX = 64
+"""Width and height of the ground before it is enlarged, of however few pixels it is made."""
 PANEL_SHAPE = 1.25
 LETTER_PX = 8.5
 """Width of a letter of small captions, nearly."""
@@ -198,9 +200,10 @@ def _earth(
     words = texture[top : int(south) + 2 * step : step][:, column % columns]
     ends = np.subtract((west, north, east, south), (left, top) * 2)
     box = np.clip((ends - 0.5) / step + 0.5, 0, words.shape[::-1] * 2)
-    least = min(size[0], round(east - west)), min(size[1], round(south - north))
+    native = np.maximum(np.ceil((east - west, south - north)), LEAST_PX).astype(int)
     ground = Image.frombuffer("RGBX", words.shape[::-1], words.tobytes())
-    return np.asarray(ground.resize(least, Image.Resampling.BICUBIC, tuple(box)))
+    scaled = ground.resize(np.minimum(size, native), Image.Resampling.BICUBIC, tuple(box))
+    return np.asarray(scaled)
 
 
 def _room_px(axes: "Axes") -> float:

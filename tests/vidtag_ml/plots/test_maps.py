@@ -61,6 +61,12 @@ def test_a_track_without_known_truth_is_drawn(tmp_path):
     assert rgb(maps.TRUE) not in colours_of(path)
 
 
+def test_the_ground_is_drawn_below_a_track_that_stands_still(tmp_path):
+    latlon = np.full((3, 2), 47.0)
+    track = Track("still", np.arange(3.0), latlon, latlon, np.ones(3))
+    assert len(colours_of(maps.track_map(track, None, tmp_path / "still.png"))) > 200
+
+
 @pytest.mark.parametrize("lon", [0.0, 179.0, -179.9])
 def test_the_view_is_as_narrow_at_the_date_line_as_elsewhere(lon):
     latlon = flight((60.0, lon)).latlon_T2
