@@ -4,6 +4,7 @@ Belongs here: what such a process does. It is forked from one in which all packa
 and what any run reads once is read, since that takes longer than the graph.
 """
 
+import gc
 import os
 import sys
 import tempfile
@@ -11,13 +12,16 @@ from pathlib import Path
 
 import dagster as dg
 import great_expectations  # noqa: F401
-import mlflow.pyfunc  # noqa: F401
+import mlflow.pyfunc
 import numpy as np
 import pytorch_lightning  # noqa: F401
+import timm  # noqa: F401
 
 from orchestration import demo
 from orchestration.definitions import build_definitions
 from vidtag_assets.execution import runs
+from vidtag_assets.metadata import picture
+from vidtag_assets.release import pyfunc
 from vidtag_assets.workspace.resources import Dvc, ParamsFile, Tracking, Workspace
 from vidtag_ml.earth import geonames
 from vidtag_ml.earth.tracks import Track
@@ -39,14 +43,23 @@ STEPS = {
 
 
 def _read_once() -> None:
-    """Reads code, places and imagery, and draws a map: what a process does before its first."""
+    """Reads code, places and imagery, draws a map, opens stores: what a process does just once.
+
+    What then lies in memory is shared with all that are forked from here, which need not search it
+    for garbage.
+    """
     for name in code_key.builds():
         code_key.of(name)
-    geonames.labels_at(np.array([[47.0, 8.0]]))
     point = np.array([[47.0, 8.0]])
+    geonames.labels_at(point)
+    geonames.place_tree()
     track = Track("clip", np.zeros(1), point, point, np.ones(1))
-    with tempfile.TemporaryDirectory() as folder:
-        maps.tracks_sheet([track], {"clip": point}, Path(folder) / "sheet.png")
+    with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(folder):
+        picture(lambda path: maps.tracks_sheet([track], {"clip": point}, path))
+        mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
+        code, needs = str(Path(pyfunc.__file__)), ["vidtag-geo"]
+        mlflow.pyfunc.save_model(f"{folder}/model", python_model=code, pip_requirements=needs)
+    gc.freeze()
 
 
 _read_once()
