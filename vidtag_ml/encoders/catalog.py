@@ -36,6 +36,8 @@ VIDEO = {"videomae_small": "MCG-NJU/videomae-small-finetuned-kinetics"}
 """CityGuessr's video encoder, and its repository on Hugging Face."""
 TEXT = {"clip_vit_b32_text": ("ViT-B-32-quickgelu", "openai")}
 """CityGuessr's text tower, and under which names open_clip knows it."""
+LITE = "efficientnet_lite0"
+"""The encoder whose weights a package carries: the extra `pretrained`, nothing is downloaded."""
 GEOCLIP = "geoclip"
 """GeoCLIP's released heads and gallery."""
 GEOCLIP_FILES = ("geoclip_location.safetensors", "geoclip_image.safetensors", "geoclip_gallery.csv")
@@ -61,7 +63,7 @@ class Status:
 
 def known(configured: Iterable[str]) -> list[str]:
     """Names worth listing: those configured, ours, and the papers', each once."""
-    return list(dict.fromkeys([*configured, *OURS, *PRETRAINED, *VIDEO, *TEXT, GEOCLIP]))
+    return list(dict.fromkeys([*configured, *OURS, LITE, *PRETRAINED, *VIDEO, *TEXT, GEOCLIP]))
 
 
 def status(folder: Path, name: str) -> Status:
@@ -166,14 +168,15 @@ def _geoclip_problem(folder: Path) -> str:
 def fetch(name: str, folder: Path, source: Path | None = None) -> Path:
     """Puts published weights into `folder`; returns the file of the weights.
 
-    An encoder becomes NAME.json and NAME.safetensors, float16; GeoCLIP becomes `GEOCLIP_FILES`.
+    An encoder becomes NAME.json and NAME.safetensors, float16; GeoCLIP becomes `GEOCLIP_FILES`;
+    `LITE` has a card beside it, which says where it is from.
 
     Args:
-        name: a key of `PRETRAINED`, `VIDEO` or `TEXT`, or `GEOCLIP`.
+        name: a key of `PRETRAINED`, `VIDEO` or `TEXT`, `LITE` or `GEOCLIP`.
         folder: where encoders live.
         source: a checkpoint or a folder (see `frame_checkpoints.encoder`,
-            `geoclip_release.geoclip`); None = download through open_clip and timm, for GeoCLIP take
-            the installed package's.
+            `efficientnet_lite.published`, `geoclip_release.geoclip`); None = download through
+            open_clip and timm, for LITE and GEOCLIP take the installed package's.
 
     Raises:
         ValueError: the name is unknown, or the weights cannot be had.
@@ -186,8 +189,10 @@ def fetch(name: str, folder: Path, source: Path | None = None) -> Path:
         return _fetch_geoclip(folder, source)
     if name in VIDEO or name in TEXT:
         return _fetch_place(name, folder, source)
+    if name == LITE:
+        return _fetch_lite(folder, source)
     if name not in PRETRAINED:
-        known = ", ".join([*PRETRAINED, *VIDEO, *TEXT, GEOCLIP])
+        known = ", ".join([LITE, *PRETRAINED, *VIDEO, *TEXT, GEOCLIP])
         raise ValueError(f"no pretrained encoder is called {name!r}; known: {known}")
     from vidtag_ml.encoders import frame_checkpoints
     from vidtag_ml.encoders.frames import PAPER_SPECS
@@ -214,6 +219,15 @@ def store(folder: Path, name: str, spec: Spec, network: "nn.Module") -> Path:
         save_file(state, aside)
     with stage.replacing(folder / f"{name}.json") as aside:
         spec.write(aside)
+    return weights
+
+
+def _fetch_lite(folder: Path, source: Path | None) -> Path:
+    from vidtag_ml.encoders import efficientnet_lite
+
+    encoder = efficientnet_lite.published(source)
+    weights = store(folder, LITE, encoder.spec, encoder.network)
+    stage.write_text(folder / f"{LITE}.md", efficientnet_lite.CARD)
     return weights
 
 
