@@ -131,6 +131,18 @@ def _of_csv(path: Path) -> Iterable[Mapping[str, Any]]:
         yield from csv.DictReader(file)
 
 
+def _of_parquet(path: Path) -> Iterable[Mapping[str, Any]]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise ValueError(str(error)) from error
+    columns = [name for name in KEYS if name in file.schema_arrow.names]
+    yield from file.read(columns).to_pylist()
+
+
 def _of_json(path: Path) -> Iterable[Mapping[str, Any]]:
     """Of GeoJSON the features' properties; of what `vidtag locate --json` prints each `origin`."""
     value = json.loads(path.read_text(encoding="utf-8"))
@@ -153,7 +165,7 @@ def _of_png(path: Path) -> Iterable[Mapping[str, Any]]:
 
 _READERS = {
     ".gpx": _of_gpx, ".geojson": _of_json, ".kml": _of_kml, ".csv": _of_csv, ".png": _of_png,
-    ".json": _of_json,
+    ".json": _of_json, ".parquet": _of_parquet,
 }  # fmt: skip
 SUFFIXES = tuple(_READERS)
 """Of files that answers are written to."""

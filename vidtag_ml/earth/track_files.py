@@ -1,7 +1,7 @@
 """Tracks as files that maps and other programs read: CSV, GPX, GeoJSON, KML.
 
 Belongs here: one function a format, lossless where the format allows. Does not belong here: tracks
-themselves (tracks.py), reading positions of cameras (ingest/telemetry).
+themselves (tracks.py), GeoParquet (geoparquet.py), reading positions of cameras (ingest/telemetry).
 """
 
 import datetime as dt
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vidtag_ml.earth import origin, sphere
+from vidtag_ml.earth import circles, origin, sphere
 from vidtag_ml.earth import tracks as earth_tracks
 from vidtag_ml.earth.origin import Facts
 from vidtag_ml.earth.tracks import COLUMNS, Track
@@ -25,7 +25,11 @@ from vidtag_ml.workflow import stage
 Floats = NDArray[np.float64]
 _KML = "http://www.opengis.net/kml/2.2"
 _GX = "http://www.google.com/kml/ext/2.2"
-
+_ANSWER = "urn:vidtag:answer"
+_OF_POINTS = ("score", "radius_km")
+"""Columns that formats say of each position, where a track has them."""
+MOST_RADII = 500
+"""Circles in a KML file, which programs draw one by one."""
 
 Tracks = Track | Sequence[Track] | pd.DataFrame
 """One track, several, or a table with at least the columns clip, time_s, lat and lon."""
@@ -37,22 +41,39 @@ def write_csv(tracks: Tracks, path: Path, facts: Facts | None = None) -> None:
     Where a track's start is known, the column `time` tells the moment of each position. Facts, of
     where the tracks come from, are columns as well: a comment would break readers.
     """
-    table = _table(tracks).assign(**(facts or {}))
+    table = as_table(tracks).assign(**(facts or {}))
     degrees = [c for c in table.columns if c.endswith(("lat", "lon"))]
     table = table.round(dict.fromkeys(degrees, 7))
     stage.write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def write_gpx(tracks: Tracks, path: Path, facts: Facts | None = None) -> None:
-    """Writes a GPX 1.1 track for each clip, and where they come from; see `gpx`."""
+    """Writes a GPX 1.1 track for each clip, and where they come from; see `gpx`.
+
+    Points have their score and, where it is known, their radius in km as extensions.
+    """
     import gpxpy
 
-    text = gpx(tracks)
+    document = gpxpy.parse(gpx(tracks))
+    document.nsmap["answer"] = _ANSWER
+    segments = (part for line in document.tracks for part in line.segments)
+    runs = (run for clip in _clips(tracks) for run in clip.runs)
+    for segment, run in zip(segments, runs, strict=True):
+        for point, row in zip(segment.points, run.to_dict("records"), strict=True):
+            point.longitude = -180.0 if point.longitude == 180.0 else point.longitude
+            point.extensions += list(_extensions(row))
     if facts:
-        document = gpxpy.parse(text)
         origin.into_gpx(document, facts)
-        text = f"{document.to_xml(version='1.1')}\n"
-    stage.write_text(path, text)
+    stage.write_text(path, f"{document.to_xml(version='1.1')}\n")
+
+
+def _extensions(row: dict[str, Any]) -> Iterator[ET.Element]:
+    for name in _OF_POINTS:
+        value = _known(row.get(name))
+        if value is not None:
+            element = ET.Element(f"{{{_ANSWER}}}{name}")
+            element.text = f"{value:.6g}"
+            yield element
 
 
 def gpx(tracks: Tracks, start: dt.datetime | None = None) -> str:
@@ -86,14 +107,17 @@ def gpx(tracks: Tracks, start: dt.datetime | None = None) -> str:
 
 
 def write_geojson(tracks: Tracks, path: Path, facts: Facts | None = None) -> None:
-    """Writes an RFC 7946 feature for each clip, cut where it crosses the antimeridian.
+    """Writes an RFC 7946 feature for each clip, cut where it crosses the antimeridian, and points.
 
-    The properties time_s, score and, where the clip's start is known, coordTimes are nested as the
-    coordinates are, a value for each position. A position that a cut adds has values in between its
-    neighbours'; one that is alone in its line is there twice, because lines have two. Facts, of
-    where the tracks come from, are properties of each feature.
+    The line's properties time_s, score and, where they are known, radius_km and coordTimes are
+    nested as its coordinates are, a value for each position. A position that a cut adds has values
+    in between its neighbours'; one that is alone in its line is there twice, because lines have
+    two. After the lines each position is a point, with all that is known of it. Facts, of where the
+    tracks come from, are properties of each feature.
     """
-    features = [_feature(clip) for clip in _clips(tracks)]
+    clips = list(_clips(tracks))
+    features = [_feature(clip) for clip in clips]
+    features += [point for clip in clips for point in _points(clip)]
     for feature in features:
         feature["properties"] |= facts or {}
     collection = {"type": "FeatureCollection", "features": features}
@@ -103,27 +127,73 @@ def write_geojson(tracks: Tracks, path: Path, facts: Facts | None = None) -> Non
 def write_kml(tracks: Tracks, path: Path, facts: Facts | None = None) -> None:
     """Writes a line for each clip, which Google Earth draws; it can play those that have times.
 
-    Facts, of where the tracks come from, are fields of each line.
+    Where a radius is known, a circle of it lies around the position; at most `MOST_RADII` of a
+    clip, and the folder of them says so. Facts, of where the tracks come from, are fields of each
+    line and circle.
     """
     ET.register_namespace("", _KML)
     ET.register_namespace("gx", _GX)
     kml = ET.Element(f"{{{_KML}}}kml")
     document = ET.SubElement(kml, f"{{{_KML}}}Document")
     style = ET.SubElement(document, f"{{{_KML}}}Style", id="track")
-    line = ET.SubElement(style, f"{{{_KML}}}LineStyle")
-    ET.SubElement(line, f"{{{_KML}}}color").text = "ff3c6eff"
-    ET.SubElement(line, f"{{{_KML}}}width").text = "4"
+    for kind, colour in (("Line", "ff3c6eff"), ("Poly", "203c6eff")):
+        drawn = ET.SubElement(style, f"{{{_KML}}}{kind}Style")
+        ET.SubElement(drawn, f"{{{_KML}}}color").text = colour
+        if kind == "Line":
+            ET.SubElement(drawn, f"{{{_KML}}}width").text = "4"
     for clip in _clips(tracks):
         for run in clip.runs:
-            mark = ET.SubElement(document, f"{{{_KML}}}Placemark")
-            ET.SubElement(mark, f"{{{_KML}}}name").text = clip.name
-            ET.SubElement(mark, f"{{{_KML}}}styleUrl").text = "#track"
-            if facts:
-                origin.into_kml(mark, facts)
+            mark = _placemark(document, clip.name, facts)
             mark.append(_kml_line(run) if clip.start is None else _kml_track(clip, run))
+        _add_radii(document, clip, facts)
     ET.indent(kml)
     text = ET.tostring(kml, encoding="unicode")
     stage.write_text(path, f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n')
+
+
+def _placemark(
+    parent: ET.Element, name: str, facts: Facts | None, when: str | None = None
+) -> ET.Element:
+    """A placemark to which only its geometry is to be added."""
+    mark = ET.SubElement(parent, f"{{{_KML}}}Placemark")
+    ET.SubElement(mark, f"{{{_KML}}}name").text = name
+    if when:
+        stamp = ET.SubElement(mark, f"{{{_KML}}}TimeStamp")
+        ET.SubElement(stamp, f"{{{_KML}}}when").text = when
+    ET.SubElement(mark, f"{{{_KML}}}styleUrl").text = "#track"
+    if facts:
+        origin.into_kml(mark, facts)
+    return mark
+
+
+def _add_radii(document: ET.Element, clip: "_Clip", facts: Facts | None) -> None:
+    """Circles of a clip's positions, in a folder of their own, where radii are known."""
+    rows = [row for run in clip.runs for row in run.to_dict("records")]
+    rows = [row for row in rows if _known(row.get("radius_km")) is not None]
+    if not rows:
+        return
+    step = -(-len(rows) // MOST_RADII)
+    folder = ET.SubElement(document, f"{{{_KML}}}Folder")
+    ET.SubElement(folder, f"{{{_KML}}}name").text = f"{clip.name}: radii"
+    if step > 1:
+        told = f"Of {len(rows)} radii one in {step} is drawn; CSV and GeoJSON have all."
+        ET.SubElement(folder, f"{{{_KML}}}description").text = told
+    for row in rows[::step]:
+        name = f"{row['time_s']:g} s, within {row['radius_km']:.3g} km"
+        mark = _placemark(folder, name, facts, clip.iso_8601(row["time_s"]))
+        several = ET.SubElement(mark, f"{{{_KML}}}MultiGeometry")
+        for ring in circles.circle(row["lat"], row["lon"], row["radius_km"]):
+            several.append(_kml_polygon(ring))
+
+
+def _kml_polygon(ring: Floats) -> ET.Element:
+    polygon = ET.Element(f"{{{_KML}}}Polygon")
+    ET.SubElement(polygon, f"{{{_KML}}}tessellate").text = "1"
+    outside = ET.SubElement(polygon, f"{{{_KML}}}outerBoundaryIs")
+    drawn = ET.SubElement(outside, f"{{{_KML}}}LinearRing")
+    text = " ".join(f"{lon:.5f},{lat:.5f},0" for lat, lon in ring)
+    ET.SubElement(drawn, f"{{{_KML}}}coordinates").text = text
+    return polygon
 
 
 def _kml_track(clip: "_Clip", run: pd.DataFrame) -> ET.Element:
@@ -146,7 +216,8 @@ def _kml_line(run: pd.DataFrame) -> ET.Element:
     return drawn
 
 
-def _table(tracks: Tracks) -> pd.DataFrame:
+def as_table(tracks: Tracks) -> pd.DataFrame:
+    """A row each position, with its moment in the column `time` where that is known."""
     if isinstance(tracks, pd.DataFrame):
         return tracks
     tables = [_timed(track) for track in _listed(tracks)]
@@ -206,7 +277,8 @@ def _known(value: Any) -> float | None:
 
 def _feature(clip: _Clip) -> dict[str, Any]:
     """A clip in GeoJSON; its properties are nested as its coordinates are."""
-    columns = [c for c in ("time_s", "score") if all(c in run.columns for run in clip.runs)]
+    said = ("time_s", *_OF_POINTS)
+    columns = [c for c in said if all(c in run.columns for run in clip.runs)]
     parts = [p for run in clip.runs for p in _cut(run[["lat", "lon", *columns]].to_numpy(float))]
     kind, rows, depth = _shaped(parts)
     properties: dict[str, Any] = {"clip": clip.name}
@@ -218,6 +290,28 @@ def _feature(clip: _Clip) -> dict[str, Any]:
     places = _picked(rows, depth, lambda row: [round(float(row[1]), 7), round(float(row[0]), 7)])
     geometry = {"type": kind, "coordinates": places} if kind else None
     return {"type": "Feature", "properties": properties, "geometry": geometry}
+
+
+def _points(clip: _Clip) -> Iterator[dict[str, Any]]:
+    """A clip's known positions in GeoJSON."""
+    for run in clip.runs:
+        for row in run.to_dict("records"):
+            place = [round(float(row.pop("lon")), 7), round(float(row.pop("lat")), 7)]
+            moment = clip.iso_8601(row["time_s"])
+            said = {key: _plain(value) for key, value in row.items()}
+            yield {
+                "type": "Feature",
+                "properties": {**said, **({"time": moment} if moment else {})},
+                "geometry": {"type": "Point", "coordinates": place},
+            }
+
+
+def _plain(value: Any) -> Any:
+    """A cell for JSON: numbers to the centimetre of a degree, None where nothing is known."""
+    if isinstance(value, str):
+        return value
+    known = _known(value)
+    return None if known is None else round(known, 7)
 
 
 def _cut(points_TX: Floats) -> list[list[Floats]]:
@@ -256,7 +350,9 @@ def _shaped(parts: list[list[Floats]]) -> tuple[str, Any, int]:
 
 
 def _rounded(rows: Any, depth: int, column: int) -> Any:
-    return _picked(rows, depth, lambda row: round(float(row[column]), 6))
+    return _picked(
+        rows, depth, lambda row: None if np.isnan(row[column]) else round(float(row[column]), 6)
+    )
 
 
 def _picked(rows: Any, depth: int, pick: Callable[[Floats], Any]) -> Any:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from vidtag_ml.earth import sphere
+from vidtag_ml.earth.geoparquet import write_geoparquet
 from vidtag_ml.earth.origin import Facts
 from vidtag_ml.earth.track_files import write_csv, write_geojson, write_gpx, write_kml
 from vidtag_ml.earth.tracks import Track, iso_8601
@@ -23,6 +24,11 @@ from vidtag_ml.models.measured import HELD, Measured, measured
 from vidtag_ml.models.recording import Began, Recording
 from vidtag_ml.workflow import stage
 
+_WRITERS = {
+    "gpx": write_gpx, "geojson": write_geojson, "kml": write_kml, "csv": write_csv,
+    "parquet": write_geoparquet,
+}  # fmt: skip
+"""Suffix -> what writes such a file of a track."""
 UNTIMED = "no recording time known: times are from the start"
 
 
@@ -73,7 +79,7 @@ class LocatedTrack(Track):
         }
 
     def write(self, folder: Path, name: str, facts: Facts) -> list[Path]:
-        """Writes NAME.gpx, .geojson, .kml, .csv and .png; returns the paths."""
+        """Writes NAME.gpx, .geojson, .kml, .csv, .parquet and .png; returns the paths."""
         truth_T2 = self.gps.latlon_T2 if self.gps else None
         note = HELD if self.gps and self.gps.held else ""
         return write_files(self, facts, folder, name, truth_T2, note)
@@ -87,7 +93,7 @@ def write_files(
     truth_T2: np.ndarray | None = None,
     note: str = "",
 ) -> list[Path]:
-    """Writes a track as NAME.gpx, .geojson, .kml, .csv and .png; returns the paths.
+    """Writes a track as NAME.gpx, .geojson, .kml, .csv, .parquet and .png; returns the paths.
 
     Args:
         track: what was located.
@@ -99,12 +105,13 @@ def write_files(
     """
     from vidtag_ml.plots import maps
 
-    paths = [folder / f"{name}.{kind}" for kind in ("gpx", "geojson", "kml", "csv", "png")]
-    for path, write in zip(paths, (write_gpx, write_geojson, write_kml, write_csv), strict=False):
+    paths = [folder / f"{name}.{kind}" for kind in _WRITERS]
+    for path, write in zip(paths, _WRITERS.values(), strict=True):
         write(track, path, facts)
-    with stage.replacing(paths[-1]) as aside:
+    picture = folder / f"{name}.png"
+    with stage.replacing(picture) as aside:
         maps.track_map(track, truth_T2, aside, note, facts)
-    return paths
+    return [*paths, picture]
 
 
 def _against(latlon_T2: np.ndarray, gps: Measured) -> dict[str, Any]:

@@ -13,6 +13,9 @@ import pytest
 from vidtag_ml.dataset import tables as clip_tables
 from vidtag_ml.earth import sphere
 
+KINDS = ("gpx", "geojson", "kml", "csv", "parquet", "png")
+"""Files of a track, in the order in which they are written and told."""
+
 
 @pytest.fixture(scope="module")
 def bundle(made):
@@ -29,9 +32,7 @@ def test_locate_writes_tracks_and_prints_them(vidtag, bundle, video, tmp_path):
     located = json.loads(done.stdout)[0]
     assert located["video"] == str(video)
     assert len(located["track"]) == 8
-    assert {p.name for p in (tmp_path / "there").iterdir()} == {
-        f"track.{kind}" for kind in ("gpx", "geojson", "kml", "csv", "png")
-    }
+    assert {p.name for p in (tmp_path / "there").iterdir()} == {f"track.{kind}" for kind in KINDS}
 
 
 def test_several_videos_get_files_of_their_own(vidtag, made, bundle, tmp_path):
@@ -70,8 +71,7 @@ def test_tracks_by_aerial_imagery_are_files_like_others(vidtag, made_gama, tmp_p
     bundle = root / "out" / "aerial_bundle"
     done = vidtag(tmp_path, "locate", video, "--model", bundle, "--out", "there", "--json")
     (row,) = json.loads(done.stdout)
-    kinds = ("gpx", "geojson", "kml", "csv", "png")
-    assert row["files"] == [f"there/track.{kind}" for kind in kinds]
+    assert row["files"] == [f"there/track.{kind}" for kind in KINDS]
     assert [point["time_s"] for point in row["track"]] == [0.0, 1.0, 2.0]
 
 

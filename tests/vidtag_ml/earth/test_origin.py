@@ -36,8 +36,8 @@ def files(tmp_path_factory):
 @pytest.mark.parametrize("facts", [FACTS, BARE], ids=["registered", "of a folder"])
 def test_every_file_gives_back_what_it_was_told(tmp_path, facts):
     found = write(tmp_path, facts)
-    assert list(found) == [".gpx", ".geojson", ".kml", ".csv", ".png"]
-    assert [origin.read(path) for path in found.values()] == [[facts]] * 5
+    assert list(found) == [".gpx", ".geojson", ".kml", ".csv", ".parquet", ".png"]
+    assert [origin.read(path) for path in found.values()] == [[facts]] * 6
 
 
 def test_pandas_has_columns_of_them(files):
@@ -84,6 +84,7 @@ def test_several_answers_are_told_apart(tmp_path):
         ("a.kml", b"<!DOCTYPE a [<!ENTITY b 'c'>]><kml/>", "it declares entities"),
         ("a.csv", b"\xff\xfe\x00", "this is no csv file"),
         ("a.png", b"PNG", "this is no png file"),
+        ("a.parquet", b"PAR1", "this is no parquet file"),
         ("a.txt", b"", "answers are files of the kinds .gpx, .geojson"),
     ],
 )

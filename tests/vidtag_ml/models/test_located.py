@@ -88,7 +88,7 @@ def by_kml(path):
 
 
 def by_geojson(path):
-    (feature,) = json.loads(path.read_text())["features"]
+    feature, *_ = json.loads(path.read_text())["features"]
     assert feature["properties"]["time_s"] == [0.0, 1.5]
     return feature["properties"].get("coordTimes", [])
 
