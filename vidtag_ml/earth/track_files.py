@@ -6,7 +6,7 @@ themselves (tracks.py), GeoParquet (geoparquet.py), reading positions of cameras
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def write_gpx(tracks: Tracks, path: Path, facts: Facts | None = None) -> None:
     stage.write_text(path, f"{document.to_xml(version='1.1')}\n")
 
 
-def _extensions(row: dict[str, Any]) -> Iterator[ET.Element]:
+def _extensions(row: Mapping[Any, Any]) -> Iterator[ET.Element]:
     for name in _OF_POINTS:
         value = _known(row.get(name))
         if value is not None:
