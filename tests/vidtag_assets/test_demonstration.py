@@ -25,7 +25,8 @@ def root(world):
 def test_test_video_is_located_with_the_champion(root):
     files = demonstration.locate(root)
     assert {path.name for path in files} == {
-        f"track.{kind}" for kind in ("gpx", "geojson", "kml", "csv", "parquet", "png")
+        f"track.{kind}"
+        for kind in ("gpx", "geojson", "kml", "csv", "parquet", "json", "png", "html")
     }
     assert all(path.parent == root / "out" / "demo" for path in files)
 

@@ -122,7 +122,7 @@ def test_the_name_locates_and_writes_the_files_of_a_track(crossed, monkeypatch, 
     (row,) = json.loads(capsys.readouterr().out)
     assert len(row["track"]) == len(row["measured"]) == 3
     suffixes = {name.rpartition(".")[2] for name in row["files"]}
-    assert suffixes == {"gpx", "geojson", "kml", "csv", "parquet", "png"}
+    assert suffixes == {"gpx", "geojson", "kml", "csv", "parquet", "json", "png", "html"}
 
 
 def test_registered_bytes_are_not_registered_again(crossed, gama_params):

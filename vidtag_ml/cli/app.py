@@ -1,9 +1,9 @@
 """The machine-learning commands: parse, call one function, print.
 
 Belongs here: commands that need neither a registry nor DVC (those are in vidtag_assets.cli), how
-errors look. Does not belong here: what commands do (each room's module `stages`), `locate` and
-`weights` (locate.py, weights.py), how results look (output.py). Nothing heavy is imported before a
-command needs it: `--help` answers at once.
+errors look. Does not belong here: what commands do (each room's module `stages`), `locate`, `view`
+and `weights` (modules of these names), how results look (output.py). Nothing heavy is imported
+before a command needs it: `--help` answers at once.
 """
 
 import errno
@@ -19,6 +19,7 @@ import typer
 
 import vidtag_ml
 from vidtag_ml.cli import locate as cli_locate
+from vidtag_ml.cli import view as cli_view
 from vidtag_ml.cli import weights
 from vidtag_ml.cli.options import (
     PARAMS,
@@ -328,6 +329,7 @@ def build_app(locate: Callable[..., None], about: str) -> typer.Typer:
     )
     app.callback(help=about)(_root)
     app.command(rich_help_panel="Use a model")(locate)
+    app.command(rich_help_panel="Use a model")(cli_view.view)
     for step in (ingest, hierarchy, gallery, aerial, features):
         app.command(rich_help_panel="Data")(step)
     for command in (train, evaluate, bundle, benchmark):

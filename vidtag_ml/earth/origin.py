@@ -154,6 +154,14 @@ def _of_json(path: Path) -> Iterable[Mapping[str, Any]]:
         )
 
 
+def _of_html(path: Path) -> Iterable[Mapping[str, Any]]:
+    """Of the page that shows answers."""
+    _, _, told = path.read_text(encoding="utf-8").partition('<script type="application/json"')
+    _, _, told = told.partition(">")
+    answers = json.loads(told.partition("</script>")[0] or "{}").get("answers", [])
+    yield from (answer["origin"] for answer in answers)
+
+
 def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
@@ -165,7 +173,7 @@ def _of_png(path: Path) -> Iterable[Mapping[str, Any]]:
 
 _READERS = {
     ".gpx": _of_gpx, ".geojson": _of_json, ".kml": _of_kml, ".csv": _of_csv, ".png": _of_png,
-    ".json": _of_json, ".parquet": _of_parquet,
+    ".json": _of_json, ".parquet": _of_parquet, ".html": _of_html,
 }  # fmt: skip
 SUFFIXES = tuple(_READERS)
 """Of files that answers are written to."""

@@ -1,13 +1,15 @@
 """Located tracks: the answer of each system that gives tracks.
 
 Belongs here: a located track beside what the recording itself says, as JSON and in every format.
-Does not belong here: tracks themselves (earth/tracks.py), the formats (earth/track_files.py), what
-a receiver says (measured.py), locating (each system's locator.py). Shape legend: T frames, 2 =
+Does not belong here: tracks themselves (earth/tracks.py), the formats (earth/track_files.py,
+earth/geoparquet.py, plots), what a receiver says (measured.py), what the page shows beside it
+(shown.py), locating (each system's locator.py). Shape legend: T frames, 2 =
 (lat, lon) in degrees.
 """
 
 import dataclasses
 import datetime as dt
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from vidtag_ml.earth.geoparquet import write_geoparquet
 from vidtag_ml.earth.origin import Facts
 from vidtag_ml.earth.track_files import write_csv, write_geojson, write_gpx, write_kml
 from vidtag_ml.earth.tracks import Track, iso_8601
+from vidtag_ml.models import shown
 from vidtag_ml.models.measured import HELD, Measured, measured
 from vidtag_ml.models.recording import Began, Recording
 from vidtag_ml.workflow import stage
@@ -46,6 +49,8 @@ class LocatedTrack(Track):
     """When time 0 was, and who says so."""
     gps: Measured | None = None
     """What the recording's own receiver says."""
+    seen: Recording | None = None
+    """What was located."""
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -63,7 +68,7 @@ class LocatedTrack(Track):
         gps = measured(seen, self.time_s, self.mode, self.max_speed_kmh)
         began = began or (gps and gps.began) or seen.began
         start = began.moment if began else None
-        return dataclasses.replace(self, start=start, began=began, gps=gps)
+        return dataclasses.replace(self, start=start, began=began, gps=gps, seen=seen)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values: the points, when they were, how far they are from the receiver's."""
@@ -79,21 +84,23 @@ class LocatedTrack(Track):
         }
 
     def write(self, folder: Path, name: str, facts: Facts) -> list[Path]:
-        """Writes NAME.gpx, .geojson, .kml, .csv, .parquet and .png; returns the paths."""
+        """Writes NAME.gpx, .geojson, .kml, .csv, .parquet, .json, .png, .html; gives the paths."""
         truth_T2 = self.gps.latlon_T2 if self.gps else None
         note = HELD if self.gps and self.gps.held else ""
         return write_files(self, facts, folder, name, truth_T2, note)
 
 
 def write_files(
-    track: Track,
+    track: LocatedTrack,
     facts: Facts,
     folder: Path,
     name: str = "track",
     truth_T2: np.ndarray | None = None,
     note: str = "",
 ) -> list[Path]:
-    """Writes a track as NAME.gpx, .geojson, .kml, .csv, .parquet and .png; returns the paths.
+    """Writes a track as NAME.gpx, .geojson, .kml, .csv, .parquet, .json, .png and .html.
+
+    Returns the paths. The JSON file is what docs/schema/answer.schema.json says; the page shows it.
 
     Args:
         track: what was located.
@@ -104,14 +111,28 @@ def write_files(
         note: what the picture says of these.
     """
     from vidtag_ml.plots import maps
+    from vidtag_ml.plots.viewer import page
 
     paths = [folder / f"{name}.{kind}" for kind in _WRITERS]
     for path, write in zip(paths, _WRITERS.values(), strict=True):
         write(track, path, facts)
-    picture = folder / f"{name}.png"
+    answer, picture, map_page = (folder / f"{name}.{kind}" for kind in ("json", "png", "html"))
+    told = _answer(track, facts, folder)
+    stage.write_text(answer, json.dumps(told, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
     with stage.replacing(picture) as aside:
         maps.track_map(track, truth_T2, aside, note, facts)
-    return [*paths, picture]
+    page.write(map_page, [shown.beside(told, track.seen)], track.clip)
+    return [*paths, answer, picture, map_page]
+
+
+def _answer(track: LocatedTrack, facts: Facts, folder: Path) -> dict[str, Any]:
+    """What the JSON file in a folder says."""
+    return {
+        **shown.where(track.seen, folder),
+        "origin": dict(facts),
+        **track.as_json(),
+        "told": [*(track.seen.told if track.seen else ()), *track.told],
+    }
 
 
 def _against(latlon_T2: np.ndarray, gps: Measured) -> dict[str, Any]:

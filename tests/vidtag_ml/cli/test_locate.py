@@ -13,7 +13,7 @@ import pytest
 from vidtag_ml.dataset import tables as clip_tables
 from vidtag_ml.earth import sphere
 
-KINDS = ("gpx", "geojson", "kml", "csv", "parquet", "png")
+KINDS = ("gpx", "geojson", "kml", "csv", "parquet", "json", "png", "html")
 """Files of a track, in the order in which they are written and told."""
 
 
@@ -178,7 +178,7 @@ def test_stopping_tells_what_is_finished(vidtag, bundle, video, tmp_path):
     videos = [shutil.copy(video, tmp_path / f"{k}.mp4") for k in range(99)]
 
     def stop():
-        while not (tmp_path / "0.png").exists():
+        while not (tmp_path / "0.html").exists():
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -234,7 +234,7 @@ def test_tracks_are_printed_with_their_ends_and_files(vidtag, bundle, video, tmp
     )
     lines = vidtag(tmp_path, *ask).stdout.splitlines()
     assert lines[0].startswith(f"{video}: {ends}, mean score ")
-    assert [line.strip() for line in lines[-5:]] == row["files"]
+    assert [line.strip() for line in lines[-len(KINDS) :]] == row["files"]
 
 
 @pytest.mark.slow
@@ -253,6 +253,6 @@ def test_workers_of_ray_write_the_same_files_and_print_the_same(
     assert done["here"] == done["ray"]
     assert done["here"].returncode == 1
     files = {engine: sorted((tmp_path / engine / "there").iterdir()) for engine in done}
-    assert len(files["here"]) == 15
+    assert len(files["here"]) == 3 * len(KINDS)
     for here, ray in zip(*files.values(), strict=True):
         assert (here.name, here.read_bytes()) == (ray.name, ray.read_bytes())

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from vidtag_ml.earth import origin, tracks
+from vidtag_ml.earth import origin
 from vidtag_ml.models import located
 
 FACTS = {
@@ -24,7 +24,15 @@ BARE = {key: value for key, value in FACTS.items() if key not in ("model_version
 
 def write(folder, facts):
     latlon_T2 = np.array([(48.0, 2.0), (48.0, 2.1), (48.1, 2.2)])
-    track = tracks.Track("a & b", np.arange(3.0), latlon_T2, latlon_T2, np.full(3, 0.5))
+    track = located.LocatedTrack(
+        "a & b",
+        np.arange(3.0),
+        latlon_T2,
+        latlon_T2,
+        np.full(3, 0.5),
+        mode="walk",
+        max_speed_kmh={},
+    )
     return {path.suffix: path for path in located.write_files(track, facts, folder)}
 
 
@@ -36,8 +44,9 @@ def files(tmp_path_factory):
 @pytest.mark.parametrize("facts", [FACTS, BARE], ids=["registered", "of a folder"])
 def test_every_file_gives_back_what_it_was_told(tmp_path, facts):
     found = write(tmp_path, facts)
-    assert list(found) == [".gpx", ".geojson", ".kml", ".csv", ".parquet", ".png"]
-    assert [origin.read(path) for path in found.values()] == [[facts]] * 6
+    kinds = (".gpx", ".geojson", ".kml", ".csv", ".parquet", ".json", ".png", ".html")
+    assert tuple(found) == kinds
+    assert [origin.read(path) for path in found.values()] == [[facts]] * len(kinds)
 
 
 def test_pandas_has_columns_of_them(files):
@@ -85,6 +94,7 @@ def test_several_answers_are_told_apart(tmp_path):
         ("a.csv", b"\xff\xfe\x00", "this is no csv file"),
         ("a.png", b"PNG", "this is no png file"),
         ("a.parquet", b"PAR1", "this is no parquet file"),
+        ("a.html", b"<html></html>", "does not say which model"),
         ("a.txt", b"", "answers are files of the kinds .gpx, .geojson"),
     ],
 )

@@ -87,6 +87,7 @@ def test_files_of_a_track_are_all_written(made, predictor, tmp_path):
     video = next((made / "data" / "flyover" / "videos").glob("*.mp4"))
     paths = predictor.locate(video).write(tmp_path / "new folder", "flight", {"model": "vidtag"})
     assert [path.name for path in paths] == [
-        f"flight.{kind}" for kind in ("gpx", "geojson", "kml", "csv", "parquet", "png")
+        f"flight.{kind}"
+        for kind in ("gpx", "geojson", "kml", "csv", "parquet", "json", "png", "html")
     ]
     assert all(path.stat().st_size > 100 for path in paths)
