@@ -269,7 +269,9 @@
   };
   const step = (stamp) => {
     if (!playing) return;
-    time = Math.min(longest, time + ((stamp - playing.stamp) / 1000) * playing.speed);
+    // A video that plays leads, however slowly; without one the clock does.
+    const lead = answers.map((answer) => answer.player).find((player) => player && !player.paused && player.readyState > 2);
+    time = Math.min(longest, lead ? lead.currentTime : time + ((stamp - playing.stamp) / 1000) * playing.speed);
     playing.stamp = stamp;
     showTime();
     time >= longest ? pause() : requestAnimationFrame(step);
@@ -279,7 +281,7 @@
     const players = answers.filter((answer) => answer.player);
     // Pictures need no second for each second: what has no video is over in a minute.
     playing = { stamp: performance.now(), speed: players.length ? 1 : Math.max(1, longest / 60) };
-    for (const { player } of players) player.play().catch(() => {});
+    for (const { player } of players) player.play().catch(() => {}); // ended, or replaced meanwhile
     play.textContent = "Pause";
     requestAnimationFrame(step);
   };
