@@ -1,8 +1,8 @@
 """How sure figures are: intervals over resampled clips.
 
-Belongs here: intervals of means, of medians and of paired differences, of clips or of groups, and
-of many subsets together. Does not belong here: the figures. Shape legend: N values, V groups, K
-subsets, D draws.
+Belongs here: intervals of means and of medians, of clips or of groups, and of many subsets
+together. Does not belong here: the figures, rows against each other (paired.py). Shape legend: N
+values, V groups, K subsets, D draws.
 """
 
 import numpy as np
@@ -61,21 +61,6 @@ def _drawn(num: int, draws: int, seed: int) -> Indices:
 def _ends(figures_D: ArrayLike) -> tuple[float, float]:
     low, high = np.percentile(np.asarray(figures_D, float), INTERVAL)
     return float(low), float(high)
-
-
-def paired_difference(
-    a_N: ArrayLike, b_N: ArrayLike, draws: int, seed: int
-) -> tuple[float, float, float]:
-    """Mean of a - b over the same clips, with its 95 % bootstrap interval.
-
-    Raises:
-        ValueError: a and b do not describe the same number of clips, or `bootstrap` refuses them.
-    """
-    a, b = np.asarray(a_N, float), np.asarray(b_N, float)
-    if a.shape != b.shape:
-        raise ValueError(f"paired values of {a.shape} and {b.shape} clips")
-    low, high = bootstrap(a - b, draws, seed)
-    return float((a - b).mean()), low, high
 
 
 def together(

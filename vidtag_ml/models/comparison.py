@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vidtag_ml.metrics import bootstrap
+from vidtag_ml.metrics import bootstrap, paired
 
 LEAST_UNITS = 10
 """Slices with fewer units are not judged on their own."""
@@ -135,8 +135,8 @@ class Profile:
 
 def whole(scale: Scale, ours: Floats, theirs: Floats, draws: int) -> Row:
     """The comparison on all units."""
-    ends = bootstrap.paired_difference(ours, theirs, draws, SEED)
-    return _row(scale, ("", "all"), ours, theirs, ends)
+    found = paired.difference(ours, theirs, draws, SEED)
+    return _row(scale, ("", "all"), ours, theirs, (found.value, found.low, found.high))
 
 
 def by_slice(

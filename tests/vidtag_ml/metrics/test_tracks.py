@@ -394,16 +394,3 @@ def test_intervals_hold_the_figure_and_resample_clips():
     low, high = bootstrap.bootstrap([c.dfd_km for c in errors.clips], 2000, 0)
     assert (bounds["dfd_km_lo"], bounds["dfd_km_hi"]) == pytest.approx((low, high), rel=0.05)
     assert bounds["median_km_lo"] <= summary["median_km"] <= bounds["median_km_hi"]
-
-
-def test_pairing_removes_what_clips_share():
-    rng = np.random.default_rng(4)
-    shared, noise = rng.normal(100, 50, 200), rng.normal(1, 0.5, 200)
-    mean, low, high = bootstrap.paired_difference(shared + noise, shared, 500, 0)
-    assert mean == pytest.approx(noise.mean())
-    assert 0.8 < low < mean < high < 1.2
-
-
-def test_pairs_must_be_of_the_same_clips():
-    with pytest.raises(ValueError, match="paired"):
-        bootstrap.paired_difference([1.0, 2.0], [1.0], 10, 0)
