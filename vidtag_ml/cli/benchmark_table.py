@@ -18,7 +18,7 @@ from vidtag_ml.dataset.hierarchy import LEVELS
 from vidtag_ml.metrics import paired
 from vidtag_ml.models.gps_retrieval.evaluate import train_distance_km
 from vidtag_ml.models.report import Report
-from vidtag_ml.models.vidtag import benchmark
+from vidtag_ml.models.vidtag import ablations
 from vidtag_ml.workflow import layout, measuring, stage
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SHOWN_TRACKS = 3
 """Clips whose tracks are drawn: with the median error of a good, a middling and a bad one."""
-DRAWN = ("GeoCLIP fine-tuned", benchmark.TEMPGEO, benchmark.REFINED, "TempGeo + Viterbi")
+DRAWN = ("GeoCLIP fine-tuned", ablations.TEMPGEO, ablations.REFINED, "TempGeo + Viterbi")
 """Rows in the pictures."""
 
 
@@ -184,12 +184,30 @@ def _tracks(table: pd.DataFrame) -> str:
         "Holm; of median and DFD the ratio). Leakage audit: "
         f"{first['shared_groups']:.0f} groups and {first['shared_contents']:.0f} videos are in two "
         f"splits; {first['near_train_25km']:.0%} of the fixes lie within 25 km of a train fix, "
-        f"{first['near_train_1km']:.1%} within 1 km."
+        f"{first['near_train_1km']:.1%} within 1 km. What encoders and starting weights have "
+        "seen before is no part of that: their cards, beside them, say it."
     )
     lines = [about]
     for group, rows in table.groupby("group", sort=False):
         lines += ["", f"**{group}**", "", *_part(rows, thresholds)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_over_seeds(table, thresholds)]) + "\n"
+
+
+def _over_seeds(table: pd.DataFrame, thresholds: "Sequence[str]") -> list[str]:
+    """Rows that were trained with several seeds: means, and in brackets the least and the most."""
+    headline = table["seed_of"].fillna(table["row"])
+    trained = table[headline.isin(table["seed_of"].dropna())].groupby(headline, sort=False)
+    figures = dict.fromkeys(thresholds, 100.0) | {"median_km": 1.0, "p95_km": 1.0, "dfd_km": 1.0}
+    head = ["Row", "seeds", *figures]
+    lines = ["", "**Over seeds of training: mean [least, most]**", "", f"| {' | '.join(head)} |"]
+    lines.append("|" + "---|" * len(head))
+    for name, rows in trained:
+        cells = [str(name), str(len(rows))]
+        for figure, factor in figures.items():
+            low, mean, high = (rows[figure].agg(way) * factor for way in ("min", "mean", "max"))
+            cells.append(f"{mean:.1f} [{low:.1f}, {high:.1f}]")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines if len(trained) else []
 
 
 def _gallery(table: pd.DataFrame) -> str:

@@ -19,7 +19,7 @@ from vidtag_ml.features import timing
 from vidtag_ml.ingest import stages as ingest_stages
 from vidtag_ml.models.cityguessr import stages
 from vidtag_ml.models.gps_retrieval import stages as gps_stages
-from vidtag_ml.models.vidtag import benchmark
+from vidtag_ml.models.vidtag import ablations, benchmark
 from vidtag_ml.retrieval import stages as retrieval_stages
 from vidtag_ml.workflow import code_key, inputs, layout, measuring, stage
 
@@ -163,15 +163,15 @@ def measure(root: Path, row: PlaceRow, split: str) -> Path:
     return out
 
 
-def _vidtag(params: config.Params, *, frame_by_frame: bool) -> benchmark.Row:
+def _vidtag(params: config.Params, *, frame_by_frame: bool) -> ablations.Row:
     """The row of tracks whose model or tracks are used."""
-    name = benchmark.TEMPGEO if frame_by_frame else benchmark.VITERBI
-    (row,) = (row for row in benchmark.rows(params) if row.name == name)
+    name = ablations.TEMPGEO if frame_by_frame else ablations.VITERBI
+    (row,) = (row for row in ablations.rows(params) if row.name == name)
     return row
 
 
 def _measure(
-    root: Path, row: PlaceRow, tracks: "benchmark.Row | None", split: str, folder: Path
+    root: Path, row: PlaceRow, tracks: "ablations.Row | None", split: str, folder: Path
 ) -> None:
     """Writes per_clip.parquet and figures.json; runs in a process of its own."""
     from vidtag_ml.dataset import tables as clip_tables
@@ -242,7 +242,7 @@ def _located(
     root: Path,
     at: layout.Layout,
     row: PlaceRow,
-    tracks: "benchmark.Row",
+    tracks: "ablations.Row",
     tables: Any,
     split: str,
 ) -> "tuple[pd.DataFrame, dict[str, Any]]":

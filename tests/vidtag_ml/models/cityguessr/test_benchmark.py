@@ -11,7 +11,7 @@ import pytest
 from vidtag_ml import config
 from vidtag_ml.cli import benchmark_table
 from vidtag_ml.models.cityguessr import benchmark as cityguessr_benchmark
-from vidtag_ml.models.vidtag import benchmark
+from vidtag_ml.models.vidtag import ablations
 from vidtag_ml.workflow import measuring
 
 ROOT = Path(__file__).parents[4]
@@ -37,8 +37,8 @@ def test_vidtag_stands_on_the_rows_of_the_main_table(published):
     cities, tracks = (
         cityguessr_benchmark._vidtag(published, frame_by_frame=f) for f in (True, False)
     )
-    assert (cities.name, cities.decoding) == (benchmark.TEMPGEO, "initial")
-    assert (tracks.name, tracks.decoding) == (benchmark.VITERBI, "viterbi")
+    assert (cities.name, cities.decoding) == (ablations.TEMPGEO, "initial")
+    assert (tracks.name, tracks.decoding) == (ablations.VITERBI, "viterbi")
 
 
 def clips(right, num=10):

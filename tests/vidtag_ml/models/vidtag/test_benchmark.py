@@ -9,16 +9,16 @@ import pandas as pd
 import pytest
 
 from vidtag_ml.cli import benchmark_table
-from vidtag_ml.models.vidtag import benchmark
+from vidtag_ml.models.vidtag import ablations, benchmark
 from vidtag_ml.workflow import measuring
 
 CHOSEN = (
     "GeoCLIP fine-tuned",
     "CLIP classifier",
-    benchmark.TEMPGEO,
-    benchmark.COARSE,
-    benchmark.COARSER,
-    benchmark.FINEST,
+    ablations.TEMPGEO,
+    ablations.COARSE,
+    ablations.COARSER,
+    ablations.FINEST,
 )
 
 
@@ -38,7 +38,7 @@ def table(root, params):
 
 
 def test_rows_have_names_and_places_of_their_own(params):
-    rows = benchmark.rows(params)
+    rows = ablations.rows(params)
     assert len({row.name for row in rows}) == len({measuring.slug(row.name) for row in rows})
     for row in rows:
         twins = [r for r in rows if (r.made_by, r.variant) == (row.made_by, row.variant)]
@@ -49,8 +49,8 @@ def test_rows_have_names_and_places_of_their_own(params):
 
 def test_every_comparison_is_with_a_row_above(params):
     seen = set()
-    for row in benchmark.rows(params):
-        later = row.against in (benchmark.TEMPGEO, benchmark.VITERBI)
+    for row in ablations.rows(params):
+        later = row.against in (ablations.TEMPGEO, ablations.VITERBI)
         assert row.against is None or row.against in seen or later, row.name
         seen.add(row.name)
 
@@ -58,7 +58,7 @@ def test_every_comparison_is_with_a_row_above(params):
 def test_a_params_file_with_one_encoder_is_refused(params):
     one = replace(params.phase_one, encoders=("flyover_clip",))
     with pytest.raises(ValueError, match=r"phase_one\.encoders are flyover_clip"):
-        benchmark.rows(replace(params, phase_one=one))
+        ablations.rows(replace(params, phase_one=one))
 
 
 def test_every_row_has_the_figures_of_a_report(table):
@@ -79,12 +79,12 @@ def test_a_classifier_searches_its_own_cells(table):
 
 def test_rows_are_compared_clip_by_clip(table):
     rows = table.set_index("row")
-    row = rows.loc[benchmark.COARSE]
+    row = rows.loc[ablations.COARSE]
     assert row["diff_acc_200km_lo"] <= row["diff_acc_200km"] <= row["diff_acc_200km_hi"]
-    difference = row["acc_200km"] - rows.loc[benchmark.TEMPGEO, "acc_200km"]
+    difference = row["acc_200km"] - rows.loc[ablations.TEMPGEO, "acc_200km"]
     assert row["diff_acc_200km"] == pytest.approx(difference, abs=1e-9)
     for name in ("median_km", "dfd_km"):
-        ratio = row[name] / rows.loc[benchmark.TEMPGEO, name]
+        ratio = row[name] / rows.loc[ablations.TEMPGEO, name]
         assert row[f"ratio_{name}"] == pytest.approx(ratio)
         assert row[f"ratio_{name}_lo"] <= ratio <= row[f"ratio_{name}_hi"]
         assert 0 <= row[f"p_{name}"] <= 1
@@ -92,8 +92,8 @@ def test_rows_are_compared_clip_by_clip(table):
 
 def test_coarse_to_fine_is_held_against_all_points_it_could_reach(table):
     rows = table.set_index("row")
-    coarse, finest = rows.loc[benchmark.COARSER], rows.loc[benchmark.FINEST]
-    assert finest["gallery_size"] == coarse["gallery_size"] * 4**benchmark.LEVELS
+    coarse, finest = rows.loc[ablations.COARSER], rows.loc[ablations.FINEST]
+    assert finest["gallery_size"] == coarse["gallery_size"] * 4**ablations.LEVELS
     assert finest["gallery_spacing_km"] == pytest.approx(coarse["search_finest_km"])
     assert 0.5 < finest["same_answer"] <= 1.0
 
@@ -104,13 +104,13 @@ def test_the_split_is_audited(table):
 
 
 def test_released_geoclip_has_a_row_where_its_encoder_is(params):
-    encoders = (*params.features.encoders, benchmark.ZERO_SHOT)
+    encoders = (*params.features.encoders, ablations.ZERO_SHOT)
     more = replace(params, features=replace(params.features, encoders=encoders))
-    (row,) = [row for row in benchmark.rows(more) if row.name == "GeoCLIP zero-shot"]
+    (row,) = [row for row in ablations.rows(more) if row.name == "GeoCLIP zero-shot"]
     assert row.params.geoclip.epochs == 0
     assert row.params.geoclip.image_start == "geoclip_image"
     assert row.params.model.embed_dim == 512
-    assert "GeoCLIP zero-shot" not in {row.name for row in benchmark.rows(params)}
+    assert "GeoCLIP zero-shot" not in {row.name for row in ablations.rows(params)}
 
 
 def test_what_is_finished_is_not_made_again(root, params, table):
@@ -131,6 +131,25 @@ def test_the_table_is_written_for_people_and_programs(root, params, table, tmp_p
     assert 0 <= records[0]["acc_200km"] <= 1
     text = (tmp_path / "benchmark.md").read_text()
     assert all(f"| {name} |" in text for name in CHOSEN)
+
+
+def test_headline_rows_are_trained_with_three_seeds(params):
+    rows = {row.name: row for row in ablations.rows(params)}
+    for headline in (ablations.TEMPGEO, ablations.MOTION, ablations.GEOCLIP_MOTION):
+        again = [row for row in rows.values() if row.seed_of == headline]
+        section = "geoclip" if rows[headline].made_by == "geoclip" else "phase_one"
+        seeds = {getattr(row.params, section).seed for row in (rows[headline], *again)}
+        assert len(seeds) == 3
+        for row in again:
+            assert (row.decoding, row.gallery) == (rows[headline].decoding, rows[headline].gallery)
+
+
+def test_seeds_are_shown_together():
+    figures = {"acc_200km": [0.9, 0.92, 0.5], "median_km": [47.0, 49.0, 80.0], "p95_km": 9.0}
+    rows = pd.DataFrame({"row": ["a", "a, seed 2", "b"], **figures, "dfd_km": 300.0})
+    text = benchmark_table._over_seeds(rows.assign(seed_of=[None, "a", None]), ["acc_200km"])
+    assert text[-1].startswith("| a | 2 | 91.0 [90.0, 92.0] | 48.0 [47.0, 49.0] |")
+    assert benchmark_table._over_seeds(rows.assign(seed_of=None), ["acc_200km"]) == []
 
 
 def test_only_what_is_sure_among_all_of_a_part_is_marked():
