@@ -42,7 +42,7 @@ def params() -> config.Params:
     """The repository's params.yaml at a size that trains in seconds."""
     full = config.load(ROOT / "params.yaml")
     sizes = {"epochs": 1, "batch_size": 2, "frames_per_clip": 4, "warmup_steps": 1}
-    aligned = {"num_random_negatives": 8, "location_start": None}
+    aligned = {"num_random_negatives": 8, "location_start": None, "image_start": None}
     location = config.Location(sigmas=(1.0, 8.0), num_frequencies=8, hidden=16)
     model = dataclasses.replace(
         full.model,

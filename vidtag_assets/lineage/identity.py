@@ -71,7 +71,8 @@ def of_version(
 
 def _starts(at: Layout, params: config.Params) -> dict[str, str]:
     """Digests of the weights that trainings start from, of those that lie beside the encoders."""
-    starts = {getattr(section, "location_start", None) for section in vars(params).values()}
+    named = ("location_start", "image_start")
+    starts = {getattr(part, name, None) for part in vars(params).values() for name in named}
     folder = at.root / params.features.encoders_dir
     files = {name: folder / f"{name}.safetensors" for name in starts if name is not None}
     return {f"start.{n}": stage.digest(file) for n, file in files.items() if file.is_file()}

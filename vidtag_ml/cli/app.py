@@ -218,15 +218,15 @@ def train_encoders(
     out: Annotated[Path, typer.Option(help="Receives weights and cards.")] = Path("data/encoders"),
 ) -> None:
     """Train the small Flyover encoders anew; goes on where an earlier try was stopped."""
+    from vidtag_ml.pretraining import alignment
     from vidtag_ml.pretraining import frames as pretraining_frames
-    from vidtag_ml.pretraining import location
 
-    known = [*pretraining_frames.SPECS, location.NAME]
+    known = [*pretraining_frames.SPECS, *alignment.NAMES]
     wanted = names or known
     for name in wanted:
         if name not in known:
             raise ValueError(f"no encoder is called {name!r}; known: {', '.join(known)}")
-    for name in [n for n in wanted if n != location.NAME]:
+    for name in [n for n in wanted if n in pretraining_frames.SPECS]:
         checkpoint = Path("out/encoders") / f"{name}.pt"
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         recipe = pretraining_frames.RECIPES[name]
@@ -234,11 +234,11 @@ def train_encoders(
             name, recipe, out, checkpoint, _steps(name, recipe.steps)
         )
         print_line(f"{name}: median error {figures['median_km']:.0f} km on unseen flights")
-    if location.NAME in wanted:
-        plan, values = location.Recipe(), load(PARAMS)
-        say = _steps(location.NAME, plan.steps)
-        figures = location.train(out, values.model, values.features.encoders, plan, say)
-        print_line(f"{location.NAME}: loss {figures['loss']:.3f}")
+    if set(alignment.NAMES) & set(wanted):
+        plan, values = alignment.Recipe(), load(PARAMS)
+        say = _steps(alignment.HEADS, plan.steps)
+        figures = alignment.train(out, values.model, values.features.encoders, plan, say)
+        print_line(f"{' and '.join(alignment.NAMES)}: loss {figures['loss']:.3f}")
 
 
 def evaluate(

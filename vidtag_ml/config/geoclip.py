@@ -18,8 +18,6 @@ class GeoCLIP(PhaseOne):
     """Passes over the train clips; 0 = it is used as it starts: zero-shot."""
     sigmas: Some[Positive]
     """In the place of `model.location.sigmas`."""
-    image_start: str | None
-    """Image perceptron in features.encoders_dir to start from; null = random weights."""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,15 @@ class Params:
     registry: Registry
     retraining: Retraining
 
+    def __post_init__(self) -> None:
+        """Refuses a cross-fit whose parts all start from what has learnt from every train clip."""
+        if self.phase_two.cross_fit_parts and self.phase_one.location_start == "geoclip":
+            raise ValueError(
+                "phase_two.cross_fit_parts is set, and phase_one.location_start is geoclip, which "
+                "has learnt where all train clips are: start from a pretrained encoder, or from "
+                "null"
+            )
+
 
 PRESETS = Path(__file__).parent / "presets"
 """Readings of the paper that differ from ours (docs/specs/vidtag.md, section 13): keys to change,

@@ -85,6 +85,9 @@ class PhaseOne(Training):
     location_start: str | None
     """GPS encoder in features.encoders_dir to start from, as the paper starts from the released
     GeoCLIP; `geoclip` = the GeoCLIP fine-tuned in this workspace; null = random weights."""
+    image_start: str | None
+    """File in features.encoders_dir with the layers over the encoders to start from; null = random
+    weights, as published. A file of several has those of each model and its encoders."""
     unit: Literal["frame", "clip"]
     """What is aligned: each frame with its coordinate, or clips' means with each other."""
     direction: Literal["frames_to_gps", "symmetric"]

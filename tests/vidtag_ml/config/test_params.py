@@ -282,3 +282,9 @@ def test_text_of_which_something_would_be_lost_is_refused_by_its_line(tmp_path, 
     path.write_text(f"phase_one:\n  {find}7\n".replace(find, put), encoding="latin-1")
     with pytest.raises(ValueError, match=f"params.yaml: .*{said}"):
         config.load(path)
+
+
+def test_a_cross_fit_starts_from_nothing_that_knows_the_clips(tmp_path):
+    leaky = {"phase_one": {"location_start": "geoclip"}, "phase_two": {"cross_fit_parts": 2}}
+    with pytest.raises(ValueError, match=r"phase_one\.location_start is geoclip, which has learnt"):
+        config.load(_overlay(tmp_path, **leaky))

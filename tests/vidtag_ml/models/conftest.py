@@ -54,6 +54,7 @@ def phase_one() -> config.PhaseOne:
     return config.PhaseOne(
         encoders=("clip", "dino"),
         location_start=None,
+        image_start=None,
         seed=1,
         epochs=3,
         batch_size=4,

@@ -19,10 +19,7 @@ def geoclip(
 ) -> bool:
     """Makes `out/geoclip/`: the baseline that sees single frames."""
     at = layout.of(root, params, variant)
-    starts = (
-        gps_stages.start_file(at, params, params.geoclip.location_start),
-        gps_stages.start_file(at, params, params.geoclip.image_start),
-    )
+    starts = gps_stages.start_files(at, params, params.geoclip)
 
     def build(aside: Path) -> None:
         from vidtag_ml.models.geoclip.train import train_geoclip

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 from pytorch_lightning.loggers import Logger
-from safetensors.torch import load_file
 
 from vidtag_ml import config
 from vidtag_ml.dataset.tables import Tables
@@ -54,7 +53,7 @@ def train_geoclip(
     if location_start is not None:
         contrastive.start_from(model, location_start)
     if image_start is not None:
-        contrastive.load_part(model.image, load_file(image_start), image_start)
+        contrastive.load_image(model.image, image_start, model.name, settings.encoders)
     if settings.epochs == 0:
         return untrained(model, out)
     train, val = contrastive.frames_of(params, store, tables)

@@ -7,7 +7,7 @@ of a clip (its frames, or itself), N units of a batch, Q the queue, M random coo
 queue, X all N + M, G gallery entries, E embedding, 2 = (lat, lon) in degrees.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pytorch_lightning.loggers import Logger
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vidtag_ml import config
@@ -163,6 +164,28 @@ def start_from(model: AlignedModel, path: Path) -> None:
     weights, logit_scale = load_location(path, model.sizes.location.sigmas)
     model.logit_scale.data.copy_(logit_scale)
     load_part(model.location, weights, path)
+
+
+def load_image(part: nn.Module, path: Path, model: str, encoders: Sequence[str]) -> None:
+    """Gives the layers over the encoders their weights, from a file of one such part or of several.
+
+    Keys of a file of several begin with `part_prefix`.
+
+    Raises:
+        ValueError: the file has none for these encoders, or of other sizes.
+    """
+    weights, prefix = load_file(path), part_prefix(model, encoders)
+    known = sorted({key.rpartition("/")[0] for key in weights})
+    if known != [""]:
+        if prefix.removesuffix("/") not in known:
+            raise ValueError(f"{path}: has {', '.join(known)}; nothing for {prefix[:-1]}")
+        weights = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+    load_part(part, weights, path)
+
+
+def part_prefix(model: str, encoders: Sequence[str]) -> str:
+    """What keys begin with in a file that has the layers of several models over their encoders."""
+    return f"{model}/{'+'.join(encoders)}/"
 
 
 def load_part(part: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:

@@ -101,6 +101,18 @@ def training_key(
     }
 
 
+def start_files(
+    at: Layout, params: config.Params, settings: config.PhaseOne
+) -> tuple[Path | None, Path | None]:
+    """Files of the GPS encoder and of the layers over the encoders that training starts from.
+
+    Raises:
+        ValueError: one is not there; names the command that makes it.
+    """
+    location, image = settings.location_start, settings.image_start
+    return start_file(at, params, location), start_file(at, params, image)
+
+
 def start_file(at: Layout, params: config.Params, name: str | None) -> Path | None:
     """The file of weights that training starts from.
 

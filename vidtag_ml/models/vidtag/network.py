@@ -21,28 +21,33 @@ from vidtag_ml.models.position_encodings import Positions
 
 
 class TempGeo(nn.Module):
-    """Frames of one clip attend to each other; width and number of frames stay."""
+    """Frames of one clip attend to each other, and are moved, not replaced."""
 
     def __init__(self, sizes: config.Model, width: int) -> None:
-        """Builds `temporal_layers` pre-norm layers, each with weights of its own.
+        """Builds `temporal_layers` pre-norm layers; each starts by adding nothing.
 
-        Without layers frames do not see each other, and no position is added.
+        So a head that knows single frames is as good at the start as without TempGeo
+        (docs/decisions/0048). Without layers frames do not see each other.
         """
         super().__init__()
         kind = sizes.positions if sizes.temporal_layers else "none"
         self.positions = Positions(kind, width, sizes.num_positions)
-        self.layers = nn.ModuleList(
+        layers = [
             _encoder_layer(width, sizes.temporal_heads, sizes.temporal_ffn, sizes.dropout)
             for _ in range(sizes.temporal_layers)
-        )
+        ]
+        for layer in layers:
+            _silence(layer.self_attn.out_proj, layer.linear2)
+        self.layers = nn.ModuleList(layers)
         self.norm = nn.LayerNorm(width) if sizes.temporal_norm else nn.Identity()
 
     def forward(self, fused_BTD: Tensor, valid_BT: Tensor, time_BT: Tensor) -> Tensor:
         """Aligned features (B, T, D) of fused unit vectors."""
-        stream = _to_stream(fused_BTD + self.positions(valid_BT, time_BT))
+        placed = stream = _to_stream(fused_BTD + self.positions(valid_BT, time_BT))
         for layer in self.layers:
             stream = layer(stream, src_key_padding_mask=~valid_BT)
-        aligned_BTD: Tensor = self.norm(stream)
+        # Positions steer attention; they are no part of what a frame shows, so they leave again.
+        aligned_BTD: Tensor = self.norm(_to_stream(fused_BTD) + stream - placed)
         return aligned_BTD
 
 
@@ -157,7 +162,7 @@ def _head(widths: tuple[int, ...]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def _encoder_layer(width: int, heads: int, ffn: int, dropout: float) -> nn.Module:
+def _encoder_layer(width: int, heads: int, ffn: int, dropout: float) -> nn.TransformerEncoderLayer:
     return nn.TransformerEncoderLayer(
         width, heads, ffn, dropout, activation="gelu", batch_first=True, norm_first=True
     )
@@ -167,7 +172,12 @@ def _decoder_layer(width: int, heads: int, ffn: int, dropout: float) -> nn.Modul
     layer = nn.TransformerDecoderLayer(
         width, heads, ffn, dropout, activation="gelu", batch_first=True, norm_first=True
     )
-    for last in (layer.self_attn.out_proj, layer.multihead_attn.out_proj, layer.linear2):
+    _silence(layer.self_attn.out_proj, layer.multihead_attn.out_proj, layer.linear2)
+    return layer
+
+
+def _silence(*lasts: nn.Linear) -> None:
+    """Lets the last layers of branches start by adding nothing to the stream."""
+    for last in lasts:
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-    return layer

@@ -23,7 +23,7 @@ def train_phase_one(
     features: FeatureStore,
     tables: Tables,
     gallery: Gallery,
-    start: Path | None,
+    starts: tuple[Path | None, Path | None],
     out: Path,
     logger: Logger | None = None,
     progress: bool = True,
@@ -35,7 +35,7 @@ def train_phase_one(
         features: cached features of all train and val clips.
         tables: the clips and their fixes.
         gallery: points from which random negatives are drawn.
-        start: file with the GPS encoder to start from; None = random weights.
+        starts: files with the GPS encoder and the head to start from; None = random weights.
         out: folder; an interrupted training in it is resumed.
         logger: receives the losses of each epoch.
         progress: whether to tell a person how far it is.
@@ -45,6 +45,9 @@ def train_phase_one(
     train, val = contrastive.frames_of(params, store, tables)
     torch.manual_seed(settings.seed)
     model = VidTAG(params.model, store.widths)
-    if start is not None:
-        contrastive.start_from(model, start)
+    location_start, image_start = starts
+    if location_start is not None:
+        contrastive.start_from(model, location_start)
+    if image_start is not None:
+        contrastive.load_image(model.head, image_start, model.name, settings.encoders)
     return contrastive.align(model, settings, train, val, gallery, out, logger, progress)

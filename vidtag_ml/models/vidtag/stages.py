@@ -24,15 +24,15 @@ def phase_one(
 ) -> bool:
     """Makes `out/phase_one/`: VidTAG without its refiner, frames and coordinates aligned."""
     at = layout.of(root, params, variant)
-    start = gps_stages.start_file(at, params, params.phase_one.location_start)
+    starts = gps_stages.start_files(at, params, params.phase_one)
 
     def build(aside: Path) -> None:
         from vidtag_ml.models.vidtag.phase_one import train_phase_one
 
-        train_phase_one(params, *gps_stages.training_data(at), start, aside, logger)
+        train_phase_one(params, *gps_stages.training_data(at), starts, aside, logger)
 
     return stage.make(
-        at.model("phase_one"), gps_stages.training_key(at, params, "phase_one", start), build
+        at.model("phase_one"), gps_stages.training_key(at, params, "phase_one", *starts), build
     )
 
 
@@ -69,7 +69,7 @@ def phase_one_part(
 ) -> Path:
     """The folder of Phase I without a part of the train clips, made if need be."""
     at = layout.of(root, params, variant)
-    start = gps_stages.start_file(at, params, params.phase_one.location_start)
+    starts = gps_stages.start_files(at, params, params.phase_one)
 
     def build(aside: Path) -> None:
         from vidtag_ml.models.vidtag import cross_fit
@@ -77,16 +77,16 @@ def phase_one_part(
 
         store, tables, points = gps_stages.training_data(at)
         tables = cross_fit.without(tables, part, params.phase_two.cross_fit_parts)
-        train_phase_one(params, store, tables, points, start, aside, logger)
+        train_phase_one(params, store, tables, points, starts, aside, logger)
 
     stage.make(at.phase_one_part(part), _part_key(at, params, part), build)
     return at.phase_one_part(part)
 
 
 def _part_key(at: Layout, params: config.Params, part: int) -> dict[str, Any]:
-    start = gps_stages.start_file(at, params, params.phase_one.location_start)
+    starts = gps_stages.start_files(at, params, params.phase_one)
     return {
-        **gps_stages.training_key(at, params, "phase_one", start),
+        **gps_stages.training_key(at, params, "phase_one", *starts),
         "part": [part, params.phase_two.cross_fit_parts],
         **code_key.of("phase_one_part"),
     }

@@ -194,7 +194,7 @@ def test_near_entries_of_the_queue_are_no_negatives(sizes, phase_one, train, poi
         near = batch.latlon_BT2[batch.valid_BT][:4] + 1e-4
         module.queue_Q2 = near
         values.append(module.loss(batch, alone).item())
-    assert values[0] > values[1] + 0.01
+    assert values[0] > values[1] + 0.005
 
 
 def test_gps_noise_moves_only_what_is_trained_on(sizes, phase_one, train, points):

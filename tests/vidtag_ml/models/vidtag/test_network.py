@@ -48,6 +48,13 @@ def _tiny(kind="sinusoidal", **changes):
     return VidTAG(replace(TINY, positions=kind, refiner_positions=kind, **changes), WIDTHS).eval()
 
 
+def _awake(kind="sinusoidal", **changes):
+    """With a TempGeo that adds something, as a trained one."""
+    model = _tiny(kind, **changes)
+    model.temporal.load_state_dict(_shaken(model.temporal))
+    return model
+
+
 def _clips(num=3, length=8):
     generator = torch.Generator().manual_seed(1)
     features = torch.randn(num, length, 96, generator=generator)
@@ -91,7 +98,7 @@ def test_embeddings_are_unit_vectors_and_float16_features_are_welcome():
 
 @KINDS
 def test_padding_changes_nothing(kind):
-    model, (features, valid, time) = _tiny(kind), _clips()
+    model, (features, valid, time) = _awake(kind), _clips()
     padded = functional.pad(features, (0, 0, 0, 5), value=7.0)
     mask, late = functional.pad(valid, (0, 5)), functional.pad(time, (0, 5), value=99.0)
     frames = model.embed_frames(features, valid, time)
@@ -112,7 +119,7 @@ def _shaken(module):
 
 
 def test_frames_of_one_clip_see_each_other_and_no_other_clip():
-    model, (features, valid, time) = _tiny(), _clips()
+    model, (features, valid, time) = _awake(), _clips()
     before = model.embed_frames(features, valid, time)
     features[0, 3] += 1
     moved = (model.embed_frames(features, valid, time) - before).abs().amax(-1) > 1e-6
@@ -121,7 +128,7 @@ def test_frames_of_one_clip_see_each_other_and_no_other_clip():
 
 
 def test_only_the_relative_times_of_frames_matter():
-    model, (features, valid, time) = _tiny(), _clips()
+    model, (features, valid, time) = _awake(), _clips()
     frames = model.embed_frames(features, valid, time)
     torch.testing.assert_close(model.embed_frames(features, valid, 30 + 2 * time), frames)
     assert not torch.allclose(model.embed_frames(features, valid, time**2), frames, atol=1e-4)
@@ -196,6 +203,15 @@ def test_geoclip_sees_each_frame_alone():
     features[0, 3] = 0
     moved = (model.embed_frames(features.half(), valid, time) - before).abs().amax(-1) > 1e-6
     assert moved.nonzero().tolist() == [[0, 3]]
+
+
+@KINDS
+def test_an_untrained_tempgeo_hands_frames_on(kind):
+    model, (features, valid, time) = _tiny(kind), _clips()
+    alone = _tiny(kind, temporal_layers=0)
+    alone.head.load_state_dict(model.head.state_dict())
+    frames = model.embed_frames(features, valid, time)
+    torch.testing.assert_close(frames, alone.embed_frames(features, valid, time))
 
 
 def test_without_temporal_layers_each_frame_is_alone():
