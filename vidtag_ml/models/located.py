@@ -131,7 +131,11 @@ def _answer(track: LocatedTrack, facts: Facts, folder: Path) -> dict[str, Any]:
         **shown.where(track.seen, folder),
         "origin": dict(facts),
         **track.as_json(),
-        "told": [*(track.seen.told if track.seen else ()), *track.told],
+        "told": [
+            *([facts["foreign"]] if "foreign" in facts else []),
+            *(track.seen.told if track.seen else ()),
+            *track.told,
+        ],
     }
 
 

@@ -23,13 +23,13 @@ def video(tiny_world, tmp_path):
     return Path(shutil.copy(min((tiny_world / "videos").glob("*.mp4")), tmp_path / "videos"))
 
 
-def write(seen, folder, name="track"):
+def write(seen, folder, name="track", facts=FACTS):
     """Files of a track of three frames, by suffix."""
     time_T, latlon_T2 = np.arange(3.0), np.array([(48.0, 2.0), (48.1, 2.1), (48.2, 2.2)])
     track = LocatedTrack(
         seen.name, time_T, latlon_T2, latlon_T2, time_T / 9, mode="walk", max_speed_kmh={"walk": 10}
     )
-    return {path.suffix: path for path in track.beside(seen, None).write(folder, name, FACTS)}
+    return {path.suffix: path for path in track.beside(seen, None).write(folder, name, facts)}
 
 
 def test_what_is_written_keeps_to_the_published_schema(video, photographed, tmp_path):
@@ -37,6 +37,20 @@ def test_what_is_written_keeps_to_the_published_schema(video, photographed, tmp_
     for seen in (recording.Video(video), recording.opened(photos)):
         told = json.loads(write(seen, tmp_path / "out")[".json"].read_text())
         jsonschema.Draft202012Validator(SCHEMA).validate(told)
+
+
+def test_the_schema_takes_what_has_no_position():
+    check = jsonschema.Draft202012Validator(SCHEMA)
+    check.validate({"video": "a.mp4", "error": "a.mp4: not a video"})
+    check.validate({"video": "a.mp4", "origin": FACTS, "answered": False, "why": "no flight"})
+    assert not check.is_valid({"video": "a.mp4", "origin": FACTS, "answered": True})
+
+
+def test_a_model_that_was_made_to_answer_says_so_first(video, tmp_path):
+    facts = {**FACTS, "foreign": "this is no flight"}
+    files = write(recording.Video(video), tmp_path, facts=facts)
+    found = shown.read(files[".json"])
+    assert (found.row["told"][0], found.row["origin"]) == ("this is no flight", facts)
 
 
 def test_the_schema_refuses_what_is_no_answer(video, tmp_path):

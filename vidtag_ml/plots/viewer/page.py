@@ -87,7 +87,7 @@ def _about(shown: Sequence[Shown]) -> str:
     """One line under the title."""
     num = sum(len(each.row["track"]) for each in shown)
     recordings = "" if len(shown) == 1 else f"{len(shown)} recordings, "
-    return f"{recordings}{num:,} positions that a model found by looking at the pictures alone"
+    return f"{recordings}{num:,} positions found by a model"
 
 
 def _told(shown: Shown, folder: Path) -> dict[str, Any]:
@@ -114,6 +114,7 @@ def _told(shown: Shown, folder: Path) -> dict[str, Any]:
         "aloneLon": _rounded(_beside(alone_T2[:, 1], lon_T)),
         "score": [round(point["score"], 4) for point in points],
         "radiusKm": _radii(points),
+        "trackRadiusKm": row.get("radius_km"),
         "areas": _areas(row, float(lon_T.mean())),
         "places": places,
         "near": near,

@@ -182,7 +182,8 @@
     choose.addEventListener("click", () => chooseAnswer(k));
     const dot = make("span", { class: "dot", style: `background:${colourOf(k)}` });
     const head = make("div", { class: "head" }, dot, make("h2", {}, answer.name), ...(answers.length > 1 ? [choose] : []));
-    const told = make("ul", { class: "told" }, ...answer.told.map((sentence) => make("li", {}, sentence)));
+    const items = answer.told.map((sentence) => make("li", sentence === answer.origin.foreign ? { class: "warning" } : {}, sentence));
+    const told = make("ul", { class: "told" }, ...items);
     const by = make("p", { class: "by" }, `Located by ${answer.by}`);
     answer.card = make("article", { class: "card", "aria-label": answer.name }, ...seen(answer), make("div", {}, head, facts, ...(answer.told.length ? [told] : []), by));
     return answer.card;
@@ -237,6 +238,7 @@
       ["Near", `${answer.places[answer.near[i]]} (${km(answer.nearKm[i])})`],
     ];
     if (answer.radiusKm && answer.radiusKm[i] !== null) rows.push(["Radius", `within ${km(answer.radiusKm[i])}`]);
+    if (answer.trackRadiusKm !== null) rows.push(["Whole track", `within ${km(answer.trackRadiusKm)}`]);
     rows.push(["Score", answer.score[i].toFixed(2)]);
     if (answer.offKm && answer.offKm[i] !== null) rows.push(["From the truth", `${km(answer.offKm[i])} (${answer.truth})`]);
     if (answer.began) rows.push(["Taken", `${moment(answer, answer.t[i])} UTC`]);
