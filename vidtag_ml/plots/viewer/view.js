@@ -28,7 +28,7 @@
   // --- the map -------------------------------------------------------------------------------------
 
   // Degrees as they are, narrower by what a degree of longitude is shorter at a latitude: a kilometre
-  // is as long in both there, and poles and antimeridian are like any other place.
+  // is as long in both there, the antimeridian is like any other place, and poles can be shown.
   const earthAt = (lat) => {
     const narrow = Math.max(Math.cos((lat * Math.PI) / 180), 0.1);
     return L.extend({}, L.CRS.Earth, {
