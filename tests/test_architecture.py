@@ -155,6 +155,7 @@ FLOORS = {
 """Rooms of vidtag_ml, and what stands on it: each imports from lower floors only."""
 SYSTEMS = {
     "gps_retrieval": 1, "geoclip": 2, "classifier": 2, "vidtag": 3, "cityguessr": 4, "gama": 4,
+    "revisit": 1,
 }  # fmt: skip
 """Floors within vidtag_ml/models."""
 UPPER = {

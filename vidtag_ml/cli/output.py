@@ -62,10 +62,11 @@ def print_answer(row: Mapping[str, Any]) -> None:
 
 def _print_track(row: Mapping[str, Any]) -> None:
     """Its ends, its score, when it began, and how far its own GPS is."""
-    first, last = row["track"][0], row["track"][-1]
-    ends = (f"{point['lat']:.3f}, {point['lon']:.3f}" for point in (first, last))
+    placed = [point for point in row["track"] if point["lat"] is not None]
+    ends = (f"{point['lat']:.3f}, {point['lon']:.3f}" for point in placed[:1] + placed[-1:])
+    where = " to ".join(ends) if placed else "place unknown"
     score = sum(point["score"] for point in row["track"]) / len(row["track"])
-    print_line(f"{row['video']}: {' to '.join(ends)}, mean score {score:.2f}")
+    print_line(f"{row['video']}: {where}, mean score {score:.2f}")
     if row["start_time"]:
         print_line(f"  began {row['start_time']}, says {row['start_time_from']}")
     if "median_error_km" in row:

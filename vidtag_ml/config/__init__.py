@@ -36,6 +36,7 @@ from vidtag_ml.config.ranges import (
 )
 from vidtag_ml.config.registry import Registry
 from vidtag_ml.config.retraining import Retraining
+from vidtag_ml.config.revisit import Revisit
 from vidtag_ml.config.training import Training
 from vidtag_ml.config.vidtag import Location, Model, Noise, PhaseOne, PhaseTwo
 
@@ -75,6 +76,7 @@ __all__ = [
     "Range",
     "Registry",
     "Retraining",
+    "Revisit",
     "Screening",
     "ScreeningNetwork",
     "Search",

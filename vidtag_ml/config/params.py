@@ -19,6 +19,7 @@ from vidtag_ml.config.geoclip import Classifier, GeoCLIP
 from vidtag_ml.config.parsing import parse
 from vidtag_ml.config.registry import Registry
 from vidtag_ml.config.retraining import Retraining
+from vidtag_ml.config.revisit import Revisit
 from vidtag_ml.config.vidtag import Model, PhaseOne, PhaseTwo
 
 
@@ -40,6 +41,7 @@ class Params:
     screening: Screening
     heading: Heading
     fusion: Fusion
+    revisit: Revisit
     evaluation: Evaluation
     registry: Registry
     retraining: Retraining

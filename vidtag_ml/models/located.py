@@ -102,6 +102,8 @@ def write_files(
 
     Returns the paths. The JSON file is what docs/schema/answer.schema.json says; the page shows it.
 
+    Where no position is known there is no picture and no page.
+
     Args:
         track: what was located.
         facts: where the track comes from; all files say so.
@@ -119,6 +121,8 @@ def write_files(
     answer, picture, map_page = (folder / f"{name}.{kind}" for kind in ("json", "png", "html"))
     told = _answer(track, facts, folder)
     stage.write_text(answer, json.dumps(told, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    if not np.isfinite(track.latlon_T2).any():
+        return [*paths, answer]
     with stage.replacing(picture) as aside:
         maps.track_map(track, truth_T2, aside, note, facts)
     page.write(map_page, [shown.beside(told, track.seen)], track.clip)

@@ -14,6 +14,7 @@ from vidtag_ml.models.cityguessr.system import SYSTEM as CITYGUESSR
 from vidtag_ml.models.classifier.system import SYSTEM as CLASSIFIER
 from vidtag_ml.models.gama.system import SYSTEM as GAMA
 from vidtag_ml.models.geoclip.system import SYSTEM as GEOCLIP
+from vidtag_ml.models.revisit.system import SYSTEM as REVISIT
 from vidtag_ml.models.system import Benchmark, System
 from vidtag_ml.models.vidtag.system import SYSTEM as VIDTAG
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from vidtag_ml.models.locator import Locator
 
 SYSTEMS: dict[str, System] = {
-    system.name: system for system in (VIDTAG, GEOCLIP, CLASSIFIER, CITYGUESSR, GAMA)
+    system.name: system for system in (VIDTAG, GEOCLIP, CLASSIFIER, CITYGUESSR, GAMA, REVISIT)
 }
 """All that are trained, evaluated, bundled and registered by name."""
 RANKED = [name for name, system in SYSTEMS.items() if system.ranked]

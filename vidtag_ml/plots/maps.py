@@ -225,10 +225,12 @@ def _dots(axes: "Axes", latlon_N2: Floats, colour: str, size: float, label: str)
 
 
 def _draw_track(axes: "Axes", track: Track, truth_T2: ArrayLike | None, shape: float) -> None:
-    """A track over its piece of the Earth; `shape` is the picture's width over its height."""
+    """A track over its piece of the Earth, as far as it is known, in a picture of a shape.
+
+    That is its width over its height.
+    """
     truth = np.empty((0, 2)) if truth_T2 is None else np.asarray(truth_T2, float)
-    truth = truth[np.isfinite(truth).all(1)]
-    tracks = [truth, track.latlon_T2]
+    tracks = [points[np.isfinite(points).all(1)] for points in (truth, track.latlon_T2)]
     middle = sphere.from_unit_vectors(sphere.unit_vectors(np.concatenate(tracks)).sum(0))
     lines = [_unwrapped(t, middle) for t in tracks]
     lon, lat = _view(np.concatenate(lines), shape)

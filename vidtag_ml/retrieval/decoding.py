@@ -48,7 +48,7 @@ def viterbi(
     emission_TK = emission(log_probability)
     reach_km = max_speed_kmh * np.diff(times) / 3600.0 + spacing_km(candidates)
     steps = _steps(candidates, reach_km)
-    return _best_path(emission_TK, steps), _marginals(emission_TK, steps)
+    return best_path(emission_TK, steps), marginals(emission_TK, steps)
 
 
 def posterior_mean(
@@ -122,21 +122,23 @@ def _steps(candidates: Floats, reach_km: Floats) -> list[Floats]:
         distance = sphere.great_circle_km(candidates[:, None], candidates[None])
         return _shared_steps(distance, reach_km)
     distance = sphere.great_circle_km(candidates[:-1, :, None], candidates[1:, None])
-    return [_step(d, reach) for d, reach in zip(distance, reach_km, strict=True)]
+    return [step_probability(d, reach) for d, reach in zip(distance, reach_km, strict=True)]
 
 
 def _shared_steps(distance_KK: Floats, reach_km: Floats) -> list[Floats]:
     """The steps over one set of candidates: equal reaches share one matrix."""
-    made = {reach: _step(distance_KK, reach) for reach in np.unique(reach_km.round(6))}
+    made = {reach: step_probability(distance_KK, reach) for reach in np.unique(reach_km.round(6))}
     return [made[reach] for reach in reach_km.round(6)]
 
 
-def _step(distance_km: Floats, reach_km: float) -> Floats:
+def step_probability(distance_km: Floats, reach_km: float) -> Floats:
+    """Probability of steps over some distances, up to a constant: 1 well within the reach."""
     ratio = distance_km / max(reach_km, 1e-3)
     return np.asarray(1 / (1 + ratio**STEEPNESS))
 
 
-def _best_path(emission_TK: Floats, steps: list[Floats]) -> NDArray[np.int64]:
+def best_path(emission_TK: Floats, steps: list[Floats]) -> NDArray[np.int64]:
+    """The most probable state of each frame (T,), given what each frame and each step says."""
     score = np.log(emission_TK[0])
     came_from = np.zeros(emission_TK.shape, np.int64)
     for t, step in enumerate(steps, 1):
@@ -150,8 +152,11 @@ def _best_path(emission_TK: Floats, steps: list[Floats]) -> NDArray[np.int64]:
     return path
 
 
-def _marginals(emission_TK: Floats, steps: list[Floats]) -> Floats:
-    """Forward-backward, rescaled in each frame; no step has probability 0: nothing underflows."""
+def marginals(emission_TK: Floats, steps: list[Floats]) -> Floats:
+    """Every state's marginal (T, K).
+
+    Forward-backward, rescaled in each frame; no step has probability 0: nothing underflows.
+    """
     forward, backward = emission_TK.copy(), np.ones_like(emission_TK)
     for t, step in enumerate(steps, 1):
         forward[t] *= (forward[t - 1] / forward[t - 1].sum()) @ step

@@ -1,0 +1,61 @@
+import pandas as pd
+import pytest
+
+from vidtag_ml.models.revisit import figures, judging
+from vidtag_ml.models.revisit.evaluate import RevisitReport, area
+from vidtag_ml.models.revisit.system import fits
+from vidtag_ml.workflow import layout
+
+
+@pytest.fixture(scope="module")
+def report(streets):
+    return RevisitReport.read(streets / "out" / "evaluation" / "revisit" / "val")
+
+
+def test_a_street_that_is_driven_again_is_found_and_another_is_not(report):
+    frames = report.frames.groupby("clip")
+    assert frames["error_m"].max()["oak_friday"] < 10.0
+    assert frames["lat"].count().to_dict() == {"ash_friday": 0, "oak_friday": 8}
+    assert report.per_clip["right"].tolist() == [1.0, 1.0]
+
+
+def test_figures_are_of_known_and_unknown_frames(report):
+    found = report.summary
+    assert (found["num_known"], found["num_unknown"], found["num_references"]) == (8, 8, 16)
+    assert (found["recall_15m"], found["silent"], found["area"]) == (1.0, 1.0, 1.0)
+    assert found["heading_median_deg"] < 1.0
+    assert found["right_never"] == 0.5
+    assert found["right_middle"] < 0.5
+
+
+def test_where_nothing_is_unknown_nothing_is_said_of_it(streets):
+    found = RevisitReport.read(streets / "out" / "evaluation" / "revisit" / "test").summary
+    assert found["silent"] is None
+    assert found["area"] is None
+    rows = {row[0]: row[1] for row in figures.sheet(found).rows}
+    assert rows["of them without a position"] == "none"
+    assert "silent" not in figures.headline(found)
+
+
+def test_area_is_a_chance():
+    assert area([1.0, 2.0], [0.0, 0.5]) == 1.0
+    assert area([0.0], [1.0]) == 0.0
+    assert area([1.0, 1.0], [1.0]) == 0.5
+    assert area([], [1.0]) is None
+
+
+def test_it_is_judged_against_whoever_looks_at_nothing(report, streets, street_params):
+    at = layout.of(streets, street_params)
+    said = judging.JUDGING.floor(report, at, street_params)
+    assert [name for _, text in said for name in ("middle", "random", "never") if name in text] == [
+        "middle", "random", "never",
+    ]  # fmt: skip
+    assert judging.RULE.incomparable(report, report) is None
+    fewer = RevisitReport(report.summary, report.per_clip, report.frames.iloc[1:])
+    assert judging.RULE.incomparable(report, fewer) == "another val split"
+    assert isinstance(judging.RULE.scores(report), pd.Series)
+
+
+def test_it_is_there_where_its_encoder_is(params, street_params):
+    assert fits(street_params)
+    assert not fits(params)

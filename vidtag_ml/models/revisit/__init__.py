@@ -1,0 +1,1 @@
+"""Places that were recorded before, found again."""
