@@ -1,93 +1,26 @@
-"""Three made-up streets: two were recorded and are driven again, the third is driven alone."""
+"""A workspace of the made-up streets in which every stage of revisit has run."""
 
-import dataclasses
-import zlib
-
-import numpy as np
-import pandas as pd
 import pytest
-from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from tests.conftest import write_encoder
-from vidtag_ml.dataset import tables as clip_tables
-from vidtag_ml.earth import sphere
+from tests.data import streets
 from vidtag_ml.features import stages as features_stages
 from vidtag_ml.models.revisit import stages
-
-STEP_M, STEP_PX, HEIGHT, WIDTH = 10.0, 24, 120, 160
-STARTS = {"oak": (48.0, 11.0), "elm": (48.05, 11.0), "ash": (48.1, 11.0)}
-DRIVES = {
-    "oak_monday": ("oak", "train", 0.0), "elm_monday": ("elm", "train", 0.0),
-    "oak_friday": ("oak", "val", 0.5), "ash_friday": ("ash", "val", 0.5),
-    "elm_friday": ("elm", "test", 0.3),
-}  # fmt: skip
-"""Drive -> its street, its split, and by which share of a step its frames lie further on."""
-FRAMES = 8
-
-
-def street(name):
-    """What is seen along a street, from its first metre to its last."""
-    noise = np.random.default_rng(zlib.crc32(name.encode())).normal(size=(HEIGHT, 500, 3))
-    smooth = gaussian_filter(noise, (1.5, 1.5, 0))
-    return np.uint8(np.clip(128 + 60 * smooth / smooth.std(), 0, 255))
-
-
-def frame(name, step):
-    """The view after some steps along a street."""
-    left = round(step * STEP_PX)
-    return street(name)[:, left : left + WIDTH]
-
-
-def position(name, step):
-    """Streets lead east."""
-    return sphere.destination(STARTS[name], 90.0, step * STEP_M / 1000)
-
-
-def _write(folder):
-    clips, fixes, frames = [], [], []
-    for clip, (name, split, shift) in DRIVES.items():
-        (folder / clip).mkdir(parents=True)
-        for k in range(FRAMES):
-            file = f"{clip}/{k}.png"
-            Image.fromarray(frame(name, k + shift)).save(folder / file)
-            frames.append({"clip_id": clip, "frame_index": k, "file": file, "time_s": float(k)})
-            lat, lon = position(name, k + shift)
-            fix = {"clip_id": clip, "time_s": float(k), "lat": lat, "lon": lon}
-            fixes.append(fix | {"fix_source": "exif", "fix_type": "3d", "status": "measured"})
-        about = {"clip_id": clip, "video_path": clip, "kind": "frames", "num_frames": FRAMES}
-        about |= {"mode": "car", "split": split, "group_id": clip, "content_md5": clip}
-        clips.append({"dataset": "streets", "duration_s": float(FRAMES), "fps": 1.0} | about)
-    made = [
-        pd.DataFrame(rows, columns=list(columns))
-        for rows, columns in (
-            (clips, clip_tables.CLIP_COLUMNS),
-            (fixes, clip_tables.FIX_COLUMNS),
-            (frames, clip_tables.FRAME_COLUMNS),
-        )
-    ]
-    made[0][["width", "height"]] = WIDTH, HEIGHT
-    clip_tables.write(folder, clip_tables.Tables(*made))
 
 
 @pytest.fixture(scope="package")
 def street_params(params):
     """Params of own recordings with one small encoder."""
-    return dataclasses.replace(
-        params,
-        clips=dataclasses.replace(params.clips, source="recordings"),
-        features=dataclasses.replace(params.features, encoders=("small",)),
-        revisit=dataclasses.replace(params.revisit, encoder="small", num_keypoints=150),
-    )
+    return streets.adapted(params)
 
 
 @pytest.fixture(scope="package")
-def streets(street_params, tmp_path_factory):
+def made_streets(street_params, tmp_path_factory):
     """A workspace in which the streets are known, measured and bundled; not to be changed."""
     root = tmp_path_factory.mktemp("streets")
     (root / "data" / "encoders").mkdir(parents=True)
     write_encoder(root / "data" / "encoders", "small", "test_convnext", 64)
-    _write(root / "data" / "recordings")
+    streets.write(root / "data" / "recordings")
     assert features_stages.features(root, street_params)
     assert stages.revisit(root, street_params)
     for split in ("val", "test"):

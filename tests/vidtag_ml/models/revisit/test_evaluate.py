@@ -8,8 +8,8 @@ from vidtag_ml.workflow import layout
 
 
 @pytest.fixture(scope="module")
-def report(streets):
-    return RevisitReport.read(streets / "out" / "evaluation" / "revisit" / "val")
+def report(made_streets):
+    return RevisitReport.read(made_streets / "out" / "evaluation" / "revisit" / "val")
 
 
 def test_a_street_that_is_driven_again_is_found_and_another_is_not(report):
@@ -28,8 +28,8 @@ def test_figures_are_of_known_and_unknown_frames(report):
     assert found["right_middle"] < 0.5
 
 
-def test_where_nothing_is_unknown_nothing_is_said_of_it(streets):
-    found = RevisitReport.read(streets / "out" / "evaluation" / "revisit" / "test").summary
+def test_where_nothing_is_unknown_nothing_is_said_of_it(made_streets):
+    found = RevisitReport.read(made_streets / "out" / "evaluation" / "revisit" / "test").summary
     assert found["silent"] is None
     assert found["area"] is None
     rows = {row[0]: row[1] for row in figures.sheet(found).rows}
@@ -44,8 +44,8 @@ def test_area_is_a_chance():
     assert area([], [1.0]) is None
 
 
-def test_it_is_judged_against_whoever_looks_at_nothing(report, streets, street_params):
-    at = layout.of(streets, street_params)
+def test_it_is_judged_against_whoever_looks_at_nothing(report, made_streets, street_params):
+    at = layout.of(made_streets, street_params)
     said = judging.JUDGING.floor(report, at, street_params)
     assert [name for _, text in said for name in ("middle", "random", "never") if name in text] == [
         "middle", "random", "never",

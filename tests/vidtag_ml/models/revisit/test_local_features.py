@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.vidtag_ml.models.revisit.conftest import frame
+from tests.data.streets import frame
 from vidtag_ml.models.revisit import local_features
 from vidtag_ml.models.revisit.local_features import LocalFeatures
 

@@ -17,26 +17,26 @@ FACTS = {"model": "revisit", "bundle": "b" * 32}
 
 
 @pytest.fixture(scope="module")
-def located(streets):
+def located(made_streets):
     """The bundle in memory, by way of the registry of systems."""
-    return registry.load(streets / "out" / "revisit_bundle")
+    return registry.load(made_streets / "out" / "revisit_bundle")
 
 
-def drive(streets, name):
-    return streets / "data" / "recordings" / name
+def drive(made_streets, name):
+    return made_streets / "data" / "recordings" / name
 
 
-def test_a_bundle_says_what_evaluation_says(located, streets):
+def test_a_bundle_says_what_evaluation_says(located, made_streets):
     assert isinstance(located, locator.RevisitLocator)
-    frames = RevisitReport.read(streets / "out" / "evaluation" / "revisit" / "val").frames
+    frames = RevisitReport.read(made_streets / "out" / "evaluation" / "revisit" / "val").frames
     wanted = frames[frames["clip"] == "oak_friday"]
-    found = located.locate(drive(streets, "oak_friday"))
+    found = located.locate(drive(made_streets, "oak_friday"))
     assert found.latlon_T2 == pytest.approx(wanted[["lat", "lon"]].to_numpy(), abs=1e-6)
     assert found.score_T == pytest.approx(wanted["score"].to_numpy(), abs=1e-2)
 
 
-def test_an_answer_names_radius_heading_and_the_references_that_speak_for_it(located, streets):
-    found = located.locate(drive(streets, "oak_friday"))
+def test_an_answer_names_radius_heading_and_the_references_that_speak_for_it(located, made_streets):
+    found = located.locate(drive(made_streets, "oak_friday"))
     (first, *_), told = found.as_json()["track"], found.table()
     assert first["references"][0] in ("oak_monday at 0 s", "oak_monday at 1 s")
     assert first["radius_m"] >= 10.0
@@ -45,8 +45,8 @@ def test_an_answer_names_radius_heading_and_the_references_that_speak_for_it(loc
     assert not any("without a position" in sentence for sentence in found.told)
 
 
-def test_a_place_that_is_unknown_gets_no_position_in_any_file(located, streets, tmp_path):
-    found = located.locate(drive(streets, "ash_friday"))
+def test_a_place_that_is_unknown_gets_no_position_in_any_file(located, made_streets, tmp_path):
+    found = located.locate(drive(made_streets, "ash_friday"))
     assert "8 of 8 frames are not at a place that was recorded before: without a position" in (
         found.told
     )
@@ -59,8 +59,10 @@ def test_a_place_that_is_unknown_gets_no_position_in_any_file(located, streets, 
     assert {point["lat"] for point in json.loads(text)["track"]} == {None}
 
 
-def test_it_is_answered_and_printed_as_every_system(located, streets, tmp_path, capsys):
-    asked = find([str(drive(streets, name)) for name in ("oak_friday", "ash_friday")], tmp_path)
+def test_it_is_answered_and_printed_as_every_system(located, made_streets, tmp_path, capsys):
+    asked = find(
+        [str(drive(made_streets, name)) for name in ("oak_friday", "ash_friday")], tmp_path
+    )
     names = [one.shown.name for one in asked.asked]
     how = [tmp_path / name for name in names], Wanted(tmp_path), progress.Batch([1, 1])
     for row in answers(located, FACTS, asked.asked, *how):
@@ -71,8 +73,8 @@ def test_it_is_answered_and_printed_as_every_system(located, streets, tmp_path, 
     assert "ash_friday: place unknown" in told
 
 
-def test_a_track_known_in_part_is_drawn_where_it_is_known(located, streets, tmp_path):
-    found = located.locate(drive(streets, "oak_friday"))
+def test_a_track_known_in_part_is_drawn_where_it_is_known(located, made_streets, tmp_path):
+    found = located.locate(drive(made_streets, "oak_friday"))
     lost_T2 = np.where(np.arange(8)[:, None] < 3, found.latlon_T2, np.nan)
     files = replace(found, latlon_T2=lost_T2).write(tmp_path, "oak", FACTS)
     assert files[-1].suffix == ".png"

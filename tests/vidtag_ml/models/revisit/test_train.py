@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.vidtag_ml.models.revisit.conftest import position
+from tests.data.streets import position
 from vidtag_ml.dataset import tables as clip_tables
 from vidtag_ml.features.store import FeatureStore
 from vidtag_ml.models import networks
@@ -13,8 +13,8 @@ from vidtag_ml.workflow import layout
 
 
 @pytest.fixture(scope="module")
-def model(streets):
-    return networks.read(streets / "out" / "revisit")
+def model(made_streets):
+    return networks.read(made_streets / "out" / "revisit")
 
 
 def test_all_frames_of_train_clips_and_no_others_are_references(model):
@@ -25,8 +25,8 @@ def test_all_frames_of_train_clips_and_no_others_are_references(model):
     assert model.embedding_RE.float().norm(dim=1).numpy() == pytest.approx(1.0, abs=1e-2)
 
 
-def test_what_is_believed_is_what_other_places_do_not_reach(model, street_params, streets):
-    losses = pd.read_csv(streets / "out" / "revisit" / "losses.csv")
+def test_what_is_believed_is_what_other_places_do_not_reach(model, street_params, made_streets):
+    losses = pd.read_csv(made_streets / "out" / "revisit" / "losses.csv")
     assert losses[["loss", "val_loss"]].to_numpy().tolist() == [[0.0, 0.0]]
     assert model.least_inliers >= street_params.revisit.least_inliers
     assert model.gap_m_R.numpy() == pytest.approx(10.0, abs=0.1)
@@ -55,8 +55,8 @@ def test_headings_are_unknown_where_nothing_moves():
     assert np.isnan(train.headings(latlon_F2[:1])).all()
 
 
-def test_clips_without_positions_are_refused(streets, street_params, tmp_path):
-    at = layout.of(streets, street_params)
+def test_clips_without_positions_are_refused(made_streets, street_params, tmp_path):
+    at = layout.of(made_streets, street_params)
     tables = clip_tables.read(at.dataset)
     nowhere = dataclasses.replace(tables, fixes=tables.fixes.iloc[:0])
     store = FeatureStore.open(at.features)
