@@ -74,13 +74,21 @@ class RevisitedTrack(LocatedTrack):
 
     def as_json(self) -> dict[str, Any]:
         """Plain values: null where nothing is known."""
-        known = dataclasses.replace(self, gps=None) if not self.known_T.any() else self
-        told = LocatedTrack.as_json(known)
+        told = LocatedTrack.as_json(self._compared())
         for point, names in zip(told["track"], self.references_T, strict=True):
             del point["reference"]
             point.update({k: None for k, v in point.items() if isinstance(v, float) and isnan(v)})
             point["references"] = list(names)
         return told
+
+    def _compared(self) -> "RevisitedTrack":
+        """Without what its receiver measured, where that was at no moment that is placed."""
+        gps = self.gps
+        if gps is None or gps.latlon_T2 is None:
+            return self
+        if (self.known_T & np.isfinite(gps.latlon_T2).all(1)).any():
+            return self
+        return dataclasses.replace(self, gps=dataclasses.replace(gps, latlon_T2=None))
 
 
 def write_bundle(

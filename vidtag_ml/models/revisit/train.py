@@ -138,15 +138,18 @@ def thinned(latlon_F2: Floats, valid_F: NDArray[np.bool_], spacing_m: float) -> 
 def headings(latlon_F2: Floats, least_m: float = 1.0) -> Floats:
     """Directions (F,) in which frames move on, in degrees from north.
 
-    From the frame before to the one after; NaN where these are less than `least_m` apart, or the
-    position of one is unknown.
+    From the frame before to the one after of those whose positions are known; NaN where these are
+    less than `least_m` apart, and where a frame's own is unknown.
     """
-    if len(latlon_F2) < 2:
-        return np.full(len(latlon_F2), np.nan)
-    rows = np.arange(len(latlon_F2))
-    before, after = latlon_F2[np.maximum(rows - 1, 0)], latlon_F2[np.minimum(rows + 1, rows[-1])]
-    moved_m = sphere.great_circle_km(before, after) * 1000
-    return np.where(moved_m >= least_m, sphere.bearing_deg(before, after), np.nan)
+    rows = np.flatnonzero(np.isfinite(latlon_F2).all(1))
+    known_N2, heading_F = latlon_F2[rows], np.full(len(latlon_F2), np.nan)
+    if len(rows):
+        before = np.concatenate([known_N2[:1], known_N2[:-1]])
+        after = np.concatenate([known_N2[1:], known_N2[-1:]])
+        moved_m = sphere.great_circle_km(before, after) * 1000
+        bearing = sphere.bearing_deg(before, after)
+        heading_F[rows] = np.where(moved_m >= least_m, bearing, np.nan)
+    return heading_F
 
 
 def _model(

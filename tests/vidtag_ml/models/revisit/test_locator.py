@@ -9,6 +9,7 @@ from vidtag_ml.cli import output
 from vidtag_ml.models import registry
 from vidtag_ml.models.answers import Wanted, answers
 from vidtag_ml.models.asked import find
+from vidtag_ml.models.measured import Measured
 from vidtag_ml.models.revisit import locator
 from vidtag_ml.models.revisit.evaluate import RevisitReport
 from vidtag_ml.workflow import progress
@@ -69,7 +70,7 @@ def test_it_is_answered_and_printed_as_every_system(located, made_streets, tmp_p
         output.print_answer(row)
         json.dumps(row, allow_nan=False)
     told = capsys.readouterr().out
-    assert "oak_friday: 48.000, 11.000 to 48.000, 11.001" in told
+    assert "oak_friday: 48.00000, 11.00" in told
     assert "ash_friday: place unknown" in told
 
 
@@ -79,3 +80,11 @@ def test_a_track_known_in_part_is_drawn_where_it_is_known(located, made_streets,
     files = replace(found, latlon_T2=lost_T2).write(tmp_path, "oak", FACTS)
     assert files[-1].suffix == ".png"
     assert files[0].read_text().count("<trkpt") == 3
+
+
+def test_a_receiver_is_compared_only_where_a_place_is_known(located, made_streets):
+    found = located.locate(drive(made_streets, "ash_friday"))
+    gps = Measured(np.full((8, 2), 48.0), "EXIF", 8, 0, ())
+    told = replace(found, gps=gps).as_json()
+    assert told["gps"]["num_fixes"] == 8
+    assert "median_error_km" not in told

@@ -51,6 +51,9 @@ def test_a_clip_that_stands_has_one_reference():
 def test_headings_are_unknown_where_nothing_moves():
     latlon_F2 = np.array([position("oak", step) for step in (0.0, 1.0, 2.0)])
     assert train.headings(latlon_F2) == pytest.approx(90.0, abs=0.1)
+    latlon_F2[1] = np.nan
+    assert np.isnan(train.headings(latlon_F2)).tolist() == [False, True, False]
+    latlon_F2[1] = latlon_F2[0]
     assert np.isnan(train.headings(np.repeat(latlon_F2[:1], 3, axis=0))).all()
     assert np.isnan(train.headings(latlon_F2[:1])).all()
 
