@@ -1,6 +1,6 @@
 # vidtag: `make help` lists what there is. Every target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo places test test-slow test-faults check keys bench dev mlflow clean
+.PHONY: help setup demo places own test test-slow test-faults check keys bench dev mlflow clean
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
@@ -17,6 +17,15 @@ demo: setup ## run the main job: from nothing to a promoted model and a located 
 
 places: setup ## after the demo: train, evaluate and register CityGuessr (the job name_places)
 	dagster job execute -m orchestration.definitions -j name_places
+
+own: setup ## with FOLDER=...: a model of the places that your own recordings show (docs/own-recordings.md)
+	vidtag weights fetch efficientnet_lite0
+	vidtag ingest "$(FOLDER)" --dataset own
+	vidtag ingest --params params/own.yaml
+	vidtag features --params params/own.yaml
+	vidtag train revisit --params params/own.yaml
+	vidtag bundle revisit --params params/own.yaml
+	vidtag evaluate revisit --params params/own.yaml
 
 check: setup ## lint, format and types
 	ruff check . && ruff format --check .
