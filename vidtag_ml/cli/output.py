@@ -63,7 +63,8 @@ def print_answer(row: Mapping[str, Any]) -> None:
 def _print_track(row: Mapping[str, Any]) -> None:
     """Its ends, its score, when it began, and how far its own GPS is."""
     placed = [point for point in row["track"] if point["lat"] is not None]
-    digits = 5 if placed and "radius_m" in placed[0] else 3
+    near = [point["radius_km"] for point in placed if point.get("radius_km") is not None]
+    digits = 5 if near and min(near) < 1 else 3
     ends = (f"{p['lat']:.{digits}f}, {p['lon']:.{digits}f}" for p in placed[:1] + placed[-1:])
     where = " to ".join(ends) if placed else "place unknown"
     score = sum(point["score"] for point in row["track"]) / len(row["track"])

@@ -71,8 +71,12 @@ class LocatedTrack(Track):
         return dataclasses.replace(self, start=start, began=began, gps=gps, seen=seen)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values: the points, when they were, how far they are from the receiver's."""
-        began, points = self.began, self.table().to_dict("records")
+        """Plain values: the points, when they were, how far they are from the receiver's.
+
+        What is not known of a point is null.
+        """
+        table = self.table().astype(object)
+        began, points = self.began, table.where(table.notna(), None).to_dict("records")
         if began:
             for point in points:
                 point["time"] = iso_8601(began.moment + dt.timedelta(seconds=point["time_s"]))
@@ -125,6 +129,8 @@ def write_files(
         return [*paths, answer]
     with stage.replacing(picture) as aside:
         maps.track_map(track, truth_T2, aside, note, facts)
+    if not np.isfinite(track.latlon_T2).all():
+        return [*paths, answer, picture]
     page.write(map_page, [shown.beside(told, track.seen)], track.clip)
     return [*paths, answer, picture, map_page]
 

@@ -56,7 +56,7 @@ def test_a_model_that_was_made_to_answer_says_so_first(video, tmp_path):
 def test_the_schema_refuses_what_is_no_answer(video, tmp_path):
     told = json.loads(write(recording.Video(video), tmp_path)[".json"].read_text())
     check = jsonschema.Draft202012Validator(SCHEMA)
-    for wrong in ({"lat": 91.0}, {"lon": None}, {"score": 2}, {"radius_km": -1.0}):
+    for wrong in ({"lat": 91.0}, {"lon": "9.5"}, {"score": 2}, {"radius_km": -1.0}):
         broken = {**told, "track": [{**told["track"][0], **wrong}]}
         assert not check.is_valid(broken), wrong
 

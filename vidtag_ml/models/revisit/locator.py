@@ -14,7 +14,6 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import isnan
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -61,12 +60,12 @@ class RevisitedTrack(LocatedTrack):
         return (*super().told, *((said,) if unknown else ()))
 
     def table(self) -> pd.DataFrame:
-        """One row a position, with radius_m, heading_deg and reference, the best one."""
+        """One row a position, with radius_km, heading_deg and reference, the best one."""
         return (
             super()
             .table()
             .assign(
-                radius_m=self.radius_m_T,
+                radius_km=self.radius_m_T / 1000,
                 heading_deg=self.heading_T,
                 reference=[names[0] if names else "" for names in self.references_T],
             )
@@ -77,7 +76,6 @@ class RevisitedTrack(LocatedTrack):
         told = LocatedTrack.as_json(self._compared())
         for point, names in zip(told["track"], self.references_T, strict=True):
             del point["reference"]
-            point.update({k: None for k, v in point.items() if isinstance(v, float) and isnan(v)})
             point["references"] = list(names)
         return told
 

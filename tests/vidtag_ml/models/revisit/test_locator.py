@@ -40,7 +40,7 @@ def test_an_answer_names_radius_heading_and_the_references_that_speak_for_it(loc
     found = located.locate(drive(made_streets, "oak_friday"))
     (first, *_), told = found.as_json()["track"], found.table()
     assert first["references"][0] in ("oak_monday at 0 s", "oak_monday at 1 s")
-    assert first["radius_m"] >= 10.0
+    assert first["radius_km"] >= 0.01
     assert first["heading_deg"] == pytest.approx(90.0, abs=0.1)
     assert told["reference"].str.startswith("oak_monday").all()
     assert not any("without a position" in sentence for sentence in found.told)
@@ -52,7 +52,9 @@ def test_a_place_that_is_unknown_gets_no_position_in_any_file(located, made_stre
         found.told
     )
     files = found.write(tmp_path, "ash", FACTS)
-    assert [file.suffix for file in files] == [".gpx", ".geojson", ".kml", ".csv"]
+    assert [file.suffix for file in files] == [
+        *(".gpx", ".geojson", ".kml", ".csv", ".parquet", ".json"),
+    ]
     assert "<trkpt" not in files[0].read_text()
     assert json.loads(files[1].read_text())["features"][0]["geometry"] is None
     assert pd.read_csv(files[3])[["lat", "lon"]].isna().all(axis=None)
