@@ -15,6 +15,7 @@ class Legend:
 
     noun: ClassVar[str] = "legend"
     timed: ClassVar[bool] = False
+    foreign: ClassVar[str] = ""
     clip: str
     where: str
     told: tuple[str, ...] = ("nobody has seen it",)

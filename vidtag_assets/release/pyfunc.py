@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from vidtag_ml.models.locator import Answer
 
 
 class Locator(PythonModel):
@@ -32,10 +35,20 @@ class Locator(PythonModel):
 
         A model that searches aerial imagery: the same, one row a second. A model of places: clip,
         answer, city, state, country, continent, and probability_ and sure_ of each; one row a
-        video.
+        video. Where a model of tracks tells how sure it is, there is also radius_km. A video of a
+        kind that the model does not know has no position (NaN); `foreign` tells what it knows.
         """
         found = [self.locator.locate(Path(path)) for path in model_input]
-        return pd.concat([answer.table() for answer in found], ignore_index=True)
+        return pd.concat([_table(answer) for answer in found], ignore_index=True)
+
+
+def _table(answer: Answer) -> pd.DataFrame:
+    """An answer's table; without positions if its video is of another kind than the model knows."""
+    table = answer.table()
+    if not answer.foreign:
+        return table
+    told = table.columns.difference(["clip", "time_s"])
+    return table.assign(**{str(name): np.nan for name in told}, foreign=answer.foreign)
 
 
 mlflow.models.set_model(Locator())

@@ -6,6 +6,7 @@ command needs it.
 """
 
 import contextlib
+import dataclasses
 import datetime as dt
 import re
 import sys
@@ -56,6 +57,9 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
             str | None,
             typer.Option(metavar="ISO8601", help="When the recording began, if it is wrong."),
         ] = None,
+        anyway: Annotated[
+            bool, typer.Option("--anyway", help="Locate also what the model does not know.")
+        ] = False,
         engine: EngineChoice = Engine.HERE,
         as_json: AsJson = False,
     ) -> None:
@@ -63,8 +67,9 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
 
         Photos of a folder without videos are one track, in the order of their EXIF times. Files
         tell the time of each position where the recording tells its own (container, GPS, EXIF).
+        What is not of the kind that the model was trained on gets no position.
         """
-        wanted = _wanted(out, fps, start_time)
+        wanted = dataclasses.replace(_wanted(out, fps, start_time), anyway=anyway)
         from vidtag_ml.models import asked as searched
 
         found = searched.find(asked, out)

@@ -52,7 +52,10 @@ def print_answer(row: Mapping[str, Any]) -> None:
     if "error" in row:
         print_line(f"not located: {row['error']}")
         return
-    _print_place(row) if "place" in row else _print_track(row)
+    if not row["answered"]:
+        print_line(f"{row['video']}: no position: {row['why']}")
+    else:
+        _print_place(row) if "place" in row else _print_track(row)
     print_line(f"  by {origin.sentence(row['origin'])}")
     for sentence in row["told"]:
         print_line(f"  {sentence}")
@@ -68,7 +71,9 @@ def _print_track(row: Mapping[str, Any]) -> None:
     ends = (f"{p['lat']:.{digits}f}, {p['lon']:.{digits}f}" for p in placed[:1] + placed[-1:])
     where = " to ".join(ends) if placed else "place unknown"
     score = sum(point["score"] for point in row["track"]) / len(row["track"])
-    print_line(f"{row['video']}: {where}, mean score {score:.2f}")
+    radius_km = row.get("radius_km")
+    sure = "" if radius_km is None else f", within {radius_km:,.0f} km all along (90 %)"
+    print_line(f"{row['video']}: {where}{sure}, mean score {score:.2f}")
     if row["start_time"]:
         print_line(f"  began {row['start_time']}, says {row['start_time_from']}")
     if "median_error_km" in row:

@@ -37,21 +37,25 @@ class Track:
     """Confidence in each position, from 0 to 1."""
     start: dt.datetime | None = None
     """When time 0 was, with a zone; None = nobody knows."""
+    radius_km_T: Floats | None = None
+    """Distance (T,) that the truth is within, in 9 of 10 cases; None = nobody knows."""
 
     def __post_init__(self) -> None:
         """Checks that all fields tell of the same T points."""
         num = len(self.time_s)
-        for name in ("time_s", "latlon_T2", "initial_latlon_T2", "score_T"):
+        radius = () if self.radius_km_T is None else ("radius_km_T",)
+        for name in ("time_s", "latlon_T2", "initial_latlon_T2", "score_T", *radius):
             shape = (num, 2) if name.endswith("2") else (num,)
             found = np.shape(getattr(self, name))
             if found != shape:
                 raise ValueError(f"track of {self.clip}: {name} has shape {found}, not {shape}")
 
     def table(self) -> pd.DataFrame:
-        """One row a position, with the columns `COLUMNS`."""
+        """One row a position, with the columns `COLUMNS`, and radius_km where that is known."""
         columns = (*self.latlon_T2.T, *self.initial_latlon_T2.T, self.score_T)
         named = zip(COLUMNS, (self.clip, self.time_s, *columns), strict=True)
-        return pd.DataFrame(dict(named), columns=list(COLUMNS)).astype({"clip": object})
+        table = pd.DataFrame(dict(named), columns=list(COLUMNS)).astype({"clip": object})
+        return table if self.radius_km_T is None else table.assign(radius_km=self.radius_km_T)
 
 
 def positions_at(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vidtag_ml.earth import origin
 from vidtag_ml.earth.origin import Facts
 from vidtag_ml.models import recording
 from vidtag_ml.models.asked import Asked
@@ -18,6 +19,7 @@ from vidtag_ml.models.recording import Began, Recording
 from vidtag_ml.workflow.progress import Batch
 
 Row = dict[str, Any]
+FOREIGN = "this is not the kind of video that {} knows: {}"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Wanted:
     """Frames of a video that are looked at; None = as in training."""
     began: Began | None = None
     """When the recording began, whatever it says itself."""
+    anyway: bool = False
+    """Whether recordings of a kind that the model does not know are located all the same."""
 
 
 def answers(
@@ -42,7 +46,8 @@ def answers(
 ) -> Iterator[Row]:
     """Locates recordings one by one; JSON-safe rows, each as soon as its files are written.
 
-    A recording that cannot be located has a row with its `error`, and stops no other.
+    A recording that cannot be located has a row with its `error`, and stops no other. One of a kind
+    that the model does not know is not `answered`: its row says why, and it has no files.
 
     Args:
         locator: a bundle in memory.
@@ -83,10 +88,16 @@ def _answer(
     found = locator.locate(seen, wanted.frames_per_second, progress)
     answer = found.beside(seen, wanted.began)
     facts = {**model, "video_md5": recording.md5(seen)}
+    foreign = FOREIGN.format(origin.model(model), answer.foreign) if answer.foreign else None
+    if foreign and not wanted.anyway:
+        said = {"answered": False, "why": foreign, "told": list(seen.told)}
+        return {"files": [], "origin": facts, **said}
+    facts |= {"foreign": foreign} if foreign else {}
     files = answer.write(wanted.out / result.parent, result.name, facts)
     return {
         "files": [str(file) for file in files],
         "origin": facts,
+        "answered": True,
         **answer.as_json(),
-        "told": [*seen.told, *answer.told],
+        "told": [*([foreign] if foreign else []), *seen.told, *answer.told],
     }

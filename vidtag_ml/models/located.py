@@ -51,12 +51,19 @@ class LocatedTrack(Track):
     """What the recording's own receiver says."""
     seen: Recording | None = None
     """What was located."""
+    track_radius_km: float | None = None
+    """Distance from the track that all of the truth is within, in 9 of 10 clips; None = nobody
+    knows."""
+    foreign: str = ""
+    """What the model knows, if this recording is of another kind."""
+    unsure: tuple[str, ...] = ()
+    """What is not known of how sure it is, a sentence each."""
 
     @property
     def told(self) -> tuple[str, ...]:
         """What was assumed about it, a sentence each."""
         said = self.gps.told if self.gps else ()
-        return (*said, *(self.began.told if self.began else (UNTIMED,)))
+        return (*said, *(self.began.told if self.began else (UNTIMED,)), *self.unsure)
 
     def beside(self, seen: Recording, began: Began | None) -> "LocatedTrack":
         """The track with when its recording began, and what its receiver says of where it was.
@@ -83,6 +90,7 @@ class LocatedTrack(Track):
         return {
             "start_time": iso_8601(began.moment) if began else None,
             "start_time_from": began.source if began else None,
+            "radius_km": self.track_radius_km,
             "track": points,
             **(_against(self.latlon_T2, self.gps) if self.gps else {}),
         }

@@ -28,6 +28,10 @@ class Answer(Protocol):
     """Whether it tells of moments."""
 
     @property
+    def foreign(self) -> str:
+        """What the model knows, if the recording is of another kind; empty if it is not."""
+
+    @property
     def told(self) -> tuple[str, ...]:
         """What was assumed about it, a sentence each."""
 

@@ -28,7 +28,7 @@ def test_bundles_are_of_the_kind_that_their_locator_reads(system, params, tmp_pa
     form = __import__(locator.__module__, fromlist=["FORM"]).FORM
     assert form.kind == system.bundling.kind
     assert {"of", "rate", "locate"} <= set(dir(locator))
-    assert {"table", "as_json", "write", "beside", "told"} <= set(dir(locator.gives))
+    assert {"table", "as_json", "write", "beside", "told", "foreign"} <= set(dir(locator.gives))
     assert system.bundling.folder(layout.of(tmp_path, params)).parent == tmp_path / "out"
 
 

@@ -47,6 +47,7 @@ class Place:
 
     noun: ClassVar[str] = "place"
     timed: ClassVar[bool] = False
+    foreign: ClassVar[str] = ""
     clip: str
     """Name of the file without its suffix."""
     names: Mapping[str, str]

@@ -21,11 +21,13 @@ from vidtag_ml.earth.tracks import Track
 from vidtag_ml.metrics import bootstrap
 from vidtag_ml.metrics import places as place_metrics
 from vidtag_ml.metrics import tracks as track_metrics
+from vidtag_ml.models.gps_retrieval import coverage
 from vidtag_ml.models.report import Report
 from vidtag_ml.retrieval import gallery, motion
 
 if TYPE_CHECKING:
     from vidtag_ml.features.store import FeatureStore
+    from vidtag_ml.models.gps_retrieval.calibration import Calibration, Sureness
     from vidtag_ml.models.gps_retrieval.network import GeoModel, Prediction
     from vidtag_ml.retrieval.index import Index
 
@@ -45,6 +47,7 @@ def evaluate(
     *,
     max_gap_s: float = 2.0,
     index: "Index | None" = None,
+    calibration: "Calibration | None" = None,
 ) -> Report:
     """The report of a model on one split.
 
@@ -58,6 +61,7 @@ def evaluate(
         model_name: how the report calls the model.
         max_gap_s: true positions are not interpolated across longer gaps.
         index: of the gallery, as `evaluation.search` has it, if it is at hand; made here otherwise.
+        calibration: what tells how sure answers are; tracks have no radius without it.
 
     With a gallery of cities each frame has the label of its point, and a video that of most frames.
 
@@ -65,17 +69,13 @@ def evaluate(
         ValueError: the split is empty, features of an encoder are missing, no frame has a true
             position, or a mode has no speed limit.
     """
-    from vidtag_ml.retrieval import embeddings
-    from vidtag_ml.retrieval import index as retrieval_index
-
     chosen = tables.clips[tables.clips["split"] == split].sort_values("clip_id")
     if chosen.empty:
         raise ValueError(f"no clip is in split {split!r}")
-    if index is None:
-        embedding_GE = embeddings.embed_gallery(model, entries.latlon_G2)
-        index = retrieval_index.build_index(model, entries, embedding_GE, evaluation.search)
+    index = index or index_of(model, entries, evaluation)
     wander = motion.learnt(tables) if evaluation.decoding == "motion" else {}
-    tracks, places = _located(model, entries, features, chosen, evaluation, index, wander)
+    found = _located(model, entries, features, chosen, evaluation, index, wander, calibration)
+    tracks, places, sureness = found
     truths = [clip_tables.clip_positions(tables, t.clip, t.time_s, max_gap_s) for t in tracks]
     answered = list(zip(tracks, truths, strict=True))
     final, initial = (track_metrics.Errors(evaluation.accuracy_km) for _ in range(2))
@@ -86,6 +86,8 @@ def evaluate(
     if places:
         per_clip = _with_places(per_clip, pd.DataFrame(places), tables)
     table = _frames(tracks, np.concatenate([truth_T2 for truth_T2, _ in truths]))
+    if calibration is not None:
+        per_clip = _with_coverage(per_clip, calibration, sureness, table)
     summary = {
         "model": model_name,
         "split": split,
@@ -98,6 +100,7 @@ def evaluate(
         **final.intervals(evaluation.bootstrap_draws, SEED),
         **{f"initial_{name}": value for name, value in initial.summary().items()},
         **_place_figures(per_clip, evaluation),
+        **coverage.figures(per_clip, evaluation.bootstrap_draws),
     }
     counted = [e is not None for e in errors]
     return Report(summary, per_clip[counted].reset_index(drop=True), table)
@@ -111,21 +114,48 @@ def _located(
     evaluation: config.Evaluation,
     index: "Index",
     wander_kms: Mapping[str, float],
-) -> tuple[list[Track], list[dict[str, str]]]:
-    """Tracks of the chosen clips, and their places where the gallery has labels."""
+    calibration: "Calibration | None",
+) -> tuple[list[Track], list[dict[str, str]], list["Sureness"]]:
+    """Tracks of the chosen clips, their places where the gallery has labels, how sure they are."""
     from vidtag_ml.models.gps_retrieval.locate import locate
 
     features = features.select(tuple(model.widths))
-    tracks, places = [], []
+    tracks, places, sureness = [], [], []
     for clip_id, mode in zip(chosen["clip_id"], chosen["mode"], strict=True):
         clip, limit = features.clip(clip_id), _speed_limit(evaluation, mode)
         wander = wander_kms.get(mode)
         found = locate(model, clip.stored, clip.time_s, index, evaluation, limit, wander)
-        latlon = (found.latlon_T2, found.initial_latlon_T2)
-        tracks.append(Track(str(clip_id), clip.time_s, *latlon, found.score_T))
+        latlon, radius_km_T = (found.latlon_T2, found.initial_latlon_T2), None
+        if calibration is not None:
+            sureness.append(calibration.sureness(mode, clip.features_TD, found))
+            radius_km_T = sureness[-1].radius_km_T
+        track = Track(str(clip_id), clip.time_s, *latlon, found.score_T, radius_km_T=radius_km_T)
+        tracks.append(track)
         if entries.labels is not None:
             places.append(_place(entries, found))
-    return tracks, places
+    return tracks, places, sureness
+
+
+def index_of(model: "GeoModel", entries: gallery.Gallery, evaluation: config.Evaluation) -> "Index":
+    """What finds a gallery's points by a model."""
+    from vidtag_ml.retrieval import embeddings
+    from vidtag_ml.retrieval import index as retrieval_index
+
+    embedding_GE = embeddings.embed_gallery(model, entries.latlon_G2)
+    return retrieval_index.build_index(model, entries, embedding_GE, evaluation.search)
+
+
+def _with_coverage(
+    per_clip: pd.DataFrame,
+    calibration: "Calibration",
+    sureness: list["Sureness"],
+    frames: pd.DataFrame,
+) -> pd.DataFrame:
+    """The clips with how well radii hold their truth."""
+    errors = {str(c): rows.to_numpy(float) for c, rows in frames.groupby("clip")["error_km"]}
+    each = zip(per_clip["clip_id"].map(str), per_clip["mode"].map(str), sureness, strict=True)
+    rows = [coverage.of_clip(calibration, mode, sure, errors[c]) for c, mode, sure in each]
+    return pd.concat([per_clip, pd.DataFrame(rows, index=per_clip.index)], axis=1)
 
 
 def _place(entries: gallery.Gallery, found: "Prediction") -> dict[str, str]:

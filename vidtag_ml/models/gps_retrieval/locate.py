@@ -36,6 +36,8 @@ PATH_FRAMES, PATH_STATES = 64, 256
 """Frames that Viterbi decodes together, and gallery points through which their path may go."""
 NEARBY = 1.5
 """Candidates within so many spacings of an answer speak for it."""
+LEAST_KM = 0.001
+"""Nothing is expected to be nearer than a metre."""
 
 
 _TRACKS = ("viterbi", "refined_viterbi", "motion")
@@ -111,6 +113,7 @@ def locate(
         score_T=score_T,
         candidate_latlon_TK2=candidates_TK2,
         candidate_score_TK=_numpy(hits.score_NK),
+        spread_km_T=_spread_km(latlon_T2, candidates_TK2, probability_TK),
     )
 
 
@@ -291,6 +294,18 @@ def _mass_near(latlon_T2: Floats, candidates_TK2: Floats, probability_TK: Floats
     radius_km = NEARBY * decoding.spacing_km(candidates_TK2)
     near_TK = sphere.great_circle_km(latlon_T2[:, None], candidates_TK2) <= radius_km
     return np.asarray((probability_TK * near_TK).sum(-1).clip(0, 1))
+
+
+def _spread_km(latlon_T2: Floats, candidates_TK2: Floats, probability_TK: Floats) -> Floats:
+    """How far (T,) each frame by itself expects the truth to be from the answer.
+
+    The mean distance of its candidates, by their probability, and half of their spacing, since none
+    of them is the truth. Other frames count only by the answer, so that it means the same of one
+    frame as of many.
+    """
+    away_TK = sphere.great_circle_km(latlon_T2[:, None], candidates_TK2)
+    expected_T = (probability_TK * away_TK).sum(-1)
+    return np.asarray(expected_T + max(decoding.spacing_km(candidates_TK2) / 2, LEAST_KM))
 
 
 def _check(model: GeoModel, features: Tensor, time_s: Floats, wanted: str) -> None:

@@ -118,6 +118,8 @@ class Prediction:
     """Gallery points most similar to each frame, best first; after the refiner if it was used."""
     candidate_score_TK: Floats
     """Their similarities."""
+    spread_km_T: Floats
+    """How far each frame by itself expects the truth to be from the answer; positive."""
 
     def __post_init__(self) -> None:
         """Checks that all parts speak of the same frames and candidates."""
@@ -127,6 +129,7 @@ class Prediction:
             "initial_latlon_T2": (num_frames, 2),
             "score_T": (num_frames,),
             "candidate_latlon_TK2": (num_frames, num_candidates, 2),
+            "spread_km_T": (num_frames,),
         }
         for name, shape in wanted.items():
             if getattr(self, name).shape != shape:

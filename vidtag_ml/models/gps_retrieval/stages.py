@@ -29,6 +29,8 @@ def evaluate_model(
 ) -> bool:
     """Makes `out/evaluation/<name>/<split>/`: figures and tracks of a model.
 
+    That of val also holds what tells how sure answers are; others use that, and make it if need be.
+
     Args:
         name: of the system.
         trained_by: the command that makes its model.
@@ -38,32 +40,50 @@ def evaluate_model(
         decoding: in the place of the params', for models that know no tracks.
     """
     inputs.check_split(split)
-    at = layout.of(root, params)
+    at, given = layout.of(root, params), params
     if decoding is not None:
         changed = dataclasses.replace(params.evaluation, decoding=decoding)
         params = dataclasses.replace(params, evaluation=changed)
 
     def measure(aside: Path) -> None:
         from vidtag_ml.models import networks
-        from vidtag_ml.models.gps_retrieval import evaluate
+        from vidtag_ml.models.gps_retrieval import calibration, evaluate
 
         store, tables, points = training_data(at)
-        model = networks.load(at.model(name))
-        gap_s = params.clips.max_gap_s
+        model, settings, gap_s = (
+            networks.load(at.model(name)), params.evaluation, params.clips.max_gap_s,
+        )  # fmt: skip
+        entries = model.searched(points)
+        index = evaluate.index_of(model, entries, settings)
+        if split == "val":
+            fitted = calibration.fit(model, index, store, tables, settings, gap_s)
+            fitted.write(aside / calibration.FOLDER)
+        else:
+            evaluate_model(name, trained_by, root, given, "val", decoding=decoding)
+            fitted = calibration.Calibration.read(calibrated(at, name))
         report = evaluate.evaluate(
             model,
-            model.searched(points),
+            entries,
             store,
             tables,
             split,
-            params.evaluation,
+            settings,
             name,
             max_gap_s=gap_s,
+            index=index,
+            calibration=fitted,
         )
         report.write(aside)
 
     key = report_key(at, params, name, trained_by, split) | code_key.of(f"evaluate_{name}")
     return stage.make(at.evaluation(name, split), key, measure)
+
+
+def calibrated(at: Layout, name: str) -> Path:
+    """Where a model's report on val keeps what tells how sure answers are."""
+    from vidtag_ml.models.gps_retrieval import calibration
+
+    return at.evaluation(name, "val") / calibration.FOLDER
 
 
 def report_key(

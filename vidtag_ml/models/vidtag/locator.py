@@ -23,10 +23,13 @@ from torch import Tensor
 from vidtag_ml import config
 from vidtag_ml.encoders.frames import FrameEncoder
 from vidtag_ml.features import extraction
+from vidtag_ml.features.store import ClipFeatures
 from vidtag_ml.models import bundle, locator, networks, recording
+from vidtag_ml.models.gps_retrieval import calibration
 from vidtag_ml.models.gps_retrieval import embedding as gallery_embedding
 from vidtag_ml.models.gps_retrieval import network as geo_models
 from vidtag_ml.models.gps_retrieval.locate import Posterior, locate, posterior
+from vidtag_ml.models.gps_retrieval.network import Prediction
 from vidtag_ml.models.located import LocatedTrack
 from vidtag_ml.models.locator import Answer, Locator, Progress
 from vidtag_ml.models.recording import Recording
@@ -46,6 +49,7 @@ def write_bundle(
     *,
     mode: str,
     wander_kms: float | None = None,
+    calibrated: Path | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Fills `folder` with all that locating takes; embeds the gallery, once and for all.
@@ -58,6 +62,7 @@ def write_bundle(
         folder: the bundle; made if need be.
         mode: how the clips moved; its speed limit is used for videos of unknown mode.
         wander_kms: how much velocities of that mode changed (`motion.learnt`), if that is known.
+        calibrated: what `Calibration.write` wrote, if there is any: it tells how sure answers are.
         provenance: what the bundle was made from, stored as it is.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,6 +75,8 @@ def write_bundle(
             shutil.copy(encoders_dir / f"{name}.{kind}", folder / "encoders")
     points = gallery.read(folder / "gallery")
     gallery_embedding.write(model, points.latlon_G2, folder / _EMBEDDINGS)
+    if calibrated is not None:
+        shutil.copytree(calibrated, folder / calibration.FOLDER, dirs_exist_ok=True)
     bundle.write(folder, FORM, params, provenance, mode=mode, wander_kms=wander_kms)
 
 
@@ -154,9 +161,10 @@ class VidtagLocator(Locator):
         """
         seen = recording.opened(asked)
         time_s = seen.times(self.rate(frames_per_second))
+        features = encoded(self.encoders, self.settings, seen, time_s, progress)
         located = locate(
             self.model,
-            encoded(self.encoders, self.settings, seen, time_s, progress),
+            features,
             time_s,
             self.index,
             self.evaluation,
@@ -171,7 +179,22 @@ class VidtagLocator(Locator):
             score_T=located.score_T,
             mode=self.mode,
             max_speed_kmh=self.evaluation.max_speed_kmh,
+            **self._sureness(features, located),
         )
+
+    def _sureness(self, features: Tensor, located: Prediction) -> dict[str, Any]:
+        """How sure an answer is, as fields of it."""
+        if self.calibration is None:
+            sure = calibration.uncalibrated()
+        else:
+            features_TD = ClipFeatures(features, np.empty(0)).features_TD
+            sure = self.calibration.sureness(self.mode, features_TD, located)
+        return {
+            "radius_km_T": sure.radius_km_T,
+            "track_radius_km": sure.track_radius_km,
+            "foreign": sure.kinds if (sure.beyond or 0) > 0 else "",
+            "unsure": sure.told,
+        }
 
     def posterior(self, video_path: Path, time_s: np.ndarray, mass: float) -> Posterior:
         """Where the frames at some times (T,), not decreasing, may be: see `locate.posterior`.
@@ -193,6 +216,12 @@ class VidtagLocator(Locator):
     def model(self) -> geo_models.GeoModel:
         """The network, on the accelerator if there is one."""
         return networks.load(self.folder / "model").to(accelerator.device())
+
+    @cached_property
+    def calibration(self) -> calibration.Calibration | None:
+        """What tells how sure answers are; None in bundles of an older vidtag."""
+        folder = self.folder / calibration.FOLDER
+        return calibration.Calibration.read(folder) if folder.is_dir() else None
 
     @cached_property
     def encoders(self) -> dict[str, FrameEncoder]:

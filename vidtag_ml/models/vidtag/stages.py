@@ -105,7 +105,9 @@ def bundle_vidtag(root: Path, params: config.Params) -> bool:
     key = {
         **made_from,
         "features": config.as_dict(params.features),
+        "stored_features": inputs.input_digest(at.features, "vidtag features"),
         "evaluation": config.as_dict(params.evaluation),
+        "max_gap_s": params.clips.max_gap_s,
         **code_key.of("bundle_vidtag"),
     }
 
@@ -114,6 +116,7 @@ def bundle_vidtag(root: Path, params: config.Params) -> bool:
         from vidtag_ml.models.vidtag import locator
         from vidtag_ml.retrieval import motion
 
+        gps_stages.evaluate_model("vidtag", TRAINED_BY, root, params, "val")
         told = tables.read(at.dataset)
         mode = str(told.clips["mode"].mode()[0])
         locator.write_bundle(
@@ -124,6 +127,7 @@ def bundle_vidtag(root: Path, params: config.Params) -> bool:
             aside,
             mode=mode,
             wander_kms=motion.learnt(told).get(mode),
+            calibrated=gps_stages.calibrated(at, "vidtag"),
             provenance=made_from,
         )
 
