@@ -97,6 +97,24 @@ def paired_errors(
     return style.save(figure, path)
 
 
+def reliability(held: Mapping[str, Mapping[float, float]], path: Path) -> Path:
+    """Share of truths that radii hold against the share that they are said to hold, a line a split.
+
+    Args:
+        held: by split: said -> held, from 0 to 1.
+        path: the picture.
+    """
+    title = "Truths within their radius"
+    figure, axes = style.new_chart(title, "said, %", "held, %")
+    axes.plot([0, 100], [0, 100], "-", color=FAINT, lw=1.0)
+    for k, (name, shares) in enumerate(held.items()):
+        said, true = (np.array([*values]) * 100 for values in (shares.keys(), shares.values()))
+        axes.plot(said, true, "o-", color=PALETTE[k % len(PALETTE)], lw=1.8, label=name)
+    axes.set(xlim=(0, 100), ylim=(0, 100))
+    style.add_legend(axes, "lower right")
+    return style.save(figure, path)
+
+
 def loss_curves(tables: Mapping[str, Path], path: Path, title: str = "Training") -> Path:
     """Train loss (thin, smoothed) and val loss (dots) by step from losses.csv files, by name.
 

@@ -88,4 +88,10 @@ def _verdict(held: "pd.Series[float]") -> str:
     if len(held) < conformal.LEAST_CLIPS:
         return f"fewer than {conformal.LEAST_CLIPS} clips"
     low, high = BARS
-    return "as said" if low <= held.mean() <= high else "too few" if held.mean() < low else "more"
+    return (
+        "as said"
+        if low <= held.mean() <= high
+        else "too seldom"
+        if held.mean() < low
+        else "more often"
+    )

@@ -14,6 +14,13 @@ Summary = Mapping[str, Any]
 SHOWN = ("median_km", "video_median_km", "dfd_km", "mrd_km", "oracle_median_km")
 """Errors that are shown one by one."""
 
+_SURE = {
+    "truths within their radius of 90 %": ("held_0.9", "{:.1%}"),
+    "median radius": ("median_radius_km", "{:.0f} km"),
+    "clips taken for something unknown": ("lost", "{:.1%}"),
+}
+"""Label, where and how it stands, of figures that a report has if enough val clips told them."""
+
 
 def side_by_side(summaries: Mapping[str, Summary]) -> Sheet:
     """Evaluations on the same clips: a column a model."""
@@ -44,6 +51,7 @@ def _rows(summary: Summary) -> dict[str, tuple[str, str]]:
         "DFD": ("dfd_km", "{:.0f} km"),
         "MRD": ("mrd_km", "{:.0f} km"),
         "gallery's own error (oracle)": ("oracle_median_km", "{:.0f} km"),
+        **{label: row for label, row in _SURE.items() if row[0] in summary},
     }
 
 

@@ -34,8 +34,8 @@ def read_report(folder: Path) -> "Report":
     return Report.read(folder)
 
 
-def show_tracks(reports: Reports, _at: Layout, _params: config.Params) -> Shown:
-    """Example tracks, errors, and the clips with the largest."""
+def show_tracks(reports: Reports, at: Layout, _params: config.Params) -> Shown:
+    """Example tracks, errors, the clips with the largest, and how often radii hold the truth."""
     from vidtag_ml.plots import charts, maps
 
     test = reports["test"]
@@ -48,6 +48,24 @@ def show_tracks(reports: Reports, _at: Layout, _params: config.Params) -> Shown:
         "tracks": lambda path: maps.tracks_sheet(examples, test.truths, path),
         "errors": lambda path: charts.error_cdf(errors, path),
         "worst_clips": test.per_clip.sort_values("median_km", ascending=False).head(5),
+        **_coverage(reports, at),
+    }
+
+
+def _coverage(reports: Reports, at: Layout) -> Shown:
+    """How often radii hold what they are said to hold, where reports have radii."""
+    from vidtag_ml.models import slices
+    from vidtag_ml.models.gps_retrieval import coverage
+    from vidtag_ml.plots import charts
+
+    named = {"val, where they were learnt": "val", "test": "test"}
+    held = {name: coverage.reliability(reports[split].summary) for name, split in named.items()}
+    if not all(held.values()):
+        return {}
+    kinds = slices.of(at, "test")
+    return {
+        "reliability": lambda path: charts.reliability(held, path),
+        "coverage": coverage.by_slice(reports["test"].per_clip, kinds),
     }
 
 
