@@ -65,6 +65,16 @@ def test_bundle_needs_nothing_outside_itself(made, predictor, tmp_path):
     np.testing.assert_array_equal(here.latlon_T2, there.latlon_T2)
 
 
+def test_a_bundle_of_before_has_no_radius_and_says_so(made, tmp_path):
+    moved = shutil.copytree(made / "out" / "bundle", tmp_path / "bundle")
+    shutil.rmtree(moved / "calibration")
+    sums.write(moved)
+    video = next((made / "data" / "flyover" / "videos").glob("*.mp4"))
+    found = vidtag_locator.VidtagLocator.load(moved).locate(video)
+    assert (found.radius_km_T, found.foreign) == (None, "")
+    assert "no radius: its model was bundled by an older vidtag" in found.told
+
+
 def test_bundle_carries_no_checkpoints_or_curves(made):
     kinds = {path.suffix for path in (made / "out" / "bundle").rglob("*") if path.is_file()}
     assert kinds == {".json", ".safetensors", ".parquet", ""}
