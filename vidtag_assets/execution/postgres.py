@@ -18,12 +18,25 @@ from dagster_postgres import DagsterPostgresStorage
 
 WAIT_S = 300.0
 """How long a server may be away."""
+NAME_S = 20.0
+"""How long its name may be unknown, as a container's is while that is restarted."""
 LOOK_S = 0.5
 """Between two attempts to connect."""
 AGAIN = 5
 """How often the connection of one call may be lost."""
-COMING = ("starting up", "shutting down", "not yet accepting connections", "in recovery mode")
-"""What a server says that is there and will be ready."""
+COMING = (
+    "starting up", "shutting down", "not yet accepting connections", "in recovery mode",
+    "too many clients", "remaining connection slots are reserved",
+)  # fmt: skip
+"""What a server says that is there and will have time."""
+REFUSED = ("FATAL", "no password supplied", "invalid ", "does not support SSL", "certificate")
+"""What is said where waiting changes nothing."""
+UNKNOWN = ("Name or service not known", "No address associated with hostname")
+"""What is said of a host that no name server knows."""
+ADVICE = (
+    "check host, port, user, password and database in DAGSTER_POSTGRES_URL, or for MLflow's "
+    "in MLFLOW_TRACKING_URI"
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,22 +61,27 @@ def connect(dialect: Any, _record: Any, args: Any, settings: Any) -> Any:
     """A connection to PostgreSQL, once it is there; None leaves others to SQLAlchemy."""
     if dialect.name != "postgresql":
         return None
-    until, told = time.monotonic() + WAIT_S, False
+    began, told = time.monotonic(), False
     while True:
         try:
             return dialect.connect(*args, **settings)
         except dialect.loaded_dbapi.OperationalError as error:
-            if not is_away(str(error)) or time.monotonic() > until:
-                raise
+            said = " ".join(str(error).split())
+            if time.monotonic() - began >= patience_s(said):
+                raise type(error)(f"{said}: {ADVICE}") from error
             if not told:
-                _LOG.warning("waiting for the database: %s", " ".join(str(error).split()))
+                _LOG.warning("waiting for the database: %s", said)
                 told = True
             time.sleep(LOOK_S)
 
 
-def is_away(said: str) -> bool:
-    """Whether nobody answered, or one who is not ready yet; not one who refuses."""
-    return "FATAL" not in said or any(words in said for words in COMING)
+def patience_s(said: str) -> float:
+    """How long to wait for a server of which this is said; not at all for one that refuses."""
+    if any(words in said for words in COMING):
+        return WAIT_S
+    if any(words in said for words in REFUSED):
+        return 0.0
+    return NAME_S if any(words in said for words in UNKNOWN) else WAIT_S
 
 
 def again(call: Callable[..., Any]) -> Callable[..., Any]:
