@@ -68,7 +68,7 @@ def test_champion_locates_without_what_it_was_trained_and_registered_with(regist
     said, imported = run(registered, FOREIGN, "locate", video, "--out", "tracks")
     assert "mean score" in said
     assert imported == "[]"
-    assert len(list((registered / "tracks").iterdir())) == 5
+    assert len(list((registered / "tracks").iterdir())) == 8
 
 
 @pytest.mark.parametrize("ask", ["--help", "--version"])

@@ -69,7 +69,7 @@ def shared(made, server, tmp_path_factory):
     dvc = FakeDvc(root=str(mine))
     for stage in ("clips", "gallery", "hierarchy"):
         dvc.commit(stage)
-    assert SYSTEMS["vidtag"].evaluate(mine, params, "val")
+    SYSTEMS["vidtag"].evaluate(mine, params, "val")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(home.URI, server)
         registration.bundle_and_register(SYSTEMS["vidtag"], mine, params, dvc, tracking, "run")

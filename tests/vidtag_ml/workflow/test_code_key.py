@@ -18,14 +18,16 @@ TRACKS = {
     "evaluate_vidtag", "evaluate_geoclip", "evaluate_classifier", "benchmark_row",
     "benchmark_places",
 }  # fmt: skip
+JUDGED = {*TRACKS, "bundle_vidtag"}
+"""A bundle holds what its report on val tells of how sure answers are."""
 CHANGES = {
-    ("models/gps_retrieval/windows.py", "interleaved"): {*TRACKS, "evaluate_gama"},
-    ("retrieval/gallery.py", "oracle_km"): TRACKS,
-    ("metrics/places.py", "majority"): TRACKS,
+    ("models/gps_retrieval/windows.py", "interleaved"): {*JUDGED, "evaluate_gama"},
+    ("retrieval/gallery.py", "oracle_km"): JUDGED,
+    ("metrics/places.py", "majority"): JUDGED,
     ("features/decoding.py", "_pictures"): {"features"},
     ("aerial/pictures.py", "covered"): {"aerial_gallery"},
     ("retrieval/search.py", "_top"): {
-        *TRACKS, "phase_two", "screening", "evaluate_gama", "evaluate_regions",
+        *JUDGED, "phase_two", "screening", "evaluate_gama", "evaluate_regions",
     },
     ("earth/slippy.py", "middle"): {"aerial_gallery", "ingest_flyover", "ingest_flyover_gama"},
     ("earth/land.py", "CELLS_PER_DEGREE"): {

@@ -143,6 +143,11 @@ def uncalibrated() -> Sureness:
     return Sureness(told=("no radius: its model was bundled by an older vidtag",))
 
 
+def possible(tables: Tables) -> bool:
+    """Whether a dataset has what tells how sure answers are: train and val clips."""
+    return {"train", "val"} <= set(tables.clips["split"])
+
+
 def fit(
     model: GeoModel,
     index: Index,

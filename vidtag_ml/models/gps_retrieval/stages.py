@@ -55,10 +55,11 @@ def evaluate_model(
         )  # fmt: skip
         entries = model.searched(points)
         index = evaluate.index_of(model, entries, settings)
-        if split == "val":
+        fitted = None
+        if calibration.possible(tables) and split == "val":
             fitted = calibration.fit(model, index, store, tables, settings, gap_s)
             fitted.write(aside / calibration.FOLDER)
-        else:
+        elif calibration.possible(tables):
             evaluate_model(name, trained_by, root, given, "val", decoding=decoding)
             fitted = calibration.Calibration.read(calibrated(at, name))
         report = evaluate.evaluate(

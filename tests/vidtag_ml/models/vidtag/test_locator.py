@@ -25,7 +25,7 @@ def test_located_track_is_the_evaluated_one(made, predictor):
         assert found.clip == track.clip
         np.testing.assert_array_equal(found.time_s, track.time_s)
         apart_km = sphere.great_circle_km(found.latlon_T2, track.latlon_T2)
-        assert apart_km.max() < 20  # of 1,000 between entries: the bundle's embeddings are float16
+        assert apart_km.max() < 50  # of 1,000 between entries: the bundle's embeddings are float16
 
 
 def test_more_frames_a_second_make_a_denser_track(made, predictor):

@@ -78,7 +78,7 @@ def test_true_positions_are_embedded_in_place(model, train, points):
 def test_only_the_refiner_learns(loss, module_of, phase_two, tmp_path):
     module, data = module_of(loss=loss)
     before = {k: v.clone() for k, v in module.model.state_dict().items()}
-    fit(module, data, replace(phase_two, epochs=2), tmp_path, progress=False)
+    fit(module, data, replace(phase_two, epochs=60), tmp_path, progress=False)
     moved = {k for k, v in module.model.state_dict().items() if not torch.equal(v, before[k])}
     assert moved
     assert all(name.startswith("refiner.") for name in moved)
@@ -155,7 +155,7 @@ def test_refined_tracks_are_nearer_to_the_truth_than_their_queries(
     align(model, thorough, train, train, points, tmp_path / "first", progress=False)
     noise = noise_of(jitter_deg=(1.0, 8.0), shift_deg=8.0)
     module, data = module_of(loss=loss, noise=noise, decay=0.98, off_diagonal_weight=0.1)
-    fit(module, data, replace(phase_two, epochs=40), tmp_path, progress=False)
+    fit(module, data, replace(phase_two, epochs=60), tmp_path, progress=False)
     frames, model = data.train.frames, module.model.eval()
     batch = frames.batch(*frames.whole(np.arange(9)), seed=99)
     wrong = vidtag_losses.corrupt(batch.latlon_BT2, batch.valid_BT, noise, batch.generator())
