@@ -179,7 +179,7 @@ def test_stopping_tells_what_is_finished(vidtag, bundle, video, tmp_path):
     videos = [shutil.copy(video, tmp_path / f"{k}.mp4") for k in range(99)]
 
     def stop():
-        while not (tmp_path / "0.html").exists():
+        while not (tmp_path / "1.gpx").exists():
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
