@@ -71,6 +71,12 @@ def read(path: Path) -> Shown:
         raise ValueError(f"{path}: no file that `vidtag locate` wrote")
     if not row.get("track"):
         raise ValueError(f"{path}: this answer has no track, so there is no map of it")
+    unknown = sum(point["lat"] is None for point in row["track"])
+    if unknown:
+        raise ValueError(
+            f"{path}: {unknown} of its {len(row['track'])} positions are unknown, and pages show "
+            "whole tracks; the other files have those that are known"
+        )
     seen = _recording(row, path.parent)
     if seen is None and row["video"]:
         lost = f"the recording is not where it was when it was located ({row['video']})"

@@ -53,6 +53,17 @@ def test_a_model_that_was_made_to_answer_says_so_first(video, tmp_path):
     assert (found.row["told"][0], found.row["origin"]) == ("this is no flight", facts)
 
 
+def test_a_track_known_in_part_has_no_page_yet_and_says_so(video, tmp_path):
+    path = write(recording.Video(video), tmp_path)[".json"]
+    told = json.loads(path.read_text())
+    told["track"][0] |= {"lat": None, "lon": None}
+    path.write_text(json.dumps(told))
+    with pytest.raises(
+        ValueError, match=r"1 of its .* positions are unknown, and pages show whole"
+    ):
+        shown.read(path)
+
+
 def test_the_schema_refuses_what_is_no_answer(video, tmp_path):
     told = json.loads(write(recording.Video(video), tmp_path)[".json"].read_text())
     check = jsonschema.Draft202012Validator(SCHEMA)
