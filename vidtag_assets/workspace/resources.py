@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -294,8 +295,10 @@ class Tracking(dg.ConfigurableResource):
         return MLFlowLogger(home.EXPERIMENT, run_name=name, tracking_uri=self.uri, tags=known)
 
     def url(self, run_id: str) -> str:
-        """Page of a run in the UI."""
-        ui = server if (server := self.server or "").startswith("http") else self.ui
+        """Page of a run in the UI; no link shows the password that a server's address may hold."""
+        server = urllib.parse.urlsplit(self.server or "")
+        shown = server._replace(netloc=server.netloc.rpartition("@")[2]).geturl()
+        ui = shown.rstrip("/") if server.scheme.startswith("http") else self.ui
         return f"{ui}/#/experiments/{self.experiment_id()}/runs/{run_id}"
 
 

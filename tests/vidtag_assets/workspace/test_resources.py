@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-from vidtag_assets.workspace.resources import Dvc
+from vidtag_assets.workspace.resources import Dvc, Tracking
 
 STAGES = {"stages": {"gallery": {"cmd": "vidtag gallery", "outs": ["data/gallery"]}}}
 
@@ -112,3 +112,21 @@ def test_a_record_that_was_cut_off_is_named(tmp_path, name, left):
     (tmp_path / name).write_bytes(left)
     with pytest.raises(ValueError, match=name):
         Dvc(root=str(tmp_path)).md5("clips")
+
+
+class Known(Tracking):
+    def experiment_id(self):
+        return "1"
+
+
+@pytest.mark.parametrize(
+    ("server", "link"),
+    [
+        ("http://ann:secret@mlflow:5000/", "http://mlflow:5000/#/experiments/1/runs/r"),
+        ("https://mlflow/team", "https://mlflow/team/#/experiments/1/runs/r"),
+        ("postgresql://ann:secret@db/mlflow", "http://127.0.0.1:5000/#/experiments/1/runs/r"),
+    ],
+)
+def test_links_to_runs_show_no_password(tmp_path, monkeypatch, server, link):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    assert Known(root=str(tmp_path)).url("r") == link
