@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ import yaml
 from tests.conftest import ROOT, lay_out
 from vidtag_ml import config
 
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 4_000_000_000  # noqa: S108 (folders of a name of their own)
+"""Linux's disk in memory, and what must be free there: two workers fill a quarter of it."""
 LONGEST_S = 400.0
 """For which a run may take; else it is blocked."""
 
@@ -69,16 +72,31 @@ def forking() -> Iterator[multiprocessing.context.ForkServerContext]:
 
 
 @pytest.fixture(scope="session")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder, in memory where there is room for it.
+
+    Kills do the same there: what a process had written stays. But nothing waits for a disk, as
+    databases do hundreds of times a run.
+    """
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM_BYTES:
+        yield tmp_path_factory.mktemp("disk")
+        return
+    with tempfile.TemporaryDirectory(dir=MEMORY, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
 def placed(
     forking: multiprocessing.context.ForkServerContext,
     params: config.Params,
     tiny_encoders: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    disk: Path,
 ) -> Callable[[str], Place]:
     """Makes places in which nothing has run yet."""
 
     def make(name: str) -> Place:
-        root = lay_out(tmp_path_factory.mktemp(name) / "tiny world", params, tiny_encoders)
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=disk))
+        root = lay_out(folder / "tiny world", params, tiny_encoders)
         (root / "dagster").mkdir()
         (root / "out").mkdir()
         shutil.copy(ROOT / "dagster.yaml", root / "dagster")

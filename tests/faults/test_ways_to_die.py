@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.faults import graph, whole
 from vidtag_assets.execution.processes import Process
+from vidtag_assets.store import registry_file
 from vidtag_assets.workspace.resources import PROCESS, Tracking
 
 pytestmark = pytest.mark.faults
@@ -23,7 +24,7 @@ def trainer(root, within_s=300.0):
     """Waits until a model is trained, and returns the id of the process that trains it."""
     until = time.monotonic() + within_s
     while time.monotonic() < until:
-        if (root / "mlflow.db").exists():
+        if not registry_file.is_at_rest(registry_file.of(root)):
             tracking = Tracking(root=str(root))
             found = tracking.client().search_runs([tracking.experiment_id()], RUNNING)
             if found:
