@@ -37,7 +37,7 @@ test: check ## check, then all tests but those of the next two
 test-slow: setup ## the slow tests: thousands of made-up recordings, more presets of the papers
 	pytest -n auto --maxprocesses 2 --dist load -m slow
 
-test-faults: setup ## kill the graph 100 times (VIDTAG_KILLS), fill the disk, alter files: half an hour
+test-faults: setup ## kill the graph 100 times (VIDTAG_KILLS), fill the disk, alter files: 25 minutes
 	pytest -n auto --maxprocesses 2 --dist load -m faults
 
 keys: setup ## after a change of code: note in vidtag_ml/code.json which stages it makes out of date
