@@ -6,7 +6,6 @@ command needs it.
 """
 
 import contextlib
-import dataclasses
 import datetime as dt
 import re
 import sys
@@ -69,7 +68,7 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
         tell the time of each position where the recording tells its own (container, GPS, EXIF).
         What is not of the kind that the model was trained on gets no position.
         """
-        wanted = dataclasses.replace(_wanted(out, fps, start_time), anyway=anyway)
+        wanted = _wanted(out, fps, start_time, anyway)
         from vidtag_ml.models import asked as searched
 
         found = searched.find(asked, out)
@@ -83,7 +82,7 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
     return locate
 
 
-def _wanted(out: Path, fps: float | None, start_time: str | None) -> "Wanted":
+def _wanted(out: Path, fps: float | None, start_time: str | None, anyway: bool) -> "Wanted":
     """What the options say.
 
     Raises:
@@ -96,11 +95,12 @@ def _wanted(out: Path, fps: float | None, start_time: str | None) -> "Wanted":
     from vidtag_ml.models.answers import Wanted
     from vidtag_ml.models.recording import Began
 
-    if start_time is None:
-        return Wanted(out, fps)
-    moment = _moment(start_time)
-    utc = moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-    return Wanted(out, fps, Began(utc, "--start-time", is_utc=moment.tzinfo is not None))
+    began = None
+    if start_time is not None:
+        moment = _moment(start_time)
+        utc = moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+        began = Began(utc, "--start-time", is_utc=moment.tzinfo is not None)
+    return Wanted(out, fps, began, anyway)
 
 
 def _moment(start_time: str) -> dt.datetime:

@@ -40,8 +40,6 @@ UNKNOWN = "not at a place that was recorded before"
 class RevisitedTrack(LocatedTrack):
     """A track among places that are known; positions are NaN where the place is not."""
 
-    radius_m_T: Floats
-    """How far a position may be off, 95 of 100 times."""
     heading_T: Floats
     """Degrees from north; NaN where unknown."""
     references_T: tuple[tuple[str, ...], ...]
@@ -60,12 +58,11 @@ class RevisitedTrack(LocatedTrack):
         return (*super().told, *((said,) if unknown else ()))
 
     def table(self) -> pd.DataFrame:
-        """One row a position, with radius_km, heading_deg and reference, the best one."""
+        """One row a position, with heading_deg and reference, the best one."""
         return (
             super()
             .table()
             .assign(
-                radius_km=self.radius_m_T / 1000,
                 heading_deg=self.heading_T,
                 reference=[names[0] if names else "" for names in self.references_T],
             )
@@ -192,7 +189,7 @@ class RevisitLocator(Locator):
             score_T=placed.score_T,
             mode=self.mode,
             max_speed_kmh=limits,
-            radius_m_T=placed.radius_m_T,
+            radius_km_T=placed.radius_m_T / 1000,
             heading_T=placed.heading_T,
             references_T=tuple(self._named(rows) for rows in placed.witness_TW),
         )
