@@ -5,6 +5,7 @@ Belongs here: Track, interpolation and smoothing in time, speeds. Does not belon
 """
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +17,20 @@ from vidtag_ml.earth import sphere
 Floats = NDArray[np.float64]
 
 COLUMNS = ("clip", "time_s", "lat", "lon", "initial_lat", "initial_lon", "score")
+_UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""What XML 1.0 leaves out, among it what stands for bytes of a file's name that are no UTF-8."""
 NEAREST_S = 0.1
 SPAN_S = 1.0
 """Receivers jitter faster than they move: speeds over less than this are none."""
+
+
+def legible(name: str) -> str:
+    r"""The name with a mark in the place of each character that no text or XML file can hold.
+
+    >>> legible("bell\x07.mp4") == "bell\ufffd.mp4"
+    True
+    """
+    return _UNWRITABLE.sub("\ufffd", name)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from vidtag_ml.earth import sphere
 from vidtag_ml.earth.geoparquet import write_geoparquet
 from vidtag_ml.earth.origin import Facts
 from vidtag_ml.earth.track_files import write_csv, write_geojson, write_gpx, write_kml
-from vidtag_ml.earth.tracks import Track, iso_8601
+from vidtag_ml.earth.tracks import Track, iso_8601, legible
 from vidtag_ml.models import shown
 from vidtag_ml.models.measured import HELD, Measured, measured
 from vidtag_ml.models.recording import Began, Recording
@@ -58,6 +58,11 @@ class LocatedTrack(Track):
     """What the model knows, if this recording is of another kind."""
     unsure: tuple[str, ...] = ()
     """What is not known of how sure it is, a sentence each."""
+
+    def __post_init__(self) -> None:
+        """Calls the clip so that every file can say it, and checks as `Track` does."""
+        object.__setattr__(self, "clip", legible(self.clip))
+        super().__post_init__()
 
     @property
     def told(self) -> tuple[str, ...]:

@@ -1,12 +1,14 @@
 """Located tracks: what they tell beside what their recording says itself."""
 
 import csv
+import dataclasses
 import datetime as dt
 import json
 from xml.etree import ElementTree as ET
 
 import gpxpy
 import numpy as np
+import pandas as pd
 import pytest
 
 from vidtag_ml.earth import sphere, track_files, tracks
@@ -49,6 +51,23 @@ def test_points_tell_moments_where_the_beginning_is_known(track, pictures):
     assert (found.start, found.told) == (NOON.moment, ())
     assert (told["start_time_from"], "gps" in told) == ("--start-time", False)
     assert told["track"][1]["time"] == "2024-06-01T12:00:01.500Z"
+
+
+@pytest.mark.parametrize("name", ["bell\x07", "null\x00", "not utf-8 \udce9", "not xml \ufffe"])
+def test_a_name_that_no_text_holds_is_written_with_marks_in_all_formats(track, tmp_path, name):
+    named = dataclasses.replace(track, clip=name)
+    files = named.write(tmp_path, "track", FACTS)
+    shown = f"{name[:-1]}\ufffd"
+    kept = {path.suffix: path for path in files}
+    for suffix in (".gpx", ".kml"):
+        assert shown in [each.text for each in ET.parse(kept[suffix]).iter()]  # noqa: S314 - ours
+    answer = json.loads(kept[".json"].read_text(encoding="utf-8"))
+    assert answer["track"][0]["clip"] == shown
+    assert json.loads(kept[".geojson"].read_text())["features"][0]["properties"]["clip"] == shown
+    with kept[".csv"].open(encoding="utf-8", newline="") as file:
+        assert next(csv.DictReader(file))["clip"] == shown
+    assert set(pd.read_parquet(kept[".parquet"])["clip"]) == {shown}
+    assert len(files) == 8
 
 
 def test_a_zone_is_assumed_aloud_only_of_the_clock_that_counts(
