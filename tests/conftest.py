@@ -196,6 +196,25 @@ def made(
     return root
 
 
+@pytest.fixture
+def knowing(tmp_path: Path) -> Callable[[Path, float], Path]:
+    """Makes a copy of a bundle that takes for foreign what is stranger than a limit."""
+
+    def changed(bundle: Path, limit: float) -> Path:
+        from vidtag_ml.models.familiarity import FOLDER, Familiarity, Usual
+        from vidtag_ml.workflow import sums
+
+        copy = shutil.copytree(bundle, tmp_path / f"knows {limit}")
+        found = Familiarity.read(copy / FOLDER)
+        assert found is not None
+        usual = (Usual(1, (0.0, 0.0), (1.0, 1.0), limit),)
+        dataclasses.replace(found, usual=usual).write(copy / FOLDER)
+        sums.write(copy)
+        return copy
+
+    return changed
+
+
 @pytest.fixture(scope="session")
 def gama_params(params: config.Params) -> config.Params:
     """Flights that GAMa is learnt on, four seconds each, and networks that train in seconds."""

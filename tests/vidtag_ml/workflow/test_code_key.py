@@ -13,21 +13,24 @@ PACKAGE = code_key.PACKAGE
 INGESTS = {name for name in code_key.builds() if name.startswith("ingest_")}
 PUBLISHED = INGESTS - {"ingest_flyover", "ingest_flyover_gama", "ingest_recordings"}
 OWN = {"inspect", "own_recordings"}
-GAMA = {"gama", "screening", "heading", "evaluate_gama", "evaluate_flat", "evaluate_regions"}
+GAMA = {
+    "gama", "screening", "heading", "evaluate_gama", "evaluate_flat", "evaluate_regions",
+    "bundle_gama",
+}  # fmt: skip
 TRACKS = {
     "evaluate_vidtag", "evaluate_geoclip", "evaluate_classifier", "benchmark_row",
     "benchmark_places",
 }  # fmt: skip
 JUDGED = {*TRACKS, "bundle_vidtag"}
-"""A bundle holds what its report on val tells of how sure answers are."""
+"""A bundle holds what its report on val tells of how sure answers are, or what is known."""
 CHANGES = {
-    ("models/gps_retrieval/windows.py", "interleaved"): {*JUDGED, "evaluate_gama"},
+    ("models/gps_retrieval/windows.py", "interleaved"): {*JUDGED, "evaluate_gama", "bundle_gama"},
     ("retrieval/gallery.py", "oracle_km"): JUDGED,
     ("metrics/places.py", "majority"): JUDGED,
     ("features/decoding.py", "_pictures"): {"features"},
     ("aerial/pictures.py", "covered"): {"aerial_gallery"},
     ("retrieval/search.py", "_top"): {
-        *JUDGED, "phase_two", "screening", "evaluate_gama", "evaluate_regions",
+        *JUDGED, "phase_two", "screening", "evaluate_gama", "evaluate_regions", "bundle_gama",
     },
     ("earth/slippy.py", "middle"): {"aerial_gallery", "ingest_flyover", "ingest_flyover_gama"},
     ("earth/land.py", "CELLS_PER_DEGREE"): {
@@ -41,7 +44,11 @@ CHANGES = {
         "gama", "screening", "heading",
     },
     ("models/gama/network.py", "GAMaNet"): GAMA,
-    ("models/cityguessr/inference.py", "NUM_BINS"): {"evaluate_cityguessr"},
+    ("models/cityguessr/inference.py", "NUM_BINS"): {"evaluate_cityguessr", "bundle_cityguessr"},
+    ("models/familiarity.py", "KEPT"): {
+        *(f"evaluate_{system}" for system in ("vidtag", "geoclip", "classifier")),
+        "evaluate_cityguessr", "bundle_cityguessr", "evaluate_gama", "bundle_gama", "bundle_vidtag",
+    },
     ("earth/sphere.py", "_WGS84_FLATTENING"): {"ingest_comma2k19"},
     ("media/fingerprint.py", "difference_hash"): OWN,
     ("ingest/own/plausibility.py", "judge"): OWN,

@@ -18,10 +18,13 @@ from vidtag_ml import config
 from vidtag_ml.dataset.hierarchy import LEVELS, Hierarchy
 from vidtag_ml.metrics import bootstrap
 from vidtag_ml.metrics import places as place_metrics
+from vidtag_ml.models import familiarity
 from vidtag_ml.models.cityguessr import inference as inferences
+from vidtag_ml.models.cityguessr import knowing
 from vidtag_ml.models.cityguessr import sources as cityguessr_sources
 from vidtag_ml.models.cityguessr.network import CityGuessr
 from vidtag_ml.models.cityguessr.sources import Sources
+from vidtag_ml.models.familiarity import Familiarity
 from vidtag_ml.models.report import Filed
 
 if TYPE_CHECKING:
@@ -210,11 +213,25 @@ def nearest_city(report: "Report", cities: "Gallery") -> pd.DataFrame:
 
 
 def report_on(
-    model: CityGuessr, settings: config.CityGuessr, sources: Sources, split: str, draws: int
+    model: CityGuessr,
+    settings: config.CityGuessr,
+    sources: Sources,
+    split: str,
+    draws: int,
+    known: Familiarity | None = None,
 ) -> PlaceReport:
-    """What the model says of the clips of a split, with `draws` bootstrap draws for intervals."""
+    """What the model says of the clips of a split.
+
+    Args:
+        model: in evaluation mode, calibrated.
+        settings: which frames are seen, and how logits become an answer.
+        sources: videos and classes.
+        split: of the clips.
+        draws: of the bootstrap, for intervals.
+        known: what tells which videos it knows; the report says how many would get no answer.
+    """
     clips = sources.tables.clips
-    return evaluate_places(
+    report = evaluate_places(
         model,
         cityguessr_sources.clips_of(model, settings, sources, split),
         clips[clips["split"] == split],
@@ -225,3 +242,7 @@ def report_on(
         batch_size=settings.batch_size,
         split=split,
     )
+    if known is None or not known.usual:
+        return report
+    lost = knowing.lost(known, model, settings, sources, split)
+    return familiarity.reported(report, lost, draws)

@@ -26,11 +26,12 @@ from torch import Tensor
 from vidtag_ml import config
 from vidtag_ml.dataset.hierarchy import LEVELS, Hierarchy
 from vidtag_ml.earth.origin import Facts
+from vidtag_ml.earth.tracks import legible
 from vidtag_ml.encoders.frames import FrameEncoder
 from vidtag_ml.features import extraction
 from vidtag_ml.features import store as feature_store
-from vidtag_ml.models import bundle, locator, networks, recording
-from vidtag_ml.models.cityguessr import data, inference, network
+from vidtag_ml.models import bundle, familiarity, locator, networks, recording
+from vidtag_ml.models.cityguessr import data, inference, knowing, network
 from vidtag_ml.models.locator import Answer, Locator, Progress
 from vidtag_ml.models.recording import Began, Recording
 from vidtag_ml.models.vidtag import locator as vidtag_locator
@@ -47,7 +48,6 @@ class Place:
 
     noun: ClassVar[str] = "place"
     timed: ClassVar[bool] = False
-    foreign: ClassVar[str] = ""
     clip: str
     """Name of the file without its suffix."""
     names: Mapping[str, str]
@@ -60,11 +60,15 @@ class Place:
     """The sure names in words: "France, city unknown"."""
     candidates: Mapping[str, list[tuple[str, float]]]
     """Level -> the most probable names with their probabilities, best first."""
+    foreign: str = ""
+    """What the model knows, if this video is of another kind."""
+    unsure: tuple[str, ...] = ()
+    """What is not known of how sure it is, a sentence each."""
 
     @property
     def told(self) -> tuple[str, ...]:
-        """Nothing was assumed about it."""
-        return ()
+        """What is to be said of it, a sentence each."""
+        return self.unsure
 
     def table(self) -> pd.DataFrame:
         """One row: clip, answer, city ..., probability_city ... and, or null, sure_city ..."""
@@ -90,7 +94,8 @@ class Place:
         from vidtag_ml.models.cityguessr import plots
 
         paths = [folder / f"{name}.{kind}" for kind in ("json", "png")]
-        told = {**self.as_json(), "origin": dict(facts)}
+        marks = [*([str(facts["foreign"])] if "foreign" in facts else []), *self.told]
+        told = {**self.as_json(), "told": marks, "origin": dict(facts)}
         stage.write_text(paths[0], json.dumps(told, indent=1, ensure_ascii=False) + "\n")
         with stage.replacing(paths[1]) as aside:
             plots.place_card(self.candidates, self.sure, aside, self.clip, facts)
@@ -106,6 +111,7 @@ def write_bundle(
     encoders_dir: Path,
     params: config.Params,
     folder: Path,
+    known: Path | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Fills `folder` with all that a place takes.
@@ -115,6 +121,7 @@ def write_bundle(
         encoders_dir: holds NAME.json and NAME.safetensors of each encoder that the model reads.
         params: its sections `features` and `cityguessr` go into the bundle.
         folder: the bundle; made if need be.
+        known: what `Familiarity.write` wrote, if there is any: it tells what the model knows.
         provenance: what the bundle was made from, stored as it is.
     """
     (folder / "model").mkdir(parents=True, exist_ok=True)
@@ -124,6 +131,8 @@ def write_bundle(
     for name in networks.read(folder / "model").widths:
         for kind in ("json", "safetensors"):
             shutil.copy(encoders_dir / f"{name}.{kind}", folder / "encoders")
+    if known is not None:
+        shutil.copytree(known, folder / familiarity.FOLDER, dirs_exist_ok=True)
     bundle.write(folder, FORM, params, provenance)
 
 
@@ -181,9 +190,9 @@ class CityGuessrLocator(Locator):
             ValueError: `rate` refuses `frames_per_second`, or the folder is not of pictures.
         """
         fps, seen = self.rate(frames_per_second), recording.opened(asked)
-        frames_1TX, valid_1T, time_1T = self._seen(seen, fps, progress)
+        given = self._seen(seen, fps, progress)
         with torch.inference_mode():
-            logits = self.model.logits(frames_1TX, valid_1T, time_1T)
+            logits = self.model.logits(*given)
         how, hierarchy = self.settings.inference, self.hierarchy
         temperatures = self.model.temperatures[inference.INFERENCES.index(how)].tolist()
         scores = [np.asarray(level.double().cpu().numpy()) for level in logits]
@@ -192,7 +201,7 @@ class CityGuessrLocator(Locator):
         sure_4 = inference.supported(found, hierarchy, self.settings.least_probability)[0][0]
         named = list(zip(LEVELS, hierarchy.names, found, strict=True))
         return Place(
-            seen.name,
+            legible(seen.name),
             {level: n[k] for (level, n, _), k in zip(named, chosen_4, strict=True)},
             {level: float(p[0, k]) for (level, _, p), k in zip(named, chosen_4, strict=True)},
             {
@@ -201,7 +210,15 @@ class CityGuessrLocator(Locator):
             },
             inference.sentence(sure_4, hierarchy),
             {level: _best(n, p[0]) for level, n, p in named},
+            *self._known(given, logits[0]),
         )
+
+    def _known(self, given: data.Seen, logits_1K: Tensor) -> tuple[str, tuple[str, ...]]:
+        """What the model knows if a video is of another kind, and what is not known of that."""
+        if self.familiarity is None:
+            return "", (familiarity.UNKNOWN.format(familiarity.OLD),)
+        found = knowing.looked(self.model, given, logits_1K)
+        return self.familiarity.foreign(*found), self.familiarity.unsure
 
     def _seen(
         self,
@@ -226,6 +243,11 @@ class CityGuessrLocator(Locator):
         """The network, on the accelerator if there is one."""
         model = inference.load(self.folder / "model")
         return model.to(accelerator.device())
+
+    @cached_property
+    def familiarity(self) -> familiarity.Familiarity | None:
+        """What tells which videos the model knows; None in bundles of an older vidtag."""
+        return familiarity.Familiarity.read(self.folder / familiarity.FOLDER)
 
     @cached_property
     def hierarchy(self) -> Hierarchy:

@@ -38,7 +38,10 @@ def cityguessr(
 def evaluate_cityguessr(
     root: Path, params: config.Params, split: str = "test", variant: str = ""
 ) -> bool:
-    """Makes `out/evaluation/cityguessr/<split>/`: figures and answers of CityGuessr."""
+    """Makes `out/evaluation/cityguessr/<split>/`: figures and answers of CityGuessr.
+
+    That of val also holds what tells which videos the model knows; that of test uses it.
+    """
     at = layout.of(root, params, variant)
     inputs.check_split(split)
     key = {
@@ -51,11 +54,19 @@ def evaluate_cityguessr(
     }
 
     def build(aside: Path) -> None:
-        from vidtag_ml.models.cityguessr import evaluate, inference
+        from vidtag_ml.models.cityguessr import evaluate, inference, knowing
+        from vidtag_ml.models.familiarity import FOLDER, Familiarity
 
         model, sources = inference.load(at.model("cityguessr")), guess_sources(at, params)
-        draws = params.evaluation.bootstrap_draws
-        evaluate.report_on(model, params.cityguessr, sources, split, draws).write(aside)
+        settings, draws = params.cityguessr, params.evaluation.bootstrap_draws
+        known = None
+        if split == "val":
+            known = knowing.learnt(model, settings, sources)
+            known.write(aside / FOLDER)
+        elif not variant:
+            evaluate_cityguessr(root, params, "val")
+            known = Familiarity.read(_known(at))
+        evaluate.report_on(model, settings, sources, split, draws, known).write(aside)
 
     return stage.make(at.evaluation("cityguessr", split), key, build)
 
@@ -74,15 +85,25 @@ def bundle_cityguessr(root: Path, params: config.Params) -> bool:
         **made_from,
         "features": config.as_dict(params.features),
         "cityguessr": config.as_dict(params.cityguessr),
+        "seen": _guess_key(at, params),
         **code_key.of("bundle_cityguessr"),
     }
 
     def build(aside: Path) -> None:
         from vidtag_ml.models.cityguessr import locator
 
-        locator.write_bundle(at.model("cityguessr"), folder, params, aside, made_from)
+        evaluate_cityguessr(root, params, "val")
+        model, known = at.model("cityguessr"), _known(at)
+        locator.write_bundle(model, folder, params, aside, known, made_from)
 
     return stage.make(at.guess_bundle, key, build)
+
+
+def _known(at: Layout) -> Path:
+    """Where the report on val keeps what tells which videos the model knows."""
+    from vidtag_ml.models.familiarity import FOLDER
+
+    return at.evaluation("cityguessr", "val") / FOLDER
 
 
 def guess_sources(at: Layout, params: config.Params) -> "Sources":

@@ -26,7 +26,16 @@ from vidtag_ml.earth import sphere
 from vidtag_ml.earth.tracks import Track
 from vidtag_ml.metrics import bootstrap
 from vidtag_ml.metrics import tracks as track_metrics
-from vidtag_ml.models.gama import evaluate_tracks, metrics, screening, searches, split_search
+from vidtag_ml.models import familiarity
+from vidtag_ml.models.familiarity import Familiarity
+from vidtag_ml.models.gama import (
+    evaluate_tracks,
+    knowing,
+    metrics,
+    screening,
+    searches,
+    split_search,
+)
 from vidtag_ml.models.gama.data import CrossViewData, DriveFixes
 from vidtag_ml.models.gama.embedding import TRUE_TILES
 from vidtag_ml.models.gama.evaluate_tracks import DecodedTracks, TrackContext
@@ -82,7 +91,9 @@ class Searched:
     """How far from the truth each clip (N,) is put, by searches that give a position."""
 
 
-def evaluate_gama(networks: Networks, split: Split, params: config.Params) -> Report:
+def evaluate_gama(
+    networks: Networks, split: Split, params: config.Params, known: Familiarity | None = None
+) -> Report:
     """The report on one split: a row a video in `per_clip`, a row a clip in `frames`.
 
     Figures without a prefix are those of the flat search, by the rule of the gallery's kind:
@@ -97,6 +108,7 @@ def evaluate_gama(networks: Networks, split: Split, params: config.Params) -> Re
         networks: what is evaluated.
         split: what is searched for, and where.
         params: gama, screening, heading and evaluation.
+        known: what tells which videos it knows; the report says how many would get no answer.
 
     Raises:
         ValueError: a model or its embeddings are missing.
@@ -116,7 +128,11 @@ def evaluate_gama(networks: Networks, split: Split, params: config.Params) -> Re
         **errors.summary(),
         **errors.intervals(draws, SEED),
     }
-    return Report(summary, per_clip, _frames(searched, tracks, split.world))
+    report = Report(summary, per_clip, _frames(searched, tracks, split.world))
+    if known is None or not known.usual:
+        return report
+    lost = knowing.lost(known, networks.gama, split.drives, split.world, params.gama)
+    return familiarity.reported(report, lost, draws)
 
 
 def evaluate_flat(gama_folder: Path, split: Split, params: config.Params) -> Report:

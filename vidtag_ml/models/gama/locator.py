@@ -28,8 +28,8 @@ from vidtag_ml import config
 from vidtag_ml.aerial import gallery as aerial_gallery
 from vidtag_ml.aerial import pictures as aerial_pictures
 from vidtag_ml.media import video
-from vidtag_ml.models import bundle, locator, recording
-from vidtag_ml.models.gama import data, embedding, sampling, screening, tile_tracks
+from vidtag_ml.models import bundle, familiarity, locator, recording
+from vidtag_ml.models.gama import data, embedding, knowing, sampling, screening, tile_tracks
 from vidtag_ml.models.gama.embedding import WEIGHTS
 from vidtag_ml.models.gama.network import GAMaNet, Screening
 from vidtag_ml.models.gama.sampling import ClipShape
@@ -50,6 +50,7 @@ PARTS = {"gama": _EMBEDDED, "screening": _EMBEDDED, "heading": WEIGHTS}
 """Files of each network that a bundle holds."""
 _AT_ONCE = 64
 """Clips whose frames are held at once."""
+NO_RADIUS = "no radius: GAMa tells none of its tracks"
 
 
 def write_bundle(
@@ -60,6 +61,7 @@ def write_bundle(
     folder: Path,
     *,
     mode: str,
+    known: Path | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Fills `folder` with all that a track takes but the imagery.
@@ -71,6 +73,7 @@ def write_bundle(
         vidtag: the VidTAG bundle whose posterior is asked for, which becomes part of this one.
         folder: the bundle; made if need be.
         mode: how the train videos moved, hence how fast a track may be.
+        known: what `Familiarity.write` wrote, if there is any: it tells what the model knows.
         provenance: what the bundle was made from, stored as it is.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,6 +84,8 @@ def write_bundle(
     shutil.copytree(at.aerial_gallery, folder / "gallery", dirs_exist_ok=True)
     if vidtag is not None:
         shutil.copytree(vidtag, folder / "vidtag", dirs_exist_ok=True)
+    if known is not None:
+        shutil.copytree(known, folder / familiarity.FOLDER, dirs_exist_ok=True)
     imagery = None if images is None else str(images)
     bundle.write(folder, FORM, params, provenance, mode=mode, imagery=imagery)
 
@@ -193,7 +198,16 @@ class GamaLocator(Locator):
             score_T=track.marginals_TK[np.arange(len(time_s_T)), track.path_T].clip(0, 1),
             mode=self.mode,
             max_speed_kmh=self.evaluation.max_speed_kmh,
+            **self._known(vectors[0]),
         )
+
+    def _known(self, vectors_TE: Tensor) -> dict[str, Any]:
+        """What the model knows if a video is of another kind, as fields of the answer."""
+        if self.familiarity is None:
+            unsure = (NO_RADIUS, familiarity.UNKNOWN.format(familiarity.OLD))
+            return {"unsure": unsure}
+        foreign = self.familiarity.foreign(vectors_TE, knowing.best(vectors_TE, self.tiles_ME))
+        return {"foreign": foreign, "unsure": (NO_RADIUS, *self.familiarity.unsure)}
 
     def _clips(
         self, path: Path, fps: float, progress: Progress | None = None
@@ -276,6 +290,11 @@ class GamaLocator(Locator):
     def screener(self) -> Screening:
         """The screening network, on the accelerator if there is one."""
         return embedding.read_screening(self.folder / "screening").to(accelerator.device())
+
+    @cached_property
+    def familiarity(self) -> familiarity.Familiarity | None:
+        """What tells which videos the model knows; None in bundles of an older vidtag."""
+        return familiarity.Familiarity.read(self.folder / familiarity.FOLDER)
 
     @cached_property
     def _gallery(self) -> tuple[aerial_gallery.Tiles, aerial_gallery.Regions]:

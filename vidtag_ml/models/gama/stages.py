@@ -117,12 +117,16 @@ def heading(root: Path, params: config.Params, logger: "Logger | None" = None) -
 
 
 def evaluate_gama(root: Path, params: config.Params, split: str = "test") -> bool:
-    """Makes `out/evaluation/gama/<split>/`: figures, answers and tracks of GAMa."""
+    """Makes `out/evaluation/gama/<split>/`: figures, answers and tracks of GAMa.
+
+    That of val also holds what tells which videos the model knows; that of test uses it.
+    """
     at = layout.of(root, params)
     key = evaluation_key(at, params, split) | code_key.of("evaluate_gama")
 
     def build(aside: Path) -> None:
-        from vidtag_ml.models.gama import embedding, evaluate
+        from vidtag_ml.models import familiarity
+        from vidtag_ml.models.gama import embedding, evaluate, knowing
         from vidtag_ml.models.vidtag import locator as vidtag_locator
 
         turner, fused = embedding.read_gama(at.model("heading")), _fused(at, params)
@@ -131,7 +135,14 @@ def evaluate_gama(root: Path, params: config.Params, split: str = "test") -> boo
             at.model("gama"), at.model("screening"), context(at, params, turner, vidtag)
         )
         searched = evaluate.Split(split, drives(at, params, split), world(at, params))
-        evaluate.evaluate_gama(networks, searched, params).write(aside)
+        if split == "val":
+            learnt = knowing.learnt(at.model("gama"), _kinds(at), searched.world, params.gama)
+            learnt.write(aside / familiarity.FOLDER)
+        else:
+            evaluate_gama(root, params, "val")
+        folder = aside / familiarity.FOLDER if split == "val" else _known(at)
+        known = familiarity.Familiarity.read(folder)
+        evaluate.evaluate_gama(networks, searched, params, known).write(aside)
 
     return stage.make(at.evaluation("gama", split), key, build)
 
@@ -212,18 +223,36 @@ def bundle_gama(root: Path, params: config.Params) -> bool:
         **made_from,
         **{name: config.as_dict(getattr(params, name)) for name in locator.SECTIONS},
         "imagery": None if images is None else str(images),
+        "seen": _seen_key(at, params),
         **code_key.of("bundle_gama"),
     }
 
     def build(aside: Path) -> None:
         from vidtag_ml.dataset import tables
 
+        evaluate_gama(root, params, "val")
         locator.write_bundle(
-            at, params, images, _fused(at, params), aside,
+            at, params, images, _fused(at, params), aside, known=_known(at),
             mode=str(tables.read(at.dataset).clips["mode"].mode()[0]), provenance=made_from,
         )  # fmt: skip
 
     return stage.make(at.aerial_bundle, key, build)
+
+
+def _known(at: Layout) -> Path:
+    """Where the report on val keeps what tells which videos the model knows."""
+    from vidtag_ml.models.familiarity import FOLDER
+
+    return at.evaluation("gama", "val") / FOLDER
+
+
+def _kinds(at: Layout) -> str:
+    """What the train videos are, in words."""
+    from vidtag_ml.dataset import tables
+    from vidtag_ml.models import familiarity
+
+    clips = tables.read(at.dataset).clips
+    return familiarity.kinds(clips[clips["split"] == "train"])
 
 
 def context(

@@ -4,19 +4,18 @@ A frame expects the truth to be so far from its answer (`Prediction.spread_km_T`
 it is, val clips tell. Fewer frames help each other less, so clips are also cut to so many.
 
 Belongs here: learning that from val, and telling it of an answer. Does not belong here: quantiles
-(metrics/conformal.py), what is familiar (familiarity.py), how often radii hold (coverage.py).
-Shape legend: T frames, D features, 2 = (lat, lon) in degrees.
+(metrics/conformal.py), what is familiar (models/familiarity.py), how often radii hold
+(coverage.py). Shape legend: T frames, D features, 2 = (lat, lon) in degrees.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,8 +25,8 @@ from vidtag_ml.dataset.tables import Tables
 from vidtag_ml.earth import sphere
 from vidtag_ml.features.store import FeatureStore
 from vidtag_ml.metrics import conformal
-from vidtag_ml.models.gps_retrieval import familiarity
-from vidtag_ml.models.gps_retrieval.familiarity import Familiarity, Looks, Usual
+from vidtag_ml.models import familiarity
+from vidtag_ml.models.familiarity import Familiarity, Looks
 from vidtag_ml.models.gps_retrieval.locate import PATH_FRAMES, locate
 from vidtag_ml.models.gps_retrieval.network import GeoModel, Prediction
 from vidtag_ml.retrieval import motion
@@ -42,10 +41,6 @@ SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Of truths that radii can hold; answers have those of the last."""
 LENGTHS = (1, 4, 16, PATH_FRAMES)
 """Frames that val clips are cut to; more than are decoded together change nothing."""
-FRAMES_OF_EACH = 16
-"""Frames of a train clip that tell what they look like."""
-MOST_CLIPS = 1000
-"""Val clips, evenly spaced in their table, and as many train clips, that are looked at."""
 _FILE = "calibration.json"
 
 
@@ -95,7 +90,7 @@ class Calibration:
             features_TD: what the model saw.
             found: what it answered.
         """
-        beyond = self.familiarity.beyond(features_TD, found)
+        beyond = self.familiarity.beyond(features_TD, found.candidate_score_TK[:, 0])
         radii, kinds = self.radii_of(mode, len(features_TD)), self.familiarity.kinds
         if radii is None:
             return Sureness(beyond=beyond, kinds=kinds, told=(self._few(mode),))
@@ -170,12 +165,12 @@ def fit(
     """
     store, val, train = store.select(tuple(model.widths)), _some(tables, "val"), _some(tables)
     wander = motion.learnt(tables) if evaluation.decoding == "motion" else {}
-    looks = _looks(store, train["clip_id"])
+    looks = Looks.of_clips(store.clip(str(name)).features_TD for name in train["clip_id"])
     answering = _Answering(model, index, store, tables, evaluation, max_gap_s, wander, looks)
     each = list(zip(val["clip_id"].map(str), val["mode"].map(str), strict=True))
     cut = {n: [j for one in each if (j := answering.judged(*one, n))] for n in LENGTHS}
-    usual = [Usual.of(n, np.array([j.measures_2 for j in judged])) for n, judged in cut.items()]
-    known = Familiarity(familiarity.kinds(train), tuple(filter(None, usual)), looks)
+    measures = {n: [j.measures_2 for j in judged] for n, judged in cut.items()}
+    known = familiarity.learnt(familiarity.kinds(train), looks, measures)
     modes = val["mode"].value_counts()
     radii = {str(m): [r for n in LENGTHS if (r := _radii(n, m, cut[n]))] for m in modes.index}
     return Calibration(
@@ -229,7 +224,7 @@ class _Answering:
             self.tables, clip_id, clip.time_s[part], self.max_gap_s
         )
         error_km_T = np.where(valid_T, sphere.great_circle_km(found.latlon_T2, truth_T2), np.nan)
-        measures_2 = self.looks.measures(clip.features_TD[part], found)
+        measures_2 = self.looks.measures(clip.features_TD[part], found.candidate_score_TK[:, 0])
         return _Judged(mode, error_km_T, found.spread_km_T, measures_2)
 
 
@@ -244,17 +239,7 @@ def _radii(num_frames: int, mode: str, judged: Sequence[_Judged]) -> Radii | Non
     return Radii(num_frames, len(usable), factors, conformal.quantile(wholes, SHARES[-1]))
 
 
-def _looks(store: FeatureStore, clip_ids: Iterable[str]) -> Looks:
-    """What frames of train clips look like, a few of each clip."""
-    features = []
-    for clip_id in clip_ids:
-        features_TD = store.clip(str(clip_id)).features_TD
-        rows = np.linspace(0, len(features_TD) - 1, FRAMES_OF_EACH).round().astype(int)
-        features.append(features_TD[np.unique(rows)].float())
-    return Looks.of(torch.cat(features))
-
-
 def _some(tables: Tables, split: str = "train") -> pd.DataFrame:
-    """Clips of a split, at most `MOST_CLIPS`, evenly spaced."""
+    """Clips of a split that are looked at."""
     clips = tables.clips[tables.clips["split"] == split].sort_values("clip_id")
-    return clips.iloc[:: max(1, -(-len(clips) // MOST_CLIPS))]
+    return clips.iloc[list(familiarity.spaced(len(clips)))]

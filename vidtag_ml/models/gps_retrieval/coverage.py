@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vidtag_ml.metrics import bootstrap, conformal
+from vidtag_ml.models.familiarity import LOST
 from vidtag_ml.models.gps_retrieval.calibration import SHARES, Calibration, Sureness
 
 Floats = NDArray[np.float64]
@@ -20,9 +21,9 @@ Floats = NDArray[np.float64]
 SEED = 0
 BARS = (0.85, 0.95)
 """Between these a kind of clips is covered as it is said to be."""
-HELD, TRACK, LOST = "held_{:.1f}", "track_held", "lost"
+HELD, TRACK = "held_{:.1f}", "track_held"
 """Columns of clips: the share of their frames whose truth is within the radius for such a share,
-whether all of it is near the track, and whether they are taken for something unknown."""
+and whether all of it is near the track."""
 
 
 def of_clip(

@@ -62,6 +62,33 @@ def test_photos_of_a_flight_are_from_where_its_video_is(
     assert (found.clip, found.names) == ("trip", place.names)
 
 
+def test_what_is_stranger_than_val_clips_is_foreign_and_said_so(made, video, knowing):
+    bundle = made / "out" / "guess_bundle"
+    known, strange = (
+        cityguessr_locator.CityGuessrLocator.load(knowing(bundle, limit)).locate(video)
+        for limit in (1e9, -1e9)
+    )
+    assert (known.foreign, known.told) == ("", ())
+    assert strange.foreign == "flights over Earth from above (flyover)"
+
+
+def test_few_val_clips_and_old_bundles_tell_nothing_and_that_is_told(made, video, place, tmp_path):
+    moved = shutil.copytree(made / "out" / "guess_bundle", tmp_path / "bundle")
+    shutil.rmtree(moved / "familiarity")
+    sums.write(moved)
+    old = cityguessr_locator.CityGuessrLocator.load(moved).locate(video)
+    assert (old.foreign, place.foreign) == ("", "")
+    assert "bundled by an older vidtag" in old.told[0]
+    assert "fewer than 40 val clips" in place.told[0]
+
+
+def test_files_of_a_foreign_place_say_so(place, tmp_path):
+    why = "this is no flight"
+    files = place.write(tmp_path, "place", {**FACTS, "foreign": why})
+    told = json.loads(files[0].read_text())
+    assert told["told"][0] == told["origin"]["foreign"] == why
+
+
 def test_located_places_are_the_evaluated_ones(made, guesser):
     assert_places_are_the_evaluated_ones(guesser, made)
 
@@ -167,7 +194,7 @@ def test_bundle_needs_nothing_outside_itself(made, video, place, tmp_path):
 def test_files_of_a_place_are_all_written(place, tmp_path):
     paths = place.write(tmp_path / "new folder", "flight", FACTS)
     assert [path.name for path in paths] == ["flight.json", "flight.png"]
-    told = json.loads(json.dumps({**place.as_json(), "origin": FACTS}))
+    told = json.loads(json.dumps({**place.as_json(), "told": place.told, "origin": FACTS}))
     assert json.loads(paths[0].read_text()) == told
     assert [origin.read(path) for path in paths] == [[FACTS]] * 2
     assert paths[1].read_bytes().startswith(b"\x89PNG")

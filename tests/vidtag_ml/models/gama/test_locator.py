@@ -60,6 +60,25 @@ def test_a_track_has_a_point_a_second_and_begins_in_the_middle_of_a_tile(located
     assert ((track.score_T >= 0) & (track.score_T <= 1)).all()
 
 
+def test_what_is_stranger_than_val_videos_is_foreign(located, track, knowing):
+    bundle = located[1].aerial_bundle
+    known, strange = (
+        GamaLocator.load(knowing(bundle, limit)).locate(video(located)) for limit in (1e9, -1e9)
+    )
+    assert (known.foreign, strange.foreign) == ("", "flights over Earth from above (flyover_gama)")
+    np.testing.assert_array_equal(strange.latlon_T2, track.latlon_T2)
+    assert gama_locator.NO_RADIUS in known.told
+
+
+def test_few_val_videos_and_old_bundles_tell_nothing_and_that_is_told(located, track, moved):
+    shutil.rmtree(moved / "familiarity")
+    sums.write(moved)
+    old = GamaLocator.load(moved).locate(video(located))
+    assert (old.foreign, track.foreign) == ("", "")
+    assert any("bundled by an older vidtag" in said for said in old.told)
+    assert any("fewer than 40 val clips" in said for said in track.told)
+
+
 def test_clips_are_embedded_as_in_the_evaluation(located):
     params, at, matcher, drive = located
     world = gama_stages.world(at, params)

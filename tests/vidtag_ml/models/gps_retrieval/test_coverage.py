@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
+from vidtag_ml.models.familiarity import Familiarity, Looks
 from vidtag_ml.models.gps_retrieval import calibration, coverage
 from vidtag_ml.models.gps_retrieval.calibration import SHARES, Calibration, Radii, Sureness
-from vidtag_ml.models.gps_retrieval.familiarity import Familiarity, Looks
 from vidtag_ml.models.gps_retrieval.network import Prediction
 from vidtag_ml.plots import charts
 

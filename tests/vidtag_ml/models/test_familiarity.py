@@ -5,9 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from vidtag_ml.models.gps_retrieval import familiarity
-from vidtag_ml.models.gps_retrieval.familiarity import Familiarity, Looks, Usual
-from vidtag_ml.models.gps_retrieval.network import Prediction
+from vidtag_ml.models import familiarity
+from vidtag_ml.models.familiarity import Familiarity, Looks, Usual
 
 WIDTH = 12
 RNG = np.random.default_rng(0)
@@ -20,10 +19,7 @@ def frames(num, rng):
 
 
 def answered(features, score=0.9):
-    num = len(features)
-    scores = np.full((num, 1), score) + 0.01 * RNG.normal(size=(num, 1))
-    at = np.zeros((num, 2))
-    return Prediction(at, at, np.ones(num), at[:, None], scores, np.ones(num))
+    return np.full(len(features), score) + 0.01 * RNG.normal(size=len(features))
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +55,16 @@ def test_known_looks_without_a_place_that_fits_are_foreign(known):
 def test_fewer_clips_than_needed_tell_nothing(known):
     assert Usual.of(1, np.ones((39, 2))) is None
     seen = frames(1, np.random.default_rng(5))
-    assert Familiarity("flights", (), known.looks).beyond(seen, answered(seen)) is None
+    nothing = Familiarity("flights", (), known.looks)
+    assert nothing.beyond(seen, answered(seen)) is None
+    assert (nothing.foreign(seen, answered(seen)), known.unsure) == ("", ())
+    assert "fewer than 40 val clips" in nothing.unsure[0]
 
 
 def test_what_was_learnt_is_kept(known, tmp_path):
-    known.looks.write(tmp_path)
-    again = Familiarity.of_json(known.as_json(), Looks.read(tmp_path))
+    known.write(tmp_path / "there")
+    again = Familiarity.read(tmp_path / "there")
+    assert Familiarity.read(tmp_path / "not there") is None
     seen = frames(3, np.random.default_rng(6))
     found = answered(seen)
     assert again.beyond(seen, found) == known.beyond(seen, found)
