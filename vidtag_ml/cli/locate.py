@@ -6,6 +6,7 @@ command needs it.
 """
 
 import contextlib
+import dataclasses
 import datetime as dt
 import re
 import sys
@@ -66,7 +67,8 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
 
         Photos of a folder without videos are one track, in the order of their EXIF times. Files
         tell the time of each position where the recording tells its own (container, GPS, EXIF).
-        What is not of the kind that the model was trained on gets no position.
+        Of several recordings those that were finished before are not located again. What is not of
+        the kind that the model was trained on gets no position.
         """
         wanted = _wanted(out, fps, start_time, anyway)
         from vidtag_ml.models import asked as searched
@@ -77,6 +79,7 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
         for kind, number in found.passed_over.items():
             sys.stderr.write(f"vidtag: passed over {kind}: {number}\n")
         kept = resolve(model)
+        wanted = dataclasses.replace(wanted, go_on=len(found.asked) > 1)
         _locate(kept, found, wanted, engine, as_json)
 
     return locate
@@ -169,9 +172,9 @@ def _answered(kept: Kept, found: "Found", wanted: "Wanted", engine: Engine) -> "
 
 def _left(rows: "list[Row]", num: int, out: Path) -> str:
     """What is finished when it was stopped, and what the same command will do."""
-    again = "the same command locates all of them anew"
     if not rows:
-        return f"stopped before the first of {num} was finished; {again}"
+        return f"stopped before the first of {num} was finished"
+    again = "the same command goes on from there"
     done = "the first is" if len(rows) == 1 else f"the first {len(rows)} are"
     return f"stopped: {done} finished (of {num}, to {rows[-1]['video']}), see {out}; {again}"
 

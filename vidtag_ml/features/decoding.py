@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from vidtag_ml.media import video
 PIECE_FRAMES = 16
 """Frames that a thread decodes at once."""
 _MAX_THREADS = 8
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,15 @@ def alike(paths: Sequence[Path]) -> Iterator[NDArray[np.uint8]]:
     pictures = [picture_files.picture(path) for path in paths]
     for _, same in groupby(pictures, lambda pixels: pixels.shape):
         yield np.stack(list(same))
+
+
+def one_ahead(parts: Iterator[P]) -> Iterator[P]:
+    """The parts, each made by a thread while the one before it is used."""
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(next, parts, None)
+        while (part := made.result()) is not None:
+            made = pool.submit(next, parts, None)
+            yield part
 
 
 def _ahead(streams: Iterator[Iterator[Piece]]) -> Iterator[Piece]:

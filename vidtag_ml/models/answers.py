@@ -4,6 +4,7 @@ Belongs here: what becomes of one recording, and of one that cannot be located. 
 here: answers themselves (located.py, models/cityguessr/locator.py), printing (cli/output.py).
 """
 
+import dataclasses
 import errno
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from vidtag_ml.earth import origin
 from vidtag_ml.earth.origin import Facts
 from vidtag_ml.models import recording
 from vidtag_ml.models.asked import Asked
+from vidtag_ml.models.finished import Finished
 from vidtag_ml.models.locator import Locator, Progress
 from vidtag_ml.models.recording import Began, Recording
 from vidtag_ml.workflow.progress import Batch
@@ -34,6 +36,14 @@ class Wanted:
     """When the recording began, whatever it says itself."""
     anyway: bool = False
     """Whether recordings of a kind that the model does not know are located all the same."""
+    go_on: bool = False
+    """Whether answers that were finished before, all else being the same, are not made again."""
+
+    def of(self, result: Path) -> Finished:
+        """Where it is written down that the answer with these results is finished."""
+        changed = ("out", "go_on")
+        options = {n: v for n, v in dataclasses.asdict(self).items() if n not in changed}
+        return Finished(self.out, result, options)
 
 
 def answers(
@@ -47,7 +57,8 @@ def answers(
     """Locates recordings one by one; JSON-safe rows, each as soon as its files are written.
 
     A recording that cannot be located has a row with its `error`, and stops no other. One of a kind
-    that the model does not know is not `answered`: its row says why, and it has no files.
+    that the model does not know is not `answered`: its row says why, and it has no files. One whose
+    answer was finished before, if these are to go on, says that.
 
     Args:
         locator: a bundle in memory.
@@ -78,6 +89,25 @@ def _reason(path: Path, error: Exception) -> str:
 
 
 def _answer(
+    locator: Locator,
+    model: Facts,
+    seen: Recording,
+    result: Path,
+    wanted: Wanted,
+    progress: Progress | None,
+) -> Row:
+    finished = wanted.of(result) if wanted.go_on else None
+    if finished and finished.path.exists():
+        facts = {**model, "video_md5": recording.md5(seen)}
+        if (row := finished.find(facts, seen)) is not None:
+            return row
+    row = _located(locator, model, seen, result, wanted, progress)
+    if finished:
+        finished.keep({**model, "video_md5": row["origin"]["video_md5"]}, seen, row)
+    return row
+
+
+def _located(
     locator: Locator,
     model: Facts,
     seen: Recording,

@@ -12,6 +12,7 @@ import pytest
 
 from vidtag_ml.dataset import tables as clip_tables
 from vidtag_ml.earth import sphere
+from vidtag_ml.models import finished
 
 KINDS = ("gpx", "geojson", "kml", "csv", "parquet", "json", "png", "html")
 """Files of a track, in the order in which they are written and told."""
@@ -190,8 +191,59 @@ def test_stopping_tells_what_is_finished(vidtag, bundle, video, tmp_path):
     assert 0 < len(rows) < 99
     assert f"{len(rows)} " in done.stderr or "the first is finished" in done.stderr
     assert rows[-1]["video"] in done.stderr
-    assert "anew" in done.stderr
+    assert "goes on from there" in done.stderr
     assert done.stderr.count("stopped") == 1
+
+
+@pytest.fixture
+def located(vidtag, bundle, video, tmp_path):
+    """Two videos whose answers are finished, and what locates them again: rows by name."""
+    for name in "ab":
+        shutil.copy(video, tmp_path / f"{name}.mp4")
+
+    def again(*options, asked=("a.mp4", "b.mp4")):
+        ask = ("locate", *asked, "--model", bundle, "--out", "there", "--json", *options)
+        return {row["video"][0]: row for row in json.loads(vidtag(tmp_path, *ask).stdout)}
+
+    first = again(asked=("a.mp4", "b.mp4"))
+    (tmp_path / "there" / "b.csv").unlink()
+    return first, again
+
+
+def before(row):
+    return finished.TOLD in row["told"]
+
+
+def test_the_same_command_goes_on_with_what_is_not_finished(located, tmp_path):
+    first, again = located
+    second = again()
+    assert [before(row) for row in (*first.values(), *second.values())] == [0, 0, 1, 0]
+    assert (tmp_path / "there" / "b.csv").exists()
+    assert [*second["a"].pop("told")[:-1]] == first["a"].pop("told")
+    assert second["a"] == first["a"]
+
+
+@pytest.mark.parametrize("change", ["video", "positions beside it", "options", "a file", "record"])
+def test_what_is_not_the_same_is_located_anew(located, tmp_path, change):
+    _, again = located
+    if change == "video":
+        with (tmp_path / "a.mp4").open("ab") as file:
+            file.write(b"\x00\x00\x00\x08free")
+    elif change == "positions beside it":
+        (tmp_path / "a.csv").write_text("time_s,lat,lon\n0,48,2\n1,48.001,2\n")
+    elif change == "a file":
+        (tmp_path / "there" / "a.gpx").write_text("mine")
+    elif change == "record":
+        (tmp_path / "there" / ".located" / "a.json").write_text("{")
+    assert not before(again(*(["--fps", "2"] if change == "options" else []))["a"])
+    assert "mine" not in (tmp_path / "there" / "a.gpx").read_text()
+
+
+def test_a_single_recording_is_always_located_and_leaves_nothing_else(located, tmp_path):
+    _, again = located
+    shutil.rmtree(tmp_path / "there")
+    assert not before(again(asked=("a.mp4",))["a"])
+    assert not (tmp_path / "there" / ".located").exists()
 
 
 @pytest.mark.parametrize(
@@ -253,7 +305,8 @@ def test_workers_of_ray_write_the_same_files_and_print_the_same(
         done[engine] = vidtag(tmp_path / engine, "locate", *asked, *ask)
     assert done["here"] == done["ray"]
     assert done["here"].returncode == 1
-    files = {engine: sorted((tmp_path / engine / "there").iterdir()) for engine in done}
+    files = {engine: sorted((tmp_path / engine / "there").glob("*.*")) for engine in done}
+    files = {engine: [p for p in found if p.is_file()] for engine, found in files.items()}
     assert len(files["here"]) == 3 * len(KINDS)
     for here, ray in zip(*files.values(), strict=True):
         assert (here.name, here.read_bytes()) == (ray.name, ray.read_bytes())

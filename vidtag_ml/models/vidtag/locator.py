@@ -22,7 +22,7 @@ from torch import Tensor
 
 from vidtag_ml import config
 from vidtag_ml.encoders.frames import FrameEncoder
-from vidtag_ml.features import extraction
+from vidtag_ml.features import decoding, extraction
 from vidtag_ml.features.store import ClipFeatures
 from vidtag_ml.models import bundle, locator, networks, recording
 from vidtag_ml.models.gps_retrieval import calibration
@@ -92,9 +92,12 @@ def encoded(
     time_s: np.ndarray,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Features (T, D), or (T, V, D) of several views; holds but a batch of frames at a time."""
+    """Features (T, D), or (T, V, D) of several views; holds but a batch of frames at a time.
+
+    Half of it is decoded while the other half is encoded.
+    """
     parts, done = [], 0
-    for frames in seen.batches_at(time_s, settings.batch_size):
+    for frames in decoding.one_ahead(seen.batches_at(time_s, -(-settings.batch_size // 2))):
         parts.append(extraction.encode(encoders, frames, settings.batch_size, settings.views))
         done += len(frames)
         if progress:
