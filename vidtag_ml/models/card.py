@@ -108,9 +108,10 @@ def _for_whom(train: pd.DataFrame) -> str:
     """What it may be asked about: more of what it was trained on."""
     modes, places = _counts(train["mode"]), _counts(train["continent"])
     return (
-        f"Videos like those that it was trained on: {modes}; from {places}. It answers for any "
-        "other video as well, wrongly, and does not say so: where a model was never measured, "
-        "believe none of its answers."
+        f"Videos like those that it was trained on: {modes}; from {places}. Most "
+        "others get no answer; some get a wrong one that looks right: where a model was never "
+        "measured, believe none of its answers. Not to find people, nor to decide about them: "
+        "docs/responsible-use.md."
     )
 
 
