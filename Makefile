@@ -1,6 +1,6 @@
 # vidtag: `make help` lists what there is. Every target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo places own test test-slow test-faults check keys bench dev mlflow clean
+.PHONY: help setup demo places own test test-slow test-faults check keys bench pictures dev mlflow clean
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
@@ -45,6 +45,9 @@ keys: setup ## after a change of code: note in vidtag_ml/code.json which stages 
 
 bench: setup ## train and measure every model and ablation on Flyover: one table in out/benchmark
 	vidtag benchmark
+
+pictures: setup ## take the pictures of the map page in docs/ anew, by their test (needs Chromium)
+	VIDTAG_PICTURES=docs pytest -q tests/vidtag_ml/plots/viewer/test_pictures.py
 
 dev: setup ## open the asset graph: Dagster's UI on http://127.0.0.1:3000, data docs on 3001
 	@python -m vidtag_assets.workspace.data_docs dagster dev

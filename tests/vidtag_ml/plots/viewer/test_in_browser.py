@@ -1,13 +1,10 @@
 """The page in a real browser, without a network: time, layers, keyboard, many positions."""
 
-import shutil
-
 import numpy as np
 import pytest
 
 from vidtag_ml.plots.viewer import ground, page
 
-CHROMIUM = shutil.which("chromium")
 ORIGIN = {"model": "vidtag", "bundle": "b" * 32, "video_md5": "a" * 32}
 READY = "document.documentElement.dataset.ready"
 NAMELESS = """[...document.querySelectorAll('button, input, video, [tabindex="0"], a[href]')]
@@ -16,40 +13,7 @@ NAMELESS = """[...document.querySelectorAll('button, input, video, [tabindex="0"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: apt-get install chromium"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        running = play.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def shown(browser, tmp_path):
-    """Opens a page of answers offline; `faults` are its errors and what it asks a network for."""
-    context = browser.new_context(viewport={"width": 1000, "height": 700}, offline=True)
-    context.set_default_timeout(90_000)
-    tab = context.new_page()
-    tab.faults = []
-    tab.on("pageerror", lambda error: tab.faults.append(str(error)))
-    tab.on("console", lambda said: tab.faults.append(said.text) if said.type == "error" else None)
-    tab.on("request", lambda r: tab.faults.append(r.url) if r.url.startswith("http") else None)
-
-    def show(*answers):
-        page.write(tmp_path / "page.html", answers, "tracks")
-        tab.goto((tmp_path / "page.html").as_uri())
-        tab.wait_for_function(READY)
-        return tab
-
-    yield show
-    context.close()
 
 
 def answer(num, **more):
