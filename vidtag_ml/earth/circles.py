@@ -1,7 +1,8 @@
 """Circles on the ground as polygons: where a position is, give or take a radius.
 
 Belongs here: their corners, cut where maps are cut. Does not belong here: distances (sphere.py),
-files that hold them (track_files.py). Shape legend: N corners, 2 = (lat, lon) in degrees.
+what lies around several points (hulls.py), files that hold them (track_files.py). Shape legend: N
+corners, 2 = (lat, lon) in degrees.
 """
 
 import numpy as np
@@ -39,6 +40,17 @@ def circle(lat: float, lon: float, radius_km: float) -> list[Floats]:
     across = np.sin(bearing_N) * np.sin(reach) * np.cos(at)
     east = np.unwrap(np.arctan2(across, np.cos(reach) - np.sin(at) * sine))
     ring = np.stack([np.degrees(np.arcsin(sine)), lon + np.degrees(east)], -1)
+    return cut(ring, lat)
+
+
+def cut(ring_N2: Floats, lat: float) -> list[Floats]:
+    """Rings (N, 2) of a closed one whose lons do not leap, as `circle` gives them.
+
+    Args:
+        ring_N2: its last corner is its first, or that after a whole turn around a pole.
+        lat: of a point in it; tells which pole, if it holds one.
+    """
+    ring = ring_N2
     if abs(ring[-1, 1] - ring[0, 1]) > 180.0:
         pole = np.copysign(90.0, lat)
         ring = np.concatenate([ring, [(pole, ring[-1, 1]), (pole, ring[0, 1])]])

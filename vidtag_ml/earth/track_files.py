@@ -112,12 +112,13 @@ def write_geojson(tracks: Tracks, path: Path, facts: Facts | None = None) -> Non
     The line's properties time_s, score and, where they are known, radius_km and coordTimes are
     nested as its coordinates are, a value for each position. A position that a cut adds has values
     in between its neighbours'; one that is alone in its line is there twice, because lines have
-    two. After the lines each position is a point, with all that is known of it. Facts, of where the
-    tracks come from, are properties of each feature.
+    two. After the lines each position is a point, with all that is known of it; then come the
+    areas in which it may be. Facts, of where the tracks come from, are properties of each feature.
     """
     clips = list(_clips(tracks))
     features = [_feature(clip) for clip in clips]
     features += [point for clip in clips for point in _points(clip)]
+    features += [area for clip in clips for area in _areas(clip)]
     for feature in features:
         feature["properties"] |= facts or {}
     collection = {"type": "FeatureCollection", "features": features}
@@ -245,6 +246,8 @@ class _Clip:
     start: dt.datetime | None
     runs: list[pd.DataFrame]
     """Its stretches of known positions."""
+    areas: Sequence[Mapping[str, Any]] = ()
+    """Where else it may be."""
 
     def moment(self, time_s: float) -> dt.datetime | None:
         return None if self.start is None else self.start + dt.timedelta(seconds=float(time_s))
@@ -262,7 +265,7 @@ def _clips(tracks: Tracks, start: dt.datetime | None = None) -> Iterator[_Clip]:
         return
     for track in _listed(tracks):
         if len(track.time_s):
-            yield _Clip(track.clip, track.start, _runs(track.table()))
+            yield _Clip(track.clip, track.start, _runs(track.table()), track.areas)
 
 
 def _runs(table: pd.DataFrame) -> list[pd.DataFrame]:
@@ -304,6 +307,12 @@ def _points(clip: _Clip) -> Iterator[dict[str, Any]]:
                 "properties": {**said, **({"time": moment} if moment else {})},
                 "geometry": {"type": "Point", "coordinates": place},
             }
+
+
+def _areas(clip: _Clip) -> Iterator[dict[str, Any]]:
+    """A clip's credible areas in GeoJSON."""
+    for area in clip.areas:
+        yield {**area, "properties": {"clip": clip.name, **area["properties"]}}
 
 
 def _plain(value: Any) -> Any:

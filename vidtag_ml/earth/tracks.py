@@ -6,7 +6,9 @@ Belongs here: Track, interpolation and smoothing in time, speeds. Does not belon
 
 import datetime as dt
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,6 +53,8 @@ class Track:
     """When time 0 was, with a zone; None = nobody knows."""
     radius_km_T: Floats | None = None
     """Distance (T,) that the truth is within, in 9 of 10 cases; None = nobody knows."""
+    areas: Sequence[Mapping[str, Any]] = ()
+    """Where else it may be: GeoJSON features with the probability that they hold as `mass`."""
 
     def __post_init__(self) -> None:
         """Checks that all fields tell of the same T points."""

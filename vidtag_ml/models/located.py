@@ -97,6 +97,7 @@ class LocatedTrack(Track):
             "start_time_from": began.source if began else None,
             "radius_km": self.track_radius_km,
             "track": points,
+            **({"areas": list(self.areas)} if self.areas else {}),
             **(_against(self.latlon_T2, self.gps) if self.gps else {}),
         }
 

@@ -208,3 +208,16 @@ def back(video):
 def nearest(fixes, times):
     """For each time the fix that is nearest, and the time."""
     return [(min(fixes, key=lambda fix: abs(fix["time_s"] - t)), t) for t in times]
+
+
+def test_areas_are_features_in_json_and_geojson(track, pictures, tmp_path):
+    ring = [[2.0, 48.0], [2.1, 48.0], [2.1, 48.1], [2.0, 48.0]]
+    geometry = {"type": "Polygon", "coordinates": [ring]}
+    area = {"type": "Feature", "geometry": geometry, "properties": {"mass": 0.7, "of": 0.9}}
+    found = dataclasses.replace(track, areas=(area,)).beside(pictures, NOON)
+    assert found.as_json()["areas"] == [area]
+    track_files.write_geojson(found, tmp_path / "a.geojson", FACTS)
+    *_, last = json.loads((tmp_path / "a.geojson").read_text())["features"]
+    assert last["geometry"] == geometry
+    assert last["properties"] == {"clip": "trip", "mass": 0.7, "of": 0.9, **FACTS}
+    assert "areas" not in track.beside(pictures, NOON).as_json()

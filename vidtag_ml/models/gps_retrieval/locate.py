@@ -19,6 +19,7 @@ from torch import Tensor
 
 from vidtag_ml import config
 from vidtag_ml.earth import sphere
+from vidtag_ml.models.gps_retrieval.belief import Belief, Part
 from vidtag_ml.models.gps_retrieval.network import GeoModel, Prediction
 from vidtag_ml.models.gps_retrieval.windows import in_windows, interleaved, windows
 from vidtag_ml.models.position_encodings import LAST_POSITION
@@ -101,10 +102,11 @@ def locate(
     probability_TK = _numpy((model.scale() * hits.score_NK).softmax(-1))
     if wanted in _TRACKS:
         moves = _moves(wanted, max_speed_kmh, wander_kms)
-        latlon_T2, score_T = _travel(
+        latlon_T2, score_T, parts = _travel(
             model.scale() * query_TE, hits, probability_TK, time, max_speed_kmh, moves
         )
     else:
+        parts = _alone(hits, probability_TK)
         latlon_T2 = candidates_TK2[:, 0]
         score_T = _mass_near(latlon_T2, candidates_TK2, probability_TK)
     return Prediction(
@@ -114,6 +116,7 @@ def locate(
         candidate_latlon_TK2=candidates_TK2,
         candidate_score_TK=_numpy(hits.score_NK),
         spread_km_T=_spread_km(latlon_T2, candidates_TK2, probability_TK),
+        belief=Belief(parts, decoding.spacing_km(candidates_TK2)),
     )
 
 
@@ -252,15 +255,29 @@ def _travel(
     time_s: Floats,
     max_speed_kmh: float,
     moves: motion.Motion | None,
-) -> tuple[Floats, Floats]:
-    """Positions (T, 2) along the likeliest path, and the probability near each (T,)."""
-    positions, scores = [], []
+) -> tuple[Floats, Floats, tuple[Part, ...]]:
+    """Positions (T, 2) along the likeliest path, the probability near each (T,), the posterior."""
+    positions, scores, parts = [], [], []
     for way in _ways(query_TE, hits, probability_TK, time_s, max_speed_kmh):
         latlon_T2 = way.mean_T2() if moves is None else way.smoothed_T2(moves)
         positions.append(latlon_T2[way.mine])
         passed_T2 = way.latlon_S2[way.path_T] if moves is None else latlon_T2
         scores.append(_mass_near(passed_T2, way.latlon_S2, way.marginals_TS)[way.mine])
-    return np.concatenate(positions), np.concatenate(scores)
+        parts.append(Part(way.latlon_S2, way.marginals_TS[way.mine].astype(np.float32)))
+    return np.concatenate(positions), np.concatenate(scores), tuple(parts)
+
+
+def _alone(hits: Hits, probability_TK: Floats) -> tuple[Part, ...]:
+    """The posterior of frames that each speak for themselves."""
+    parts, index_TK = [], hits.index_NK.cpu().numpy()
+    for start in range(0, len(index_TK), PATH_FRAMES):
+        frames = slice(start, start + PATH_FRAMES)
+        points, which = np.unique(index_TK[frames], return_inverse=True)
+        which = which.reshape(index_TK[frames].shape)
+        probability_TP = np.zeros((len(which), len(points)), np.float32)
+        np.put_along_axis(probability_TP, which, probability_TK[frames].astype(np.float32), 1)
+        parts.append(Part(hits.latlon_M2[points], probability_TP))
+    return tuple(parts)
 
 
 def _ways(

@@ -10,7 +10,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from torch.nn import functional
 from vidtag_ml import config
 from vidtag_ml.encoders.location import LocationEncoder
 from vidtag_ml.models.base import Model
+from vidtag_ml.models.gps_retrieval.belief import Belief
 from vidtag_ml.retrieval.gallery import Gallery
 
 Floats = NDArray[np.float64]
@@ -120,6 +121,8 @@ class Prediction:
     """Their similarities."""
     spread_km_T: Floats
     """How far each frame by itself expects the truth to be from the answer; positive."""
+    belief: Belief = field(default_factory=Belief)
+    """Where else they may be."""
 
     def __post_init__(self) -> None:
         """Checks that all parts speak of the same frames and candidates."""

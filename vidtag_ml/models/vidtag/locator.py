@@ -180,6 +180,7 @@ class VidtagLocator(Locator):
             latlon_T2=located.latlon_T2,
             initial_latlon_T2=located.initial_latlon_T2,
             score_T=located.score_T,
+            areas=located.belief.areas(time_s),
             mode=self.mode,
             max_speed_kmh=self.evaluation.max_speed_kmh,
             **self._sureness(features, located),

@@ -200,7 +200,10 @@ def _reach(line_T2: Floats, radius_km: list[float | None] | None) -> tuple[Float
 
 
 def _areas(row: Row, middle_lon: float) -> list[dict[str, Any]]:
-    """Rings of the credible areas with their mass, as (lat, lon) near the track."""
+    """Rings of the credible areas, as (lat, lon) near the track, with their mass.
+
+    `t` is the time of the frame that an area is of, None if it is of the whole track.
+    """
     found = []
     for area in row.get("areas") or ():
         geometry = area["geometry"]
@@ -210,7 +213,9 @@ def _areas(row: Row, middle_lon: float) -> list[dict[str, Any]]:
             lon_N = _unwrapped(lonlat_N2[:, 0])
             turn = 360.0 * round((middle_lon - lon_N.mean()) / 360.0)
             ring = np.stack([lonlat_N2[:, 1], lon_N + turn], -1)
-            found.append({"ring": ring.round(5).tolist(), "mass": area["properties"]["mass"]})
+            about = area["properties"]
+            told = {"ring": ring.round(5).tolist(), "mass": about["mass"]}
+            found.append({**told, "t": about.get("time_s")})
     return found
 
 

@@ -148,7 +148,7 @@
   const drawAnswer = (answer, k) => {
     const colour = colourOf(k);
     const points = answer.lat.map((lat, i) => [lat, answer.lon[i]]);
-    for (const { ring, mass } of answer.areas) {
+    for (const { ring, mass } of answer.areas.filter(({ t }) => t === null)) {
       L.polygon(ring, { color: colours.areas, weight: 1.5, fillOpacity: 0.1 })
         .bindTooltip(`${Math.round(mass * 100)} % of the probability`).addTo(layer("areas"));
     }
@@ -166,6 +166,7 @@
     const ring = { radius: 7, color: colour, weight: 2, fill: false, interactive: false };
     L.circleMarker(points[0], ring).addTo(layer("tracks"));
     answer.marks = {
+      area: L.polygon([], { color: colours.areas, weight: 2, fillOpacity: 0.25, interactive: false }).addTo(layer("areas")),
       circle: answer.radiusKm && L.polygon([], { color: colour, weight: 2, fillOpacity: 0.18, interactive: false }).addTo(layer("radius")),
       true: answer.trueLat && marker("true", colours.true, 6),
       alone: marker("alone", colours.alone, 5),
@@ -247,6 +248,8 @@
   const showAnswer = (answer) => {
     const i = frameAt(answer.t, time);
     const { marks } = answer;
+    const keys = answer.areas.map(({ t }) => t).filter((t) => t !== null && t <= time + 1e-6);
+    marks.area.setLatLngs(answer.areas.filter(({ t }) => keys.length && t === Math.max(...keys)).map(({ ring }) => [ring]));
     marks.here.setLatLng([answer.lat[i], answer.lon[i]]);
     marks.alone.setLatLng([answer.aloneLat[i], answer.aloneLon[i]]);
     if (marks.circle) {

@@ -249,6 +249,20 @@ def test_interleaved_parts_show_the_network_no_more_frames_than_training_does():
     assert sphere.great_circle_km(found.latlon_T2, track).max() < 25
 
 
+@pytest.mark.parametrize("decoding", ["initial", "viterbi", "motion"])
+def test_a_belief_is_near_the_truth_in_each_frame_and_one_in_sum(decoding):
+    gallery, _, _, model = _world()
+    track, time_s = np.stack([np.linspace(0, 4, 150)] * 2, -1), np.arange(150.0) * 6
+    belief = _locate(decoding, sphere.unit_vectors(track), time_s, gallery, model).belief
+    assert sum(len(part.probability_TP) for part in belief.parts) == 150
+    for number in (0, 70, 149):
+        frame = belief.frame(number)
+        assert frame.probability_TP.sum() == pytest.approx(1.0, abs=1e-5)
+        likeliest = frame.latlon_P2[frame.probability_TP[0].argmax()]
+        assert sphere.great_circle_km(likeliest, track[number]) < 60
+    assert belief.whole().probability_TP.sum() == pytest.approx(1.0, abs=1e-5)
+
+
 def _posterior(features, time_s, gallery, model, mass=0.95, num_candidates=16):
     evaluation = replace(EVALUATION, num_candidates=num_candidates)
     index = Exact(gallery, embed_gallery(model, gallery))

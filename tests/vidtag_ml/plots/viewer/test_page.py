@@ -97,7 +97,7 @@ def test_radii_areas_and_truth_are_told_where_they_are_known(tmp_path):
     row["track"][0]["radius_km"] = 20.0
     (found,) = told(written(tmp_path, row))["answers"]
     assert (found["radiusKm"], found["offKm"], found["truth"]) == ([20.0, None], [0.0, None], "gpx")
-    assert found["areas"] == [{"ring": [[lat, lon] for lon, lat in ring], "mass": 0.9}]
+    assert found["areas"] == [{"ring": [[lat, lon] for lon, lat in ring], "mass": 0.9, "t": None}]
     assert found["view"][1][0] == pytest.approx(48.85 + 20 / 111.195, abs=1e-3)
 
 

@@ -1,0 +1,118 @@
+"""What a model holds of where a clip's frames are: gallery points and their probabilities.
+
+Belongs here: the posterior of a clip, the fewest points that hold a share of it, credible areas.
+Does not belong here: how it comes about (locate.py), how often areas hold the truth (coverage.py),
+outlines (earth/hulls.py). Shape legend: T frames, P points, 2 = (lat, lon) in degrees.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidtag_ml.earth import hulls
+
+Floats = NDArray[np.float64]
+Feature = Mapping[str, Any]
+"""A GeoJSON feature: a credible area."""
+
+SHARES = (0.9, 0.5)
+"""Of the probability that areas hold; the last is drawn above the others."""
+CELL = 0.75
+"""Spacings from a gallery point to the corners of its cell, a little more than to those of a
+square."""
+MOST_HULLS, KEY_FRAMES = 6, 8
+"""Hulls of one area; frames, evenly chosen, that have an area of their own."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The posterior of some frames that follow each other."""
+
+    latlon_P2: Floats
+    """Points where they may be."""
+    probability_TP: NDArray[np.float32]
+    """How probable each is; 1 in sum."""
+
+
+@dataclass(frozen=True)
+class Belief:
+    """The posterior of all frames of a clip."""
+
+    parts: tuple[Part, ...] = ()
+    """In the order of the frames."""
+    spacing_km: float = 0.0
+    """Side of the points' cells; 0 = there is but one point, and nothing is known of its cell."""
+
+    def whole(self) -> Part:
+        """The mean over all frames, as one."""
+        latlon_N2 = np.concatenate([part.latlon_P2 for part in self.parts])
+        total = np.concatenate([part.probability_TP.sum(0, dtype=float) for part in self.parts])
+        latlon_P2, which = np.unique(latlon_N2, axis=0, return_inverse=True)
+        total_P = np.bincount(which.ravel(), total)
+        return Part(latlon_P2, (total_P / total_P.sum()).astype(np.float32)[None])
+
+    def frame(self, number: int) -> Part:
+        """That of one frame."""
+        for part in self.parts:
+            if number < len(part.probability_TP):
+                return Part(part.latlon_P2, part.probability_TP[number : number + 1])
+            number -= len(part.probability_TP)
+        raise ValueError(f"frame {number} is beyond the last")
+
+    def areas(self, time_s: Floats) -> tuple[Feature, ...]:
+        """Credible areas: of the clip for each of `SHARES`, and of key frames for the first.
+
+        An area is a few hulls, a GeoJSON feature each, with the probability in it as `mass`, the
+        share that the area holds with the others as `of`, and `time_s` if it is of a frame.
+        """
+        if not self.parts or not self.spacing_km:
+            return ()
+        found = [each for share in SHARES for each in self._area(self.whole(), share)]
+        num = len(time_s)
+        keys = np.linspace(0, num - 1, min(KEY_FRAMES, num)).round().astype(int) if num > 1 else []
+        for key in keys:
+            found += self._area(
+                self.frame(int(key)), SHARES[0], time_s=round(float(time_s[key]), 4)
+            )
+        return tuple(found)
+
+    def _area(self, part: Part, share: float, **said: float) -> list[Feature]:
+        """The hulls of an area, those that hold most first."""
+        probability_P = part.probability_TP[0]
+        chosen = np.flatnonzero(fewest(probability_P, share))
+        latlon_P2, mass_P = part.latlon_P2[chosen], probability_P[chosen]
+        found = hulls.hulls(latlon_P2, CELL * self.spacing_km, MOST_HULLS)
+        masses = [min(1.0, round(float(mass_P[hull.members_M].sum()), 4)) for hull in found]
+        order = np.argsort(-np.array(masses), kind="stable")
+        return [
+            {
+                "type": "Feature",
+                "geometry": _geometry(found[k].rings),
+                "properties": {"mass": masses[k], "of": share, **said},
+            }
+            for k in order
+        ]
+
+
+def fewest(probability_P: NDArray[np.floating], share: float) -> NDArray[np.bool_]:
+    """The fewest points that hold a share of the probability.
+
+    >>> fewest(np.array([0.1, 0.6, 0.3]), 0.7).tolist()
+    [False, True, True]
+    """
+    order = np.argsort(-probability_P, kind="stable")
+    before = probability_P[order].cumsum(dtype=float) - probability_P[order]
+    chosen = np.zeros(len(probability_P), bool)
+    chosen[order] = before < share * (1 - 1e-6)
+    return chosen
+
+
+def _geometry(rings: list[Floats]) -> dict[str, Any]:
+    """Rings as GeoJSON, lon first, to ten metres."""
+    polygons = [[ring[:, ::-1].round(4).tolist()] for ring in rings]
+    if len(polygons) == 1:
+        return {"type": "Polygon", "coordinates": polygons[0]}
+    return {"type": "MultiPolygon", "coordinates": polygons}
