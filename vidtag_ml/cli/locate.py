@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vidtag_ml.cli import given
 from vidtag_ml.cli.options import AsJson, Engine, EngineChoice
 from vidtag_ml.cli.output import print_answer, print_json
 from vidtag_ml.models.bundle import Kept
@@ -60,6 +61,13 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
         anyway: Annotated[
             bool, typer.Option("--anyway", help="Locate also what the model does not know.")
         ] = False,
+        within: given.Within = None,
+        near: given.Near = None,
+        start: given.Start = None,
+        end: given.End = None,
+        after: given.After = None,
+        before: given.Before = None,
+        mode: given.Mode = None,
         engine: EngineChoice = Engine.HERE,
         as_json: AsJson = False,
     ) -> None:
@@ -71,6 +79,9 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
         the kind that the model was trained on gets no position.
         """
         wanted = _wanted(out, fps, start_time, anyway)
+        known = given.read(within, near, start, end, after, before, mode)
+        known = dataclasses.replace(known, began=wanted.began, anyway=anyway)
+        wanted = dataclasses.replace(wanted, given=known)
         from vidtag_ml.models import asked as searched
 
         found = searched.find(asked, out)
@@ -155,9 +166,10 @@ def _answered(kept: Kept, found: "Found", wanted: "Wanted", engine: Engine) -> "
         ValueError: an option does not fit the model.
     """
     from vidtag_ml.models import answers, asked, registry, spread
+    from vidtag_ml.models.locator import knowing
 
     card = kept.card()
-    locator = registry.of(card)
+    locator = knowing(registry.of(card), wanted.given)
     if wanted.began and not locator.gives.timed:
         gives = locator.gives.noun
         raise ValueError(f"--start-time: this model gives {gives}s, which have no times")

@@ -7,7 +7,7 @@ here: answers themselves (located.py, models/cityguessr/locator.py), printing (c
 import dataclasses
 import errno
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from vidtag_ml.earth.origin import Facts
 from vidtag_ml.models import recording
 from vidtag_ml.models.asked import Asked
 from vidtag_ml.models.finished import Finished
+from vidtag_ml.models.given import DOUBTED, ContradictionError, Given
 from vidtag_ml.models.locator import Locator, Progress
 from vidtag_ml.models.recording import Began, Recording
 from vidtag_ml.workflow.progress import Batch
@@ -36,6 +37,8 @@ class Wanted:
     """When the recording began, whatever it says itself."""
     anyway: bool = False
     """Whether recordings of a kind that the model does not know are located all the same."""
+    given: Given = field(default_factory=Given)
+    """What is known of the recordings already; the locator knows it."""
     go_on: bool = False
     """Whether answers that were finished before, all else being the same, are not made again."""
 
@@ -57,8 +60,9 @@ def answers(
     """Locates recordings one by one; JSON-safe rows, each as soon as its files are written.
 
     A recording that cannot be located has a row with its `error`, and stops no other. One of a kind
-    that the model does not know is not `answered`: its row says why, and it has no files. One whose
-    answer was finished before, if these are to go on, says that.
+    that the model does not know, or that contradicts what is known of it, is not `answered`: its
+    row says why, and it has no files. One whose answer was finished before, if these are to go on,
+    says that.
 
     Args:
         locator: a bundle in memory.
@@ -115,14 +119,18 @@ def _located(
     wanted: Wanted,
     progress: Progress | None,
 ) -> Row:
-    found = locator.locate(seen, wanted.frames_per_second, progress)
-    answer = found.beside(seen, wanted.began)
     facts = {**model, "video_md5": recording.md5(seen)}
+    facts |= {"given": "; ".join(wanted.given.words)} if wanted.given else {}
+    try:
+        found = locator.locate(seen, wanted.frames_per_second, progress)
+    except ContradictionError as error:
+        return _refused(str(error), facts, seen)
+    answer = found.beside(seen, wanted.began)
     foreign = FOREIGN.format(origin.model(model), answer.foreign) if answer.foreign else None
     if foreign and not wanted.anyway:
-        said = {"answered": False, "why": foreign, "told": list(seen.told)}
-        return {"files": [], "origin": facts, **said}
+        return _refused(foreign, facts, seen)
     facts |= {"foreign": foreign} if foreign else {}
+    facts |= {"doubted": DOUBTED} if DOUBTED in answer.told else {}
     files = answer.write(wanted.out / result.parent, result.name, facts)
     return {
         "files": [str(file) for file in files],
@@ -131,3 +139,9 @@ def _located(
         **answer.as_json(),
         "told": [*([foreign] if foreign else []), *seen.told, *answer.told],
     }
+
+
+def _refused(why: str, facts: Facts, seen: Recording) -> Row:
+    """What is told of a recording that gets no position."""
+    said = {"answered": False, "why": why, "told": list(seen.told)}
+    return {"files": [], "origin": facts, **said}

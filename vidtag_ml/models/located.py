@@ -11,7 +11,7 @@ import dataclasses
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -58,6 +58,8 @@ class LocatedTrack(Track):
     """What the model knows, if this recording is of another kind."""
     unsure: tuple[str, ...] = ()
     """What is not known of how sure it is, a sentence each."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """What was known before it was located, and what the model by itself held of that."""
 
     def __post_init__(self) -> None:
         """Calls the clip so that every file can say it, and checks as `Track` does."""
@@ -98,6 +100,7 @@ class LocatedTrack(Track):
             "radius_km": self.track_radius_km,
             "track": points,
             **({"areas": list(self.areas)} if self.areas else {}),
+            **({"given": dict(self.given)} if self.given else {}),
             **(_against(self.latlon_T2, self.gps) if self.gps else {}),
         }
 

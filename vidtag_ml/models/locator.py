@@ -7,12 +7,13 @@ how one system keeps them (its locator.py), tracks as answers (located.py), whic
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import pandas as pd
 
 from vidtag_ml.earth.origin import Facts
 from vidtag_ml.models import bundle
+from vidtag_ml.models.given import Given
 from vidtag_ml.models.recording import Began, Recording
 
 Progress = Callable[[int, int], None]
@@ -103,6 +104,31 @@ class Locator(Protocol):
             VideoError: the file is no video that can be used; says why.
             ValueError: the recording or the rate does not fit the model.
         """
+
+
+@runtime_checkable
+class Guided(Protocol):
+    """A bundle in memory that can use what is known of recordings already."""
+
+    def knowing(self, given: Given) -> Locator:
+        """The locator, for recordings of which that is known.
+
+        Raises:
+            ValueError: that does not fit the model.
+        """
+
+
+def knowing(locator: Locator, given: Given) -> Locator:
+    """A locator for recordings of which something is known, if anything is.
+
+    Raises:
+        ValueError: it cannot use that.
+    """
+    if not given:
+        return locator
+    if isinstance(locator, Guided):
+        return locator.knowing(given)
+    raise ValueError(f"{given.options}: this model cannot use what is known already")
 
 
 def rate(asked: float | None, usual: float) -> float:

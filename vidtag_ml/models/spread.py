@@ -15,6 +15,7 @@ from vidtag_ml.models import answers, registry
 from vidtag_ml.models.answers import Row, Wanted
 from vidtag_ml.models.asked import Asked
 from vidtag_ml.models.bundle import Kept
+from vidtag_ml.models.locator import knowing
 from vidtag_ml.workflow import progress, ray_workers
 
 
@@ -34,7 +35,8 @@ def by_ray(
 def _begin(kept: Kept, wanted: Wanted) -> Callable[[tuple[Asked, Path]], Row]:
     """A worker's function from a recording and the name of its results to its row."""
     card = kept.card()
-    locator, model = registry.of(card), registry.facts(card, kept)
+    locator = knowing(registry.of(card), wanted.given)
+    model = registry.facts(card, kept)
 
     def locate(one: tuple[Asked, Path]) -> Row:
         asked, result = one

@@ -14,6 +14,8 @@ Floats = NDArray[np.float64]
 
 STEEPNESS = 8.0
 """A step of r times the reach has log probability -log(1 + r ** STEEPNESS)."""
+_RULED_OUT = 1e-100
+"""Probability of what cannot be: no path goes there while it can go elsewhere."""
 OUTLIER = 0.01
 """Share of frames whose own evidence is noise; it bounds what a single frame can claim."""
 
@@ -23,6 +25,7 @@ def viterbi(
     log_probability_TK: ArrayLike,
     time_s: ArrayLike,
     max_speed_kmh: float,
+    allowed_TK: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.int64], Floats]:
     """The most probable candidate of each frame (T,), and every candidate's marginal (T, K).
 
@@ -36,6 +39,7 @@ def viterbi(
         log_probability_TK: log-softmax of the scaled similarities; up to a constant a frame.
         time_s: frame times (T,), not decreasing.
         max_speed_kmh: speed limit of the clip's mode.
+        allowed_TK: candidates at which each frame may be; all if not given.
 
     Raises:
         ValueError: shapes disagree, a value is not finite, times decrease, or the limit is not
@@ -45,7 +49,7 @@ def viterbi(
     log_probability = np.asarray(log_probability_TK, float)
     times = np.asarray(time_s, float)
     _check(candidates, log_probability, times, max_speed_kmh)
-    emission_TK = emission(log_probability)
+    emission_TK = emission(log_probability, allowed_TK)
     reach_km = max_speed_kmh * np.diff(times) / 3600.0 + spacing_km(candidates)
     steps = _steps(candidates, reach_km)
     return best_path(emission_TK, steps), marginals(emission_TK, steps)
@@ -109,11 +113,18 @@ def _check(
         raise ValueError(f"max_speed_kmh is {max_speed_kmh}; it must be positive")
 
 
-def emission(log_probability_TK: Floats) -> Floats:
-    """Probabilities (T, K), each frame's mixed with a little of the uniform one."""
+def emission(log_probability_TK: Floats, allowed_TK: NDArray[np.bool_] | None = None) -> Floats:
+    """Probabilities (T, K), each frame's mixed with a little of the uniform one.
+
+    What is not allowed has next to none, where anything is.
+    """
+    if allowed_TK is not None:
+        allowed_TK = allowed_TK | ~allowed_TK.any(1, keepdims=True)
+        log_probability_TK = np.where(allowed_TK, log_probability_TK, -np.inf)
     p = np.exp(log_probability_TK - log_probability_TK.max(1, keepdims=True))
     p /= p.sum(1, keepdims=True)
-    return np.asarray((1 - OUTLIER) * p + OUTLIER / p.shape[1])
+    mixed_TK = np.asarray((1 - OUTLIER) * p + OUTLIER / p.shape[1])
+    return mixed_TK if allowed_TK is None else np.where(allowed_TK, mixed_TK, _RULED_OUT)
 
 
 def _steps(candidates: Floats, reach_km: Floats) -> list[Floats]:

@@ -110,6 +110,23 @@ class Exact(Index):
 
 
 @dataclass(frozen=True)
+class Restricted(Exact):
+    """Compares each query with those of a gallery's points at which it may be.
+
+    Points at which it may not be have a score of -inf.
+    """
+
+    allowed: search.Allowed
+    """Which are these, by rows of the queries, all of which are searched at once."""
+
+    def search(self, query_ND: Tensor, k: int) -> Hits:
+        """The k greatest inner products of each query."""
+        num = min(k, len(self.embedding_GD))
+        found = search.search(query_ND, self.embedding_GD, num, self.allowed)
+        return Hits(*found, self.latlon_G2, self.embedding_GD)
+
+
+@dataclass(frozen=True)
 class CoarseToFine(Index):
     """Exact search, then the quarters of the best points' cells, level by level.
 

@@ -25,6 +25,8 @@ CELL = 0.75
 square."""
 MOST_HULLS, KEY_FRAMES = 6, 8
 """Hulls of one area; frames, evenly chosen, that have an area of their own."""
+_TOGETHER = 64
+"""Frames whose points are listed together."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,10 @@ class Belief:
             return ()
         found = [each for share in SHARES for each in self._area(self.whole(), share)]
         num = len(time_s)
-        keys = np.linspace(0, num - 1, min(KEY_FRAMES, num)).round().astype(int) if num > 1 else []
-        for key in keys:
-            found += self._area(
-                self.frame(int(key)), SHARES[0], time_s=round(float(time_s[key]), 4)
-            )
+        keys = np.linspace(0, num - 1, min(KEY_FRAMES, num)).round().astype(int)
+        for key in keys if num > 1 else keys[:0]:
+            when = round(float(time_s[key]), 4)
+            found += self._area(self.frame(int(key)), SHARES[0], time_s=when)
         return tuple(found)
 
     def _area(self, part: Part, share: float, **said: float) -> list[Feature]:
@@ -95,6 +96,21 @@ class Belief:
             }
             for k in order
         ]
+
+
+def alone(
+    index_TK: NDArray[np.int64], latlon_M2: Floats, probability_TK: Floats
+) -> tuple[Part, ...]:
+    """The posterior of frames that each speak for themselves, by the rows of their candidates."""
+    parts = []
+    for start in range(0, len(index_TK), _TOGETHER):
+        rows = index_TK[start : start + _TOGETHER]
+        points, which = np.unique(rows, return_inverse=True)
+        probability_TP = np.zeros((len(rows), len(points)), np.float32)
+        mine_TK = probability_TK[start : start + _TOGETHER].astype(np.float32)
+        np.put_along_axis(probability_TP, which.reshape(rows.shape), mine_TK, 1)
+        parts.append(Part(latlon_M2[points], probability_TP))
+    return tuple(parts)
 
 
 def fewest(probability_P: NDArray[np.floating], share: float) -> NDArray[np.bool_]:

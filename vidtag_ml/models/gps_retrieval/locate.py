@@ -19,11 +19,13 @@ from torch import Tensor
 
 from vidtag_ml import config
 from vidtag_ml.earth import sphere
+from vidtag_ml.models.gps_retrieval import belief
 from vidtag_ml.models.gps_retrieval.belief import Belief, Part
+from vidtag_ml.models.gps_retrieval.known import Known
 from vidtag_ml.models.gps_retrieval.network import GeoModel, Prediction
 from vidtag_ml.models.gps_retrieval.windows import in_windows, interleaved, windows
 from vidtag_ml.models.position_encodings import LAST_POSITION
-from vidtag_ml.retrieval import decoding, motion
+from vidtag_ml.retrieval import decoding, motion, search
 from vidtag_ml.retrieval.index import Hits, Index
 
 Floats = NDArray[np.float64]
@@ -55,6 +57,7 @@ def locate(
     evaluation: config.Evaluation,
     max_speed_kmh: float,
     wander_kms: float | None = None,
+    known: Known | None = None,
 ) -> Prediction:
     """Where the frames of one clip were taken; no pass over the gallery.
 
@@ -79,6 +82,8 @@ def locate(
         max_speed_kmh: speed limit of the clip's mode; initial and refined do not read it.
         wander_kms: how much velocities of the clip's mode change (`motion.learnt`), if that is
             known; only motion reads it.
+        known: where each frame may be; the gallery is then searched exactly, whatever the index,
+            and motion is viterbi where it would lead elsewhere.
 
     Raises:
         ValueError: no frames, times of another number, a decoding that the model does not offer, or
@@ -89,6 +94,8 @@ def locate(
     _check(model, given, time, wanted)
     time_T = _seconds(time, wanted).to(model.device)
     query_TE = _embedded(model, given, time_T, evaluation.windows)
+    if known:
+        index = known.within(index.of_paths)
     hits = index.search(query_TE, evaluation.num_candidates)
     initial_T2 = hits.latlon_NK2[:, 0]
     if wanted.startswith("refined"):
@@ -100,23 +107,24 @@ def locate(
         hits = index.of_paths.search(query_TE, evaluation.num_candidates)
     candidates_TK2 = hits.latlon_NK2
     probability_TK = _numpy((model.scale() * hits.score_NK).softmax(-1))
+    spacing_km = known.spacing_km if known else decoding.spacing_km(candidates_TK2)
     if wanted in _TRACKS:
         moves = _moves(wanted, max_speed_kmh, wander_kms)
         latlon_T2, score_T, parts = _travel(
-            model.scale() * query_TE, hits, probability_TK, time, max_speed_kmh, moves
+            model.scale() * query_TE, hits, probability_TK, time, max_speed_kmh, moves, known
         )
     else:
-        parts = _alone(hits, probability_TK)
+        parts = belief.alone(hits.index_NK.cpu().numpy(), hits.latlon_M2, probability_TK)
         latlon_T2 = candidates_TK2[:, 0]
-        score_T = _mass_near(latlon_T2, candidates_TK2, probability_TK)
+        score_T = _mass_near(latlon_T2, candidates_TK2, probability_TK, spacing_km)
     return Prediction(
         latlon_T2=latlon_T2,
         initial_latlon_T2=initial_T2,
         score_T=score_T,
         candidate_latlon_TK2=candidates_TK2,
         candidate_score_TK=_numpy(hits.score_NK),
-        spread_km_T=_spread_km(latlon_T2, candidates_TK2, probability_TK),
-        belief=Belief(parts, decoding.spacing_km(candidates_TK2)),
+        spread_km_T=_spread_km(latlon_T2, candidates_TK2, probability_TK, spacing_km),
+        belief=Belief(parts, spacing_km),
     )
 
 
@@ -221,7 +229,7 @@ class _Way:
 
     latlon_S2: Floats
     """Gallery points through which it may go."""
-    log_probability_TS: Floats
+    emission_TS: Floats
     """What each frame says of them, by itself."""
     path_T: NDArray[np.int64]
     """Which it goes through."""
@@ -229,6 +237,8 @@ class _Way:
     """What all frames together say of them."""
     time_s: Floats
     """Times of the frames."""
+    read: slice
+    """Which frames of the clip they are."""
     mine: slice
     """Frames that count; the others are other windows'."""
 
@@ -240,7 +250,7 @@ class _Way:
         """Positions of the frames, off the lattice, of something that moves so."""
         return motion.smoothed(
             self.latlon_S2,
-            np.log(decoding.emission(self.log_probability_TS)),
+            np.log(self.emission_TS),
             self.mean_T2(),
             self.time_s,
             decoding.spacing_km(self.latlon_S2),
@@ -255,29 +265,22 @@ def _travel(
     time_s: Floats,
     max_speed_kmh: float,
     moves: motion.Motion | None,
+    known: Known | None,
 ) -> tuple[Floats, Floats, tuple[Part, ...]]:
     """Positions (T, 2) along the likeliest path, the probability near each (T,), the posterior."""
     positions, scores, parts = [], [], []
-    for way in _ways(query_TE, hits, probability_TK, time_s, max_speed_kmh):
-        latlon_T2 = way.mean_T2() if moves is None else way.smoothed_T2(moves)
+    for way in _ways(query_TE, hits, probability_TK, time_s, max_speed_kmh, known):
+        smoothed_T2 = None if moves is None else way.smoothed_T2(moves)
+        if known and smoothed_T2 is not None and not known.holds(smoothed_T2, way.read):
+            smoothed_T2 = None
+        latlon_T2 = way.mean_T2() if smoothed_T2 is None else smoothed_T2
         positions.append(latlon_T2[way.mine])
-        passed_T2 = way.latlon_S2[way.path_T] if moves is None else latlon_T2
-        scores.append(_mass_near(passed_T2, way.latlon_S2, way.marginals_TS)[way.mine])
+        passed_T2 = way.latlon_S2[way.path_T] if smoothed_T2 is None else latlon_T2
+        spacing_km = decoding.spacing_km(way.latlon_S2)
+        near_T = _mass_near(passed_T2, way.latlon_S2, way.marginals_TS, spacing_km)
+        scores.append(near_T[way.mine])
         parts.append(Part(way.latlon_S2, way.marginals_TS[way.mine].astype(np.float32)))
     return np.concatenate(positions), np.concatenate(scores), tuple(parts)
-
-
-def _alone(hits: Hits, probability_TK: Floats) -> tuple[Part, ...]:
-    """The posterior of frames that each speak for themselves."""
-    parts, index_TK = [], hits.index_NK.cpu().numpy()
-    for start in range(0, len(index_TK), PATH_FRAMES):
-        frames = slice(start, start + PATH_FRAMES)
-        points, which = np.unique(index_TK[frames], return_inverse=True)
-        which = which.reshape(index_TK[frames].shape)
-        probability_TP = np.zeros((len(which), len(points)), np.float32)
-        np.put_along_axis(probability_TP, which, probability_TK[frames].astype(np.float32), 1)
-        parts.append(Part(hits.latlon_M2[points], probability_TP))
-    return tuple(parts)
 
 
 def _ways(
@@ -286,6 +289,7 @@ def _ways(
     probability_TK: Floats,
     time_s: Floats,
     max_speed_kmh: float,
+    known: Known | None = None,
 ) -> Iterator[_Way]:
     """The path through each window.
 
@@ -295,25 +299,63 @@ def _ways(
     for read, keep in windows(len(time_s), PATH_FRAMES):
         points, which = np.unique(index_TK[read], return_inverse=True)
         total = np.bincount(which.ravel(), probability_TK[read].ravel())
-        states_S = np.sort(points[np.argsort(-total, kind="stable")[:PATH_STATES]])
+        likeliest = np.argsort(-total, kind="stable")[:PATH_STATES]
+        states_S = np.sort(points[likeliest[total[likeliest] > 0]])
         states_SE = hits.embeddings(torch.from_numpy(states_S)).to(query_TE)
         log_probability_TS = _numpy((query_TE[read] @ states_SE.T).log_softmax(-1))
         latlon_S2 = hits.latlon_M2[states_S]
+        allowed_TS = known.allowed(latlon_S2).of(read, slice(None)) if known else None
         path_T, marginals_TS = decoding.viterbi(
-            latlon_S2, log_probability_TS, time_s[read], max_speed_kmh
+            latlon_S2, log_probability_TS, time_s[read], max_speed_kmh, allowed_TS
         )
         mine = slice(keep.start - read.start, keep.stop - read.start)
-        yield _Way(latlon_S2, log_probability_TS, path_T, marginals_TS, time_s[read], mine)
+        emission_TS = decoding.emission(log_probability_TS, allowed_TS)
+        yield _Way(latlon_S2, emission_TS, path_T, marginals_TS, time_s[read], read, mine)
 
 
-def _mass_near(latlon_T2: Floats, candidates_TK2: Floats, probability_TK: Floats) -> Floats:
+@torch.inference_mode()
+def mass_of(
+    model: GeoModel,
+    features: NDArray[np.floating] | Tensor,
+    time_s: Floats,
+    index: Index,
+    evaluation: config.Evaluation,
+    known: Known,
+) -> tuple[Floats, Floats]:
+    """Probability (T,) by each frame's own softmax of where it may be, and share of the gallery.
+
+    It is one pass over the gallery.
+
+    Args:
+        model: in evaluation mode.
+        features: as of `locate`.
+        time_s: as of `locate`.
+        index: as of `locate`.
+        evaluation: decoding and windows.
+        known: where each frame may be.
+
+    Raises:
+        ContradictionError: some frame can be nowhere.
+    """
+    time_T = _seconds(time_s, evaluation.decoding).to(model.device)
+    given = torch.as_tensor(features).to(model.device)
+    query_TE = _embedded(model, given, time_T, evaluation.windows)
+    within = known.within(index.of_paths)
+    return search.mass(model.scale() * query_TE, within.embedding_GD, within.allowed)
+
+
+def _mass_near(
+    latlon_T2: Floats, candidates_TK2: Floats, probability_TK: Floats, spacing_km: float
+) -> Floats:
     """Probability (T,) of the candidates within `NEARBY` spacings of each point."""
-    radius_km = NEARBY * decoding.spacing_km(candidates_TK2)
-    near_TK = sphere.great_circle_km(latlon_T2[:, None], candidates_TK2) <= radius_km
+    away_TK = sphere.great_circle_km(latlon_T2[:, None], candidates_TK2)
+    near_TK = away_TK <= NEARBY * spacing_km
     return np.asarray((probability_TK * near_TK).sum(-1).clip(0, 1))
 
 
-def _spread_km(latlon_T2: Floats, candidates_TK2: Floats, probability_TK: Floats) -> Floats:
+def _spread_km(
+    latlon_T2: Floats, candidates_TK2: Floats, probability_TK: Floats, spacing_km: float
+) -> Floats:
     """How far (T,) each frame by itself expects the truth to be from the answer.
 
     The mean distance of its candidates, by their probability, and half of their spacing, since none
@@ -322,7 +364,7 @@ def _spread_km(latlon_T2: Floats, candidates_TK2: Floats, probability_TK: Floats
     """
     away_TK = sphere.great_circle_km(latlon_T2[:, None], candidates_TK2)
     expected_T = (probability_TK * away_TK).sum(-1)
-    return np.asarray(expected_T + max(decoding.spacing_km(candidates_TK2) / 2, LEAST_KM))
+    return np.asarray(expected_T + max(spacing_km / 2, LEAST_KM))
 
 
 def _check(model: GeoModel, features: Tensor, time_s: Floats, wanted: str) -> None:

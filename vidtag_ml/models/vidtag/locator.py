@@ -11,7 +11,7 @@ Belongs here: writing and reading bundles, locating a video. Does not belong her
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,10 +25,12 @@ from vidtag_ml.encoders.frames import FrameEncoder
 from vidtag_ml.features import decoding, extraction
 from vidtag_ml.features.store import ClipFeatures
 from vidtag_ml.models import bundle, locator, networks, recording
+from vidtag_ml.models.given import Given
 from vidtag_ml.models.gps_retrieval import calibration
 from vidtag_ml.models.gps_retrieval import embedding as gallery_embedding
 from vidtag_ml.models.gps_retrieval import network as geo_models
-from vidtag_ml.models.gps_retrieval.locate import Posterior, locate, posterior
+from vidtag_ml.models.gps_retrieval.known import Known
+from vidtag_ml.models.gps_retrieval.locate import Posterior, locate, mass_of, posterior
 from vidtag_ml.models.gps_retrieval.network import Prediction
 from vidtag_ml.models.located import LocatedTrack
 from vidtag_ml.models.locator import Answer, Locator, Progress
@@ -120,6 +122,8 @@ class VidtagLocator(Locator):
     """How the clips moved that the model was trained on."""
     wander_kms: float | None = None
     """How much their velocities changed; None = unknown, and nothing is decoded by it."""
+    given: Given = field(default_factory=Given)
+    """What is known of the recordings already."""
 
     @classmethod
     def of(cls, card: bundle.Card) -> "VidtagLocator":
@@ -136,6 +140,19 @@ class VidtagLocator(Locator):
             card.content["mode"],
             card.content.get("wander_kms"),
         )
+
+    def knowing(self, given: Given) -> "VidtagLocator":
+        """The locator, for recordings of which that is known.
+
+        Raises:
+            ValueError: the model has no speed limit for its mode.
+        """
+        limits = self.evaluation.max_speed_kmh
+        if given.mode is None or given.mode == self.mode:
+            return replace(self, given=given)
+        if given.mode not in limits:
+            raise ValueError(f"--mode is {given.mode!r}; this model knows {', '.join(limits)}")
+        return replace(self, given=given, mode=given.mode, wander_kms=None)
 
     def rate(self, frames_per_second: float | None) -> float:
         """Frames of a video that are looked at each second: as asked for, else as in training.
@@ -161,19 +178,15 @@ class VidtagLocator(Locator):
         Raises:
             VideoError: the file is no video that can be used; says why.
             ValueError: `frames_per_second` is not positive, or the folder is not of pictures.
+            ContradictionError: what is known already contradicts what is seen.
         """
         seen = recording.opened(asked)
         time_s = seen.times(self.rate(frames_per_second))
         features = encoded(self.encoders, self.settings, seen, time_s, progress)
-        located = locate(
-            self.model,
-            features,
-            time_s,
-            self.index,
-            self.evaluation,
-            self.evaluation.max_speed_kmh[self.mode],
-            self.wander_kms,
-        )
+        located = self._found(features, time_s)
+        sure = self._sureness(features, located)
+        if self.given:
+            located, sure = self._weighed(seen, features, time_s, located, sure)
         return LocatedTrack(
             clip=seen.name,
             time_s=time_s,
@@ -183,8 +196,44 @@ class VidtagLocator(Locator):
             areas=located.belief.areas(time_s),
             mode=self.mode,
             max_speed_kmh=self.evaluation.max_speed_kmh,
-            **self._sureness(features, located),
+            **sure,
         )
+
+    def _found(
+        self, features: Tensor, time_s: np.ndarray, known: Known | None = None
+    ) -> Prediction:
+        """Where the frames are, among all points or those that are left."""
+        speed_kmh = self.evaluation.max_speed_kmh[self.mode]
+        ask = (self.index, self.evaluation, speed_kmh, self.wander_kms)
+        return locate(self.model, features, time_s, *ask, known)
+
+    def _weighed(
+        self,
+        seen: Recording,
+        features: Tensor,
+        time_s: np.ndarray,
+        alone: Prediction,
+        sure: dict[str, Any],
+    ) -> tuple[Prediction, dict[str, Any]]:
+        """Where the frames are by what is known already, and how sure that is.
+
+        Args:
+            seen: the recording.
+            features: what the model sees of it.
+            time_s: times of the frames.
+            alone: where the model puts them by itself.
+            sure: how sure that is.
+        """
+        if not self.given.is_of_place:
+            told = f"given: {' and '.join(self.given.words)}"
+            return alone, {**sure, "unsure": (told, *sure["unsure"])}
+        spacing_km = float(self.points.protocol.get("spacing_km", alone.belief.spacing_km))
+        speed_kmh = self.evaluation.max_speed_kmh[self.mode]
+        known = Known.of(self.given, seen.began, time_s, speed_kmh, spacing_km)
+        within = mass_of(self.model, features, time_s, self.index, self.evaluation, known)
+        told = known.told(*within)
+        found = self._found(features, time_s, known)
+        return found, known.sureness(sure, alone, found, within, told)
 
     def _sureness(self, features: Tensor, located: Prediction) -> dict[str, Any]:
         """How sure an answer is, as fields of it."""
