@@ -38,6 +38,12 @@ Before = Annotated[
     str | None, _option("ISO8601", "Made in daylight, not after this; a day counts.")
 ]
 Mode = Annotated[str | None, _option("MODE", "How it moved: the speed limit of that mode.")]
+Coarse = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LEVEL", help="Tell and write nothing finer: continent, country, region, city."
+    ),
+]
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -76,6 +82,19 @@ def read(
         last,
         mode,
     )
+
+
+def level(coarse_only: str | None) -> str | None:
+    """The level that `--coarse-only` names.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    from vidtag_ml.earth.naming import LEVELS
+
+    if coarse_only is not None and coarse_only not in LEVELS:
+        raise ValueError(f"--coarse-only is {coarse_only!r}; it must be {', '.join(LEVELS)}")
+    return coarse_only
 
 
 def _region(within: str | None) -> "Region | None":

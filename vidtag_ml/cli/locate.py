@@ -68,6 +68,7 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
         after: given.After = None,
         before: given.Before = None,
         mode: given.Mode = None,
+        coarse_only: given.Coarse = None,
         engine: EngineChoice = Engine.HERE,
         as_json: AsJson = False,
     ) -> None:
@@ -81,7 +82,7 @@ def locate_with(resolve: Resolve, default: str, names: str) -> Callable[..., Non
         wanted = _wanted(out, fps, start_time, anyway)
         known = given.read(within, near, start, end, after, before, mode)
         known = dataclasses.replace(known, began=wanted.began, anyway=anyway)
-        wanted = dataclasses.replace(wanted, given=known)
+        wanted = dataclasses.replace(wanted, given=known, coarse=given.level(coarse_only))
         from vidtag_ml.models import asked as searched
 
         found = searched.find(asked, out)
@@ -166,13 +167,15 @@ def _answered(kept: Kept, found: "Found", wanted: "Wanted", engine: Engine) -> "
         ValueError: an option does not fit the model.
     """
     from vidtag_ml.models import answers, asked, registry, spread
-    from vidtag_ml.models.locator import knowing
+    from vidtag_ml.models.locator import Guided, knowing
 
     card = kept.card()
     locator = knowing(registry.of(card), wanted.given)
     if wanted.began and not locator.gives.timed:
         gives = locator.gives.noun
         raise ValueError(f"--start-time: this model gives {gives}s, which have no times")
+    if wanted.coarse and not isinstance(locator, Guided):
+        raise ValueError("--coarse-only: this model's answers cannot be told by levels alone")
     locator.rate(wanted.frames_per_second)
     results = asked.results(found.asked, locator.gives.noun)
     if engine is Engine.RAY:

@@ -55,12 +55,26 @@ def print_answer(row: Mapping[str, Any]) -> None:
     if not row["answered"]:
         print_line(f"{row['video']}: no position: {row['why']}")
     else:
-        _print_place(row) if "place" in row else _print_track(row)
+        _print_found(row)
     print_line(f"  by {origin.sentence(row['origin'])}")
     for sentence in row["told"]:
         print_line(f"  {sentence}")
     for file in row["files"]:
         print_line(f"  {file}")
+
+
+def _print_found(row: Mapping[str, Any]) -> None:
+    """Prints a track, a place by its levels, or the one name that was asked for."""
+    if "track" in row:
+        _print_track(row)
+    elif "coarse" in row:
+        print_line(f"{row['video']}: {_in(row['place'])}")
+    else:
+        _print_place(row)
+
+
+def _in(place: Mapping[str, Any]) -> str:
+    return f"in {place['name']} ({100 * place['mass']:.0f} % of the probability)"
 
 
 def _print_track(row: Mapping[str, Any]) -> None:
@@ -74,6 +88,8 @@ def _print_track(row: Mapping[str, Any]) -> None:
     radius_km = row.get("radius_km")
     sure = "" if radius_km is None else f", within {radius_km:,.0f} km all along (90 %)"
     print_line(f"{row['video']}: {where}{sure}, mean score {score:.2f}")
+    if "place" in row:
+        print_line(f"  {_in(row['place'])}")
     if row["start_time"]:
         print_line(f"  began {row['start_time']}, says {row['start_time_from']}")
     if "median_error_km" in row:

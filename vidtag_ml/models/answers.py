@@ -13,15 +13,17 @@ from typing import Any
 
 from vidtag_ml.earth import origin
 from vidtag_ml.earth.origin import Facts
-from vidtag_ml.models import recording
+from vidtag_ml.models import coarse, recording
 from vidtag_ml.models.asked import Asked
 from vidtag_ml.models.finished import Finished
 from vidtag_ml.models.given import DOUBTED, ContradictionError, Given
-from vidtag_ml.models.locator import Locator, Progress
+from vidtag_ml.models.located import LocatedTrack
+from vidtag_ml.models.locator import Answer, Locator, Progress
 from vidtag_ml.models.recording import Began, Recording
 from vidtag_ml.workflow.progress import Batch
 
 Row = dict[str, Any]
+CONTRADICTED = "what was given contradicts itself, or what is seen"
 FOREIGN = "this is not the kind of video that {} knows: {}"
 
 
@@ -39,6 +41,8 @@ class Wanted:
     """Whether recordings of a kind that the model does not know are located all the same."""
     given: Given = field(default_factory=Given)
     """What is known of the recordings already; the locator knows it."""
+    coarse: str | None = None
+    """The finest level of places that may be told; None = everything."""
     go_on: bool = False
     """Whether answers that were finished before, all else being the same, are not made again."""
 
@@ -120,11 +124,15 @@ def _located(
     progress: Progress | None,
 ) -> Row:
     facts = {**model, "video_md5": recording.md5(seen)}
-    facts |= {"given": "; ".join(wanted.given.words)} if wanted.given else {}
+    facts |= {"given": _said(wanted)} if wanted.given else {}
+    if wanted.coarse:
+        coarse.check(wanted.out / result.parent, result.name)
     try:
         found = locator.locate(seen, wanted.frames_per_second, progress)
     except ContradictionError as error:
-        return _refused(str(error), facts, seen)
+        return _refused(CONTRADICTED if wanted.coarse else str(error), facts, seen)
+    if wanted.coarse:
+        return _coarse(found, facts, seen, result, wanted)
     answer = found.beside(seen, wanted.began)
     foreign = FOREIGN.format(origin.model(model), answer.foreign) if answer.foreign else None
     if foreign and not wanted.anyway:
@@ -139,6 +147,33 @@ def _located(
         **answer.as_json(),
         "told": [*([foreign] if foreign else []), *seen.told, *answer.told],
     }
+
+
+def _said(wanted: Wanted) -> str:
+    """What was given; where only coarse places may be told, but the options that said it."""
+    return wanted.given.options if wanted.coarse else "; ".join(wanted.given.words)
+
+
+def _coarse(
+    found: Answer, facts: dict[str, str | int], seen: Recording, result: Path, wanted: Wanted
+) -> Row:
+    """What is told of a recording where only coarse places may be told."""
+    assert isinstance(found, LocatedTrack)
+    assert wanted.coarse is not None
+    foreign = FOREIGN.format(origin.model(facts), found.foreign) if found.foreign else None
+    if foreign and not wanted.anyway:
+        return {**_refused(foreign, facts, seen), "told": []}
+    place = coarse.place(found, wanted.coarse)
+    if place is None:
+        why = f"no {wanted.coarse}, and nothing coarser, holds 90 % of the probability"
+        return {**_refused(why, facts, seen), "told": []}
+    facts |= {"foreign": foreign} if foreign else {}
+    facts |= {"doubted": DOUBTED} if DOUBTED in found.told else {}
+    doubts = [str(facts[key]) for key in ("foreign", "doubted") if key in facts]
+    told = [*doubts, coarse.told(wanted.coarse)]
+    answer = {"answered": True, "coarse": wanted.coarse, "place": place, "told": told}
+    files = coarse.write(wanted.out / result.parent, result.name, seen, facts, answer)
+    return {"files": [str(file) for file in files], "origin": facts, **answer}
 
 
 def _refused(why: str, facts: Facts, seen: Recording) -> Row:

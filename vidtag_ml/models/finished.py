@@ -7,6 +7,7 @@ Belongs here: writing down an answer that is finished, finding it again. Does no
 locating (answers.py), what answers are.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,12 +68,12 @@ class Finished:
         kept = {"key": self._key(facts, seen), "files": digests, "row": row}
         stage.write_text(self.path, json.dumps(kept) + "\n")
 
-    def _key(self, facts: Facts, seen: Recording) -> Any:
-        """What an answer depends on, as JSON gives it back."""
+    def _key(self, facts: Facts, seen: Recording) -> str:
+        """A digest of what an answer depends on: options may say what the answer must not."""
         beside = positions.sidecars(seen.path) if isinstance(seen, Video) else []
         key = {
             "facts": dict(facts),
             "options": dict(self.options),
             "beside": {file.name: stage.digest(file) for file in beside},
         }
-        return json.loads(json.dumps(key, default=str))
+        return hashlib.sha256(json.dumps(key, default=str).encode()).hexdigest()

@@ -10,7 +10,7 @@ earth/geoparquet.py, plots), what a receiver says (measured.py), what the page s
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -58,6 +58,8 @@ class LocatedTrack(Track):
     """What the model knows, if this recording is of another kind."""
     unsure: tuple[str, ...] = ()
     """What is not known of how sure it is, a sentence each."""
+    places: Sequence[Mapping[str, Any]] = ()
+    """Names that hold most of the probability, coarse to fine: level, name and mass."""
     given: Mapping[str, Any] = field(default_factory=dict)
     """What was known before it was located, and what the model by itself held of that."""
 
@@ -100,6 +102,7 @@ class LocatedTrack(Track):
             "radius_km": self.track_radius_km,
             "track": points,
             **({"areas": list(self.areas)} if self.areas else {}),
+            **({"place": dict(self.places[-1])} if self.places else {}),
             **({"given": dict(self.given)} if self.given else {}),
             **(_against(self.latlon_T2, self.gps) if self.gps else {}),
         }

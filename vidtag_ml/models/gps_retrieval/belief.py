@@ -1,8 +1,9 @@
 """What a model holds of where a clip's frames are: gallery points and their probabilities.
 
-Belongs here: the posterior of a clip, the fewest points that hold a share of it, credible areas.
-Does not belong here: how it comes about (locate.py), how often areas hold the truth (coverage.py),
-outlines (earth/hulls.py). Shape legend: T frames, P points, 2 = (lat, lon) in degrees.
+Belongs here: the posterior of a clip, the fewest points that hold a share of it, credible areas,
+names. Does not belong here: how it comes about (locate.py), how often areas hold the truth
+(coverage.py), outlines (earth/hulls.py). Shape legend: T frames, P points, 2 = (lat, lon) in
+degrees.
 """
 
 from collections.abc import Mapping
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from vidtag_ml.earth import hulls
+from vidtag_ml.earth import hulls, naming
 
 Floats = NDArray[np.float64]
 Feature = Mapping[str, Any]
@@ -25,6 +27,8 @@ CELL = 0.75
 square."""
 MOST_HULLS, KEY_FRAMES = 6, 8
 """Hulls of one area; frames, evenly chosen, that have an area of their own."""
+SURE = 0.9
+"""Of the probability that a name must hold."""
 _TOGETHER = 64
 """Frames whose points are listed together."""
 
@@ -78,6 +82,21 @@ class Belief:
         for key in keys if num > 1 else keys[:0]:
             when = round(float(time_s[key]), 4)
             found += self._area(self.frame(int(key)), SHARES[0], time_s=when)
+        return tuple(found)
+
+    def places(self) -> tuple[dict[str, Any], ...]:
+        """Names that hold `SURE` of the probability, coarse to fine: level, name and mass."""
+        if not self.parts:
+            return ()
+        whole = self.whole()
+        names = naming.labels(whole.latlon_P2, CELL * self.spacing_km)
+        mass = pd.Series(whole.probability_TP[0].astype(float))
+        found = []
+        for level in naming.LEVELS:
+            held = mass.groupby(names[level]).sum()
+            if len(held) and held.max() >= SURE:
+                sure = min(1.0, round(float(held.max()), 4))
+                found.append({"level": level, "name": str(held.idxmax()), "mass": sure})
         return tuple(found)
 
     def _area(self, part: Part, share: float, **said: float) -> list[Feature]:

@@ -143,7 +143,7 @@ class Known:
         """
         what = " and ".join(self.given.words)
         mean = float(mass_T.mean())
-        share = f"{mean:.0%}" if mean >= UNLIKELY else f"{100 * mean:.1g} %"
+        share = f"{100 * mean:.0f} %" if mean >= UNLIKELY else f"{100 * mean:.1g} %"
         said = f"{share} of the probability lay there before that was given: {what}"
         if contradicted(mass_T, share_T) and not self.given.anyway:
             raise ContradictionError(f"what is seen contradicts what was given; {said}")

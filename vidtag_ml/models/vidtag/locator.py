@@ -194,6 +194,7 @@ class VidtagLocator(Locator):
             initial_latlon_T2=located.initial_latlon_T2,
             score_T=located.score_T,
             areas=located.belief.areas(time_s),
+            places=located.belief.places(),
             mode=self.mode,
             max_speed_kmh=self.evaluation.max_speed_kmh,
             **sure,

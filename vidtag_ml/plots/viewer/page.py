@@ -116,6 +116,7 @@ def _told(shown: Shown, folder: Path) -> dict[str, Any]:
         "radiusKm": _radii(points),
         "trackRadiusKm": row.get("radius_km"),
         "areas": _areas(row, float(lon_T.mean())),
+        "place": row.get("place"),
         "places": places,
         "near": near,
         "nearKm": near_km,

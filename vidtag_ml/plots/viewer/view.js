@@ -238,6 +238,7 @@
       ["Position", `${degrees(answer.lat[i], "NS")}, ${degrees(wrapped(answer.lon[i]), "EW")}`],
       ["Near", `${answer.places[answer.near[i]]} (${km(answer.nearKm[i])})`],
     ];
+    if (answer.place) rows.push(["In", `${answer.place.name} (${Math.round(answer.place.mass * 100)} % of the probability)`]);
     if (answer.radiusKm && answer.radiusKm[i] !== null) rows.push(["Radius", `within ${km(answer.radiusKm[i])}`]);
     if (answer.trackRadiusKm !== null) rows.push(["Whole track", `within ${km(answer.trackRadiusKm)}`]);
     rows.push(["Score", answer.score[i].toFixed(2)]);

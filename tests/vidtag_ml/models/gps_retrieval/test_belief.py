@@ -55,3 +55,14 @@ def test_a_posterior_that_knows_nothing_has_few_areas():
 def test_a_single_point_has_no_cell_and_no_area():
     alone = Part(np.array([(1.0, 2.0)]), np.ones((1, 1), np.float32))
     assert Belief((alone,), 0.0).areas(np.zeros(1)) == ()
+
+
+def test_a_name_is_told_where_it_holds_nine_tenths_and_none_else():
+    levels = [each["level"] for each in _belief(1.0, 0.0).places()]
+    assert levels[:1] == ["continent"]
+    assert "city" not in levels
+    assert _belief(0.6, 0.4).places() == ()
+    (europe, *_) = _belief(1.0, 0.0).places()
+    assert europe["name"] == "Europe"
+    assert 0.9 <= europe["mass"] <= 1
+    assert Belief().places() == ()
