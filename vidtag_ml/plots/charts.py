@@ -97,20 +97,41 @@ def paired_errors(
     return style.save(figure, path)
 
 
-def reliability(held: Mapping[str, Mapping[float, float]], path: Path) -> Path:
-    """Share of truths that radii hold against the share that they are said to hold, a line a split.
+def reliability(
+    held: Mapping[str, Mapping[float, float]], path: Path, title: str = "Truths within their radius"
+) -> Path:
+    """Share of truths that is held against the share that is said to be held, a line a split.
 
     Args:
         held: by split: said -> held, from 0 to 1.
         path: the picture.
+        title: what holds them.
     """
-    title = "Truths within their radius"
     figure, axes = style.new_chart(title, "said, %", "held, %")
     axes.plot([0, 100], [0, 100], "-", color=FAINT, lw=1.0)
     for k, (name, shares) in enumerate(held.items()):
         said, true = (np.array([*values]) * 100 for values in (shares.keys(), shares.values()))
         axes.plot(said, true, "o-", color=PALETTE[k % len(PALETTE)], lw=1.8, label=name)
     axes.set(xlim=(0, 100), ylim=(0, 100))
+    style.add_legend(axes, "lower right")
+    return style.save(figure, path)
+
+
+def recall_by_area(recall: Mapping[str, Mapping[float, float]], path: Path) -> Path:
+    """Share of truths in the likeliest area, by its size on a log scale, a line a split.
+
+    Args:
+        recall: by split: km^2 that are searched -> share that is found, from 0 to 1.
+        path: the picture.
+    """
+    title = "Truths found in the likeliest area"
+    figure, axes = style.new_chart(title, "searched, km²", "found, %")
+    for k, (name, shares) in enumerate(recall.items()):
+        found = np.array([*shares.values()]) * 100
+        axes.plot([*shares], found, "o-", color=PALETTE[k % len(PALETTE)], lw=1.8, label=name)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axes.set_ylim(0, 100)
     style.add_legend(axes, "lower right")
     return style.save(figure, path)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vidtag_ml.earth import hulls, naming
+from vidtag_ml.earth import hulls, naming, sphere
 
 Floats = NDArray[np.float64]
 Feature = Mapping[str, Any]
@@ -67,6 +67,28 @@ class Belief:
                 return Part(part.latlon_P2, part.probability_TP[number : number + 1])
             number -= len(part.probability_TP)
         raise ValueError(f"frame {number} is beyond the last")
+
+    def searched(self, truth_T2: Floats) -> tuple[Floats, Floats]:
+        """Probability (T,) before the truth's cell is searched, and km^2 (T,) until it is.
+
+        The likeliest cells are searched first. What no point's cell reaches has all of the
+        probability before it, and an infinite area; NaN where the truth is unknown.
+        """
+        start, masses, areas = 0, [], []
+        for part in self.parts:
+            stop = start + len(part.probability_TP)
+            away_TP = sphere.great_circle_km(truth_T2[start:stop, None], part.latlon_P2)
+            order_TP = np.argsort(-part.probability_TP, 1, kind="stable")
+            ranked_TP = np.take_along_axis(part.probability_TP.astype(float), order_TP, 1)
+            hit_TP = np.take_along_axis(away_TP <= CELL * self.spacing_km, order_TP, 1)
+            first_T, any_T = hit_TP.argmax(1), hit_TP.any(1)
+            before_TP = ranked_TP.cumsum(1) - ranked_TP
+            masses.append(np.where(any_T, before_TP[np.arange(len(first_T)), first_T], 1.0))
+            areas.append(np.where(any_T, (first_T + 1.0) * self.spacing_km**2, np.inf))
+            start = stop
+        known_T = np.isfinite(truth_T2).all(1)
+        mass_T, area_T = np.concatenate(masses), np.concatenate(areas)
+        return np.where(known_T, mass_T, np.nan), np.where(known_T, area_T, np.nan)
 
     def areas(self, time_s: Floats) -> tuple[Feature, ...]:
         """Credible areas: of the clip for each of `SHARES`, and of key frames for the first.

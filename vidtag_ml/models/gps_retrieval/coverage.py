@@ -1,4 +1,4 @@
-"""How often radii hold the truth that they are said to hold, and which flights lose their answer.
+"""How often radii and areas hold the truth that they should, and which flights lose their answer.
 
 Belongs here: figures of that, of a clip, of a report and of kinds of clips. Does not belong here:
 learning radii (calibration.py), kinds of clips (models/slices.py), pictures (plots/charts.py).
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vidtag_ml.metrics import bootstrap, conformal
 from vidtag_ml.models.familiarity import LOST
+from vidtag_ml.models.gps_retrieval.belief import Belief
 from vidtag_ml.models.gps_retrieval.calibration import SHARES, Calibration, Sureness
 
 Floats = NDArray[np.float64]
@@ -21,6 +22,11 @@ Floats = NDArray[np.float64]
 SEED = 0
 BARS = (0.85, 0.95)
 """Between these a kind of clips is covered as it is said to be."""
+AREAS_KM2 = (1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6)
+"""Searched areas whose recall is told; the smallest gallery cells are larger than some."""
+AREA_HELD, FOUND = "area_held_{:.1f}", "found_{:.0f}km2"
+"""Columns of clips: shares of their frames whose truth is in the credible area of such a share of
+the probability, and in so many of the likeliest km^2."""
 HELD, TRACK = "held_{:.1f}", "track_held"
 """Columns of clips: the share of their frames whose truth is within the radius for such a share,
 and whether all of it is near the track."""
@@ -45,9 +51,26 @@ def of_clip(
     return {**found, **held, TRACK: within, "radius_km": median_km}
 
 
+def of_areas(belief: Belief, truth_T2: Floats) -> dict[str, float]:
+    """How well credible areas hold the truth of a clip, and how much is searched to find it.
+
+    Args:
+        belief: where the clip may be.
+        truth_T2: where its frames are; NaN where that is unknown.
+    """
+    mass_T, area_T = belief.searched(truth_T2)
+    known_T = np.isfinite(mass_T)
+    if not known_T.any():
+        return {}
+    held = {AREA_HELD.format(s): float((mass_T[known_T] < s).mean()) for s in SHARES}
+    found = {FOUND.format(a): float((area_T[known_T] <= a).mean()) for a in AREAS_KM2}
+    return {**held, **found}
+
+
 def figures(per_clip: pd.DataFrame, draws: int) -> dict[str, float]:
-    """Means over clips of what `of_clip` gives, and the intervals of those that are told."""
-    names = [n for n in (*map(HELD.format, SHARES), TRACK, LOST) if n in per_clip]
+    """Means over clips of what `of_clip` and `of_areas` give, with intervals."""
+    areas = (*map(AREA_HELD.format, SHARES), *map(FOUND.format, AREAS_KM2))
+    names = [n for n in (*map(HELD.format, SHARES), TRACK, LOST, *areas) if n in per_clip]
     found: dict[str, float] = {}
     for name in names:
         values = per_clip[name].dropna()
@@ -62,6 +85,16 @@ def figures(per_clip: pd.DataFrame, draws: int) -> dict[str, float]:
 def reliability(summary: Mapping[str, Any]) -> dict[float, float]:
     """Share of truths that radii should hold -> share that they do hold; empty without radii."""
     return {s: summary[HELD.format(s)] for s in SHARES if HELD.format(s) in summary}
+
+
+def area_reliability(summary: Mapping[str, Any]) -> dict[float, float]:
+    """Share of truths that areas should hold -> share that they do hold."""
+    return {s: summary[n] for s in SHARES if (n := AREA_HELD.format(s)) in summary}
+
+
+def recall_by_area(summary: Mapping[str, Any]) -> dict[float, float]:
+    """km^2 that are searched, the likeliest first -> share of truths in them."""
+    return {a: summary[n] for a in AREAS_KM2 if (n := FOUND.format(a)) in summary}
 
 
 def by_slice(per_clip: pd.DataFrame, kinds: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,8 @@ metrics themselves (metrics/tracks.py), pictures (plots/maps.py), comparing mode
 (models/gate.py). Shape legend: T frames, G gallery entries, E embedding, 2 = (lat, lon) in degrees.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from vidtag_ml.retrieval.index import Index
 
 
+Truth = tuple[NDArray[np.float64], NDArray[np.bool_]]
+"""Positions of frames, and which of them are known."""
 LABELS = ["clip_id", "mode", *LEVELS]
 SEED = 0
 
@@ -74,9 +77,11 @@ def evaluate(
         raise ValueError(f"no clip is in split {split!r}")
     index = index or index_of(model, entries, evaluation)
     wander = motion.learnt(tables) if evaluation.decoding == "motion" else {}
-    found = _located(model, entries, features, chosen, evaluation, index, wander, calibration)
-    tracks, places, sureness = found
-    truths = [clip_tables.clip_positions(tables, t.clip, t.time_s, max_gap_s) for t in tracks]
+    truth_of = functools.partial(clip_tables.clip_positions, tables, max_gap_s=max_gap_s)
+    found = _located(
+        model, entries, features, chosen, evaluation, index, wander, calibration, truth_of
+    )
+    tracks, places, sureness, truths, areas = found
     answered = list(zip(tracks, truths, strict=True))
     final, initial = (track_metrics.Errors(evaluation.accuracy_km) for _ in range(2))
     errors = final.extend((t.latlon_T2, *truth, t.time_s) for t, truth in answered)
@@ -86,6 +91,7 @@ def evaluate(
     if places:
         per_clip = _with_places(per_clip, pd.DataFrame(places), tables)
     table = _frames(tracks, np.concatenate([truth_T2 for truth_T2, _ in truths]))
+    per_clip = pd.concat([per_clip, pd.DataFrame(areas, index=per_clip.index)], axis=1)
     if calibration is not None:
         per_clip = _with_coverage(per_clip, calibration, sureness, table)
     summary = {
@@ -115,12 +121,18 @@ def _located(
     index: "Index",
     wander_kms: Mapping[str, float],
     calibration: "Calibration | None",
-) -> tuple[list[Track], list[dict[str, str]], list["Sureness"]]:
-    """Tracks of the chosen clips, their places where the gallery has labels, how sure they are."""
+    truth_of: Callable[[str, NDArray[np.float64]], Truth],
+) -> tuple[
+    list[Track], list[dict[str, str]], list["Sureness"], list[Truth], list[dict[str, float]]
+]:
+    """Tracks of the chosen clips, their places where the gallery has labels, how sure they are.
+
+    Also where they really were, and how well credible areas hold that.
+    """
     from vidtag_ml.models.gps_retrieval.locate import locate
 
     features = features.select(tuple(model.widths))
-    tracks, places, sureness = [], [], []
+    tracks, places, sureness, truths, areas = [], [], [], [], []
     for clip_id, mode in zip(chosen["clip_id"], chosen["mode"], strict=True):
         clip, limit = features.clip(clip_id), _speed_limit(evaluation, mode)
         wander = wander_kms.get(mode)
@@ -131,9 +143,11 @@ def _located(
             radius_km_T = sureness[-1].radius_km_T
         track = Track(str(clip_id), clip.time_s, *latlon, found.score_T, radius_km_T=radius_km_T)
         tracks.append(track)
+        truths.append(truth_of(track.clip, clip.time_s))
+        areas.append(coverage.of_areas(found.belief, truths[-1][0]))
         if entries.labels is not None:
             places.append(_place(entries, found))
-    return tracks, places, sureness
+    return tracks, places, sureness, truths, areas
 
 
 def index_of(model: "GeoModel", entries: gallery.Gallery, evaluation: config.Evaluation) -> "Index":

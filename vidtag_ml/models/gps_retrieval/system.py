@@ -49,6 +49,24 @@ def show_tracks(reports: Reports, at: Layout, _params: config.Params) -> Shown:
         "errors": lambda path: charts.error_cdf(errors, path),
         "worst_clips": test.per_clip.sort_values("median_km", ascending=False).head(5),
         **_coverage(reports, at),
+        **_areas(reports),
+    }
+
+
+def _areas(reports: Reports) -> Shown:
+    """How often credible areas hold the truth, and how much is searched to find it."""
+    from vidtag_ml.models.gps_retrieval import coverage
+    from vidtag_ml.plots import charts
+
+    summaries = {split: report.summary for split, report in reports.items()}
+    held = {split: coverage.area_reliability(s) for split, s in summaries.items()}
+    recall = {split: coverage.recall_by_area(s) for split, s in summaries.items()}
+    if not all(held.values()):
+        return {}
+    title = "Truths within their credible area"
+    return {
+        "area_reliability": lambda path: charts.reliability(held, path, title),
+        "recall_by_area": lambda path: charts.recall_by_area(recall, path),
     }
 
 

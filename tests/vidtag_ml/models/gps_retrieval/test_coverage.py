@@ -9,6 +9,7 @@ import torch
 
 from vidtag_ml.models.familiarity import Familiarity, Looks
 from vidtag_ml.models.gps_retrieval import calibration, coverage
+from vidtag_ml.models.gps_retrieval.belief import Belief, Part
 from vidtag_ml.models.gps_retrieval.calibration import SHARES, Calibration, Radii, Sureness
 from vidtag_ml.models.gps_retrieval.network import Prediction
 from vidtag_ml.plots import charts
@@ -84,3 +85,27 @@ def test_kinds_of_clips_are_judged_if_they_are_enough():
 def test_reliability_is_drawn(tmp_path):
     held = {split: {share: share for share in SHARES} for split in ("val", "test")}
     assert charts.reliability(held, tmp_path / "a.png").stat().st_size > 1000
+
+
+def test_areas_that_are_searched_end_with_the_cell_of_the_truth():
+    line = np.stack([np.zeros(4), np.arange(4.0)], -1)
+    weights = np.array([[0.5, 0.3, 0.15, 0.05]] * 3, np.float32)
+    belief = Belief((Part(line, weights[:2]), Part(line, weights[2:])), 111.0)
+    truth = np.array([(0.0, 0.1), (0.0, 2.1), (50.0, 0.0)])
+    mass, area = belief.searched(truth)
+    np.testing.assert_allclose(mass, [0.0, 0.8, 1.0], atol=1e-6)
+    np.testing.assert_allclose(area, [111.0**2, 3 * 111.0**2, np.inf])
+    assert np.isnan(belief.searched(np.full((3, 2), np.nan))[0]).all()
+
+
+def test_areas_are_counted_frame_by_frame_and_drawn(tmp_path):
+    line = np.stack([np.zeros(2), np.arange(2.0)], -1)
+    belief = Belief((Part(line, np.full((2, 2), 0.5, np.float32)),), 111.0)
+    row = coverage.of_areas(belief, np.array([(0.0, 0.0), (np.nan, np.nan)]))
+    assert (row["area_held_0.1"], row["found_10000km2"], row["found_30000km2"]) == (1.0, 0.0, 1.0)
+    summary = coverage.figures(pd.DataFrame([row]), 10)
+    assert coverage.area_reliability(summary) == dict.fromkeys(SHARES, 1.0)
+    recall = coverage.recall_by_area(summary)
+    assert [recall[1e4], recall[1e6]] == [0.0, 1.0]
+    assert charts.recall_by_area({"test": recall}, tmp_path / "a.png").stat().st_size > 1000
+    assert coverage.of_areas(belief, np.full((2, 2), np.nan)) == {}

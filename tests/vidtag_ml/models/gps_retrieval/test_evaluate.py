@@ -98,6 +98,13 @@ def test_a_model_that_knows_is_as_good_as_its_gallery(report):
     assert 0 < figures["median_km_lo"] <= figures["median_km"] <= figures["median_km_hi"]
 
 
+def test_areas_of_a_model_that_knows_hold_the_truth(report):
+    assert report.summary["area_held_0.9"] == report.summary["found_100000km2"] == 1.0
+    assert report.summary["found_1000km2"] == 0.0
+    clips = report.per_clip["area_held_0.9"]
+    assert clips.mean() == report.summary["area_held_0.9"]
+
+
 def test_every_figure_carries_its_protocol(report):
     wanted = {
         "model": "knowing", "split": "val", "decoding": "initial", "gallery": "lattice",
