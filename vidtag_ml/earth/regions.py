@@ -19,9 +19,10 @@ from vidtag_ml.earth import geonames, sphere
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-DOUBT, TOWN_KM = 2.0, 10.0
+DOUBT, TOWN_KM, MOST_DOUBT_KM = 2.0, 10.0, 200.0
 """A point counts as of a country if the country's nearest place is at most so many times as far as
-the nearest of all, and a town's width: nobody knows where between two places the border is."""
+the nearest of all, and a town's width: nobody knows where between two places the border is. It is
+never so much farther than that, as at sea."""
 _POLYGONS = {"Polygon": lambda coordinates: [coordinates], "MultiPolygon": list}
 
 
@@ -95,7 +96,8 @@ class Country:
         points_N3 = sphere.unit_vectors(latlon_N2)
         nearest_km = sphere.chord_km(tree.query(points_N3)[0])
         mine_km = sphere.chord_km(cKDTree(np.asarray(tree.data)[mine]).query(points_N3)[0])
-        return np.asarray(mine_km <= DOUBT * nearest_km + TOWN_KM + room_km)
+        doubt_km = np.minimum((DOUBT - 1.0) * nearest_km + TOWN_KM, MOST_DOUBT_KM)
+        return np.asarray(mine_km <= nearest_km + doubt_km + room_km)
 
 
 @dataclass(frozen=True, eq=False)

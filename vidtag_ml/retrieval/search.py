@@ -72,8 +72,8 @@ def mass(
     count_N = torch.zeros(num, dtype=torch.float64, device=logits_ND.device)
     for start in range(0, len(gallery_GD), GALLERY_ROWS):
         piece_DP = gallery_GD[start : start + GALLERY_ROWS].to(logits_ND).T
-        for row in range(0, num, QUERY_ROWS):
-            rows = slice(row, row + QUERY_ROWS)
+        for row in range(0, num, BLOCK):
+            rows = slice(row, row + BLOCK)
             logits_NP = (logits_ND[rows] @ piece_DP).double()
             mask_NP = _mask(allowed, rows, start, logits_NP)
             inside_N = logits_NP.masked_fill(~mask_NP, -torch.inf).logsumexp(1)

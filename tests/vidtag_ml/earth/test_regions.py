@@ -27,6 +27,11 @@ def test_a_country_reaches_over_its_border_where_nobody_knows_it():
     assert regions.parse("DE").holds(on_the_rhine_and_beyond, 0.0).tolist() == [True, True]
 
 
+def test_a_country_does_not_reach_across_the_ocean():
+    middle = np.array([(25.7, -44.3)])
+    assert regions.parse("FR").holds(middle, 0.0).tolist() == [False]
+
+
 @pytest.mark.parametrize(
     ("box", "wanted"),
     [
