@@ -69,6 +69,14 @@ def test_what_leaves_no_place_gets_no_position(located, tmp_path):
     assert not list(tmp_path.glob("track.*"))
 
 
+def test_photos_without_times_bound_no_way_from_the_start(
+    vidtag, bundle, video, photographed, tmp_path
+):
+    photographed(video, tmp_path / "trip")
+    done = vidtag(tmp_path, "locate", "trip", "--model", bundle, "--start", "10,10")
+    assert "--start: the photos do not all tell their times" in done.refusal
+
+
 def test_models_that_cannot_use_it_say_so(vidtag, made, video, tmp_path):
     ask = ("locate", video, "--model", made / "out" / "guess_bundle", "--within", "FR")
     refusal = "vidtag: --within: this model cannot use what is known already"

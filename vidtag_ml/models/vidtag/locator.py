@@ -228,6 +228,12 @@ class VidtagLocator(Locator):
         if not self.given.is_of_place:
             told = f"given: {' and '.join(self.given.words)}"
             return alone, {**sure, "unsure": (told, *sure["unsure"])}
+        ends = self.given.start or self.given.end
+        if ends and isinstance(seen, recording.Pictures) and len(time_s) > 1 and not seen.began:
+            raise ValueError(
+                f"{self.given.options}: the photos do not all tell their times, so nobody knows "
+                "how far from there each was taken"
+            )
         spacing_km = float(self.points.protocol.get("spacing_km", alone.belief.spacing_km))
         speed_kmh = self.evaluation.max_speed_kmh[self.mode]
         known = Known.of(self.given, seen.began, time_s, speed_kmh, spacing_km)
