@@ -4,6 +4,7 @@ Belongs here: the command. Does not belong here: the page (plots/viewer), readin
 (models/shown.py).
 """
 
+import sys
 import webbrowser
 from pathlib import Path
 from typing import Annotated
@@ -33,8 +34,10 @@ def view(
     alone = files[0].with_suffix(".html")
     opened = alone if len(files) == 1 else out
     if opened != alone or not alone.is_file():
-        answers = [shown.read(path) for path in files]
-        title = answers[0].name if len(files) == 1 else f"{len(files)} recordings"
+        answers, nowhere = shown.on_map(files)
+        for path in nowhere:
+            sys.stderr.write(f"vidtag: passed over {path}: no position of it is known\n")
+        title = answers[0].name if len(answers) == 1 else f"{len(answers)} recordings"
         page.write(opened, answers, title)
     print_line(str(opened))
     webbrowser.open(opened.resolve().as_uri())

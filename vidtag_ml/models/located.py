@@ -126,7 +126,7 @@ def write_files(
 
     Returns the paths. The JSON file is what docs/schema/answer.schema.json says; the page shows it.
 
-    Where no position is known there is no picture and no page.
+    Where no position is known there is no picture and no page, and none of before is left.
 
     Args:
         track: what was located.
@@ -146,11 +146,11 @@ def write_files(
     told = _answer(track, facts, folder)
     stage.write_text(answer, json.dumps(told, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
     if not np.isfinite(track.latlon_T2).any():
+        picture.unlink(missing_ok=True)
+        map_page.unlink(missing_ok=True)
         return [*paths, answer]
     with stage.replacing(picture) as aside:
         maps.track_map(track, truth_T2, aside, note, facts)
-    if not np.isfinite(track.latlon_T2).all():
-        return [*paths, answer, picture]
     page.write(map_page, [shown.beside(told, track.seen)], track.clip)
     return [*paths, answer, picture, map_page]
 

@@ -56,12 +56,26 @@ def beside(row: Row, seen: Recording | None) -> Shown:
     return Shown(row, name, video=seen.path, thumbnails=thumbnails)
 
 
-def read(path: Path) -> Shown:
+def on_map(paths: Sequence[Path]) -> tuple[list[Shown], list[Path]]:
+    """The answers in files that have a place on a map, and the files of the others.
+
+    Raises:
+        ValueError: there is none that has, or one is no answer that tells a track.
+        VideoError: a recording is a video, and no longer one that can be decoded.
+    """
+    rows = {path: _row(path) for path in paths}
+    nowhere = [path for path, row in rows.items() if all(p["lat"] is None for p in row["track"])]
+    if len(nowhere) == len(rows):
+        said = ", ".join(str(path) for path in nowhere)
+        raise ValueError(f"{said}: no position is known, so there is no map of it")
+    return [_again(path, row) for path, row in rows.items() if path not in nowhere], nowhere
+
+
+def _row(path: Path) -> Row:
     """The answer in NAME.json as `vidtag locate` writes it.
 
     Raises:
         ValueError: it is no such file, or tells no track.
-        VideoError: the recording is a video, and no longer one that can be decoded.
     """
     try:
         row = json.loads(path.read_text(encoding="utf-8"))
@@ -71,12 +85,15 @@ def read(path: Path) -> Shown:
         raise ValueError(f"{path}: no file that `vidtag locate` wrote")
     if not row.get("track"):
         raise ValueError(f"{path}: this answer has no track, so there is no map of it")
-    unknown = sum(point["lat"] is None for point in row["track"])
-    if unknown:
-        raise ValueError(
-            f"{path}: {unknown} of its {len(row['track'])} positions are unknown, and pages show "
-            "whole tracks; the other files have those that are known"
-        )
+    return row
+
+
+def _again(path: Path, row: Row) -> Shown:
+    """The answer of a file, with what is shown beside it if that is still there.
+
+    Raises:
+        VideoError: the recording is a video, and no longer one that can be decoded.
+    """
     seen = _recording(row, path.parent)
     if seen is None and row["video"]:
         lost = f"the recording is not where it was when it was located ({row['video']})"

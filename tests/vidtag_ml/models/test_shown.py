@@ -23,9 +23,18 @@ def video(tiny_world, tmp_path):
     return Path(shutil.copy(min((tiny_world / "videos").glob("*.mp4")), tmp_path / "videos"))
 
 
-def write(seen, folder, name="track", facts=FACTS):
+LATLON = [(48.0, 2.0), (48.1, 2.1), (48.2, 2.2)]
+NOWHERE = (np.nan, np.nan)
+
+
+def read(path):
+    (found,), _ = shown.on_map([path])
+    return found
+
+
+def write(seen, folder, name="track", facts=FACTS, latlon=LATLON):
     """Files of a track of three frames, by suffix."""
-    time_T, latlon_T2 = np.arange(3.0), np.array([(48.0, 2.0), (48.1, 2.1), (48.2, 2.2)])
+    time_T, latlon_T2 = np.arange(3.0), np.array(latlon)
     track = LocatedTrack(
         seen.name, time_T, latlon_T2, latlon_T2, time_T / 9, mode="walk", max_speed_kmh={"walk": 10}
     )
@@ -49,19 +58,32 @@ def test_the_schema_takes_what_has_no_position():
 def test_a_model_that_was_made_to_answer_says_so_first(video, tmp_path):
     facts = {**FACTS, "foreign": "this is no flight"}
     files = write(recording.Video(video), tmp_path, facts=facts)
-    found = shown.read(files[".json"])
+    found = read(files[".json"])
     assert (found.row["told"][0], found.row["origin"]) == ("this is no flight", facts)
 
 
-def test_a_track_known_in_part_has_no_page_yet_and_says_so(video, tmp_path):
-    path = write(recording.Video(video), tmp_path)[".json"]
-    told = json.loads(path.read_text())
-    told["track"][0] |= {"lat": None, "lon": None}
-    path.write_text(json.dumps(told))
-    with pytest.raises(
-        ValueError, match=r"1 of its .* positions are unknown, and pages show whole"
-    ):
-        shown.read(path)
+def test_a_track_known_in_part_has_a_page_and_keeps_to_the_schema(video, tmp_path):
+    files = write(recording.Video(video), tmp_path, latlon=[NOWHERE, *LATLON[1:]])
+    assert ".html" in files
+    jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(files[".json"].read_text()))
+    assert read(files[".json"]).num_known == 2
+
+
+def test_where_no_position_is_known_there_is_no_map_and_none_of_before(video, tmp_path):
+    before = write(recording.Video(video), tmp_path)
+    files = write(recording.Video(video), tmp_path, latlon=[NOWHERE] * 3)
+    assert not before[".html"].exists()
+    assert not before[".png"].exists()
+    with pytest.raises(ValueError, match=r"track\.json: no position is known, so there is no map"):
+        read(files[".json"])
+
+
+def test_answers_without_a_known_position_are_passed_over_beside_others(video, tmp_path):
+    one = write(recording.Video(video), tmp_path, "one")[".json"]
+    two = write(recording.Video(video), tmp_path, "two", latlon=[NOWHERE] * 3)[".json"]
+    found, nowhere = shown.on_map([two, one])
+    assert [each.num_known for each in found] == [3]
+    assert nowhere == [two]
 
 
 def test_the_schema_refuses_what_is_no_answer(video, tmp_path):
@@ -79,7 +101,7 @@ def test_an_answer_finds_its_video_wherever_both_are_moved(video, tmp_path):
     moved.mkdir()
     for folder in ("out", "videos"):
         (tmp_path / folder).rename(moved / folder)
-    found = shown.read(moved / "out" / "track.json")
+    found = read(moved / "out" / "track.json")
     assert found.video.resolve() == (moved / "videos" / video.name).resolve()
     assert [time_s for time_s, _ in found.thumbnails] == [0.0, 1.0, 2.0]
 
@@ -87,7 +109,7 @@ def test_an_answer_finds_its_video_wherever_both_are_moved(video, tmp_path):
 def test_photos_are_found_again_one_each_position(video, photographed, tmp_path):
     photographed(video, tmp_path / "photos")
     written = write(recording.opened(tmp_path / "photos"), tmp_path / "out")
-    found = shown.read(written[".json"])
+    found = read(written[".json"])
     assert len(found.pictures) == 8
     assert all(path.is_file() for path in found.pictures)
 
@@ -95,7 +117,7 @@ def test_photos_are_found_again_one_each_position(video, photographed, tmp_path)
 def test_a_lost_recording_is_told_and_the_map_is_shown_all_the_same(video, tmp_path):
     files = write(recording.Video(video), tmp_path / "out")
     video.unlink()
-    found = shown.read(files[".json"])
+    found = read(files[".json"])
     assert (found.video, found.thumbnails) == (None, [])
     assert f"not where it was when it was located (../videos/{video.name})" in found.row["told"][-1]
 
@@ -119,6 +141,6 @@ def test_answers_are_found_by_any_of_their_files_and_by_folders(video, tmp_path)
 def test_other_files_are_refused_in_a_sentence(tmp_path, content, said):
     (tmp_path / "a.json").write_text(content)
     with pytest.raises(ValueError, match=said):
-        shown.read(tmp_path / "a.json")
+        read(tmp_path / "a.json")
     with pytest.raises(ValueError, match="no answer there that `vidtag locate` wrote"):
         shown.files([tmp_path / "b.gpx"])

@@ -55,15 +55,23 @@ class Shown:
     thumbnails: list[tuple[float, str]] = field(default_factory=list)
     """Times of some frames, and their pictures as data URLs."""
 
+    @property
+    def num_known(self) -> int:
+        """How many of its positions are known."""
+        return sum(point["lat"] is not None for point in self.row["track"])
+
 
 def write(path: Path, shown: Sequence[Shown], title: str) -> None:
     """Writes a page of answers; links to recordings are relative to it.
 
     Raises:
-        ValueError: there are more than `MOST`.
+        ValueError: there are more than `MOST`, or one has no known position.
     """
     if len(shown) > MOST:
         raise ValueError(f"one page shows at most {MOST} answers; {len(shown)} are asked for")
+    for each in shown:
+        if not each.num_known:
+            raise ValueError(f"{each.name}: none of its positions is known: there is no map of it")
     answers = [_told(each, path.parent.resolve()) for each in shown]
     for each in answers[1:]:
         _turn(each, answers[0]["view"])
@@ -85,18 +93,24 @@ def write(path: Path, shown: Sequence[Shown], title: str) -> None:
 
 def _about(shown: Sequence[Shown]) -> str:
     """One line under the title."""
-    num = sum(len(each.row["track"]) for each in shown)
+    num = sum(each.num_known for each in shown)
+    unknown = sum(len(each.row["track"]) for each in shown) - num
     recordings = "" if len(shown) == 1 else f"{len(shown)} recordings, "
-    return f"{recordings}{num:,} positions found by a model"
+    besides = f", {unknown:,} not known" if unknown else ""
+    return f"{recordings}{num:,} positions found by a model{besides}"
 
 
 def _told(shown: Shown, folder: Path) -> dict[str, Any]:
-    """What view.js is told of an answer; lons may leave +-180, so that no line is broken."""
+    """What view.js is told of an answer; lons may leave +-180, so that no line is broken.
+
+    What is not known of a position is null.
+    """
     row, points = shown.row, shown.row["track"]
     latlon_T2 = _columns(points, "lat", "lon")
     alone_T2 = _columns(points, "initial_lat", "initial_lon")
     lon_T = _unwrapped(latlon_T2[:, 1])
     line_T2 = np.stack([latlon_T2[:, 0], lon_T], -1)
+    south, north = np.nanmin(latlon_T2[:, 0]), np.nanmax(latlon_T2[:, 0])
     places, near, near_km = _nearest(latlon_T2)
     told: dict[str, Any] = {
         "name": shown.name,
@@ -115,16 +129,17 @@ def _told(shown: Shown, folder: Path) -> dict[str, Any]:
         "score": [round(point["score"], 4) for point in points],
         "radiusKm": _radii(points),
         "trackRadiusKm": row.get("radius_km"),
-        "areas": _areas(row, float(lon_T.mean())),
+        "areas": _areas(row, float(np.nanmean(lon_T))),
         "place": row.get("place"),
         "places": places,
         "near": near,
         "nearKm": near_km,
-        "middleLat": float(latlon_T2[:, 0].min() + latlon_T2[:, 0].max()) / 2,
+        "middleLat": float(south + north) / 2,
+        "witnesses": _witnesses(points),
     }
     truth_T2 = _truth(row, latlon_T2, lon_T, told)
-    everything = np.concatenate([line_T2, truth_T2[np.isfinite(truth_T2).all(1)]])
-    everything = np.concatenate([everything, *_reach(line_T2, told["radiusKm"])])
+    everything = np.concatenate([line_T2, truth_T2, *_reach(line_T2, told["radiusKm"])])
+    everything = everything[np.isfinite(everything).all(1)]
     told["view"] = [everything.min(0).tolist(), everything.max(0).tolist()]
     told["ground"] = ground.region(everything)
     return told
@@ -172,9 +187,10 @@ def _rounded(values_T: Floats) -> list[float | None]:
 
 
 def _unwrapped(lon_T: Floats) -> Floats:
-    """Lons without leaps, their middle in [-180, 180)."""
-    line_T = np.unwrap(lon_T, period=360.0)
-    middle = (line_T.min() + line_T.max()) / 2
+    """Lons without leaps, their middle in [-180, 180); NaN where they are unknown."""
+    line_T, known_T = lon_T.copy(), np.isfinite(lon_T)
+    line_T[known_T] = np.unwrap(lon_T[known_T], period=360.0)
+    middle = (np.nanmin(line_T) + np.nanmax(line_T)) / 2
     return np.asarray(line_T + sphere.wrap_lon(middle) - middle)
 
 
@@ -220,13 +236,25 @@ def _areas(row: Row, middle_lon: float) -> list[dict[str, Any]]:
     return found
 
 
-def _nearest(latlon_T2: Floats) -> tuple[list[str], list[int], list[float]]:
+def _nearest(latlon_T2: Floats) -> tuple[list[str], list[int | None], list[float | None]]:
     """Places near a track; for each of its positions which is the nearest, and how far it is."""
     tree, labels = geonames.place_tree()
-    chord_T, place_T = tree.query(sphere.unit_vectors(latlon_T2))
-    known, near_T = np.unique(place_T, return_inverse=True)
-    names = [f"{labels[k]['city']}, {labels[k]['country']}" for k in known]
-    return names, near_T.tolist(), sphere.chord_km(chord_T).round(2).tolist()
+    rows = np.flatnonzero(np.isfinite(latlon_T2).all(1))
+    chord_N, place_N = tree.query(sphere.unit_vectors(latlon_T2[rows]))
+    places, near_N = np.unique(place_N, return_inverse=True)
+    names = [f"{labels[k]['city']}, {labels[k]['country']}" for k in places]
+    near: list[int | None] = [None] * len(latlon_T2)
+    near_km: list[float | None] = [None] * len(latlon_T2)
+    for row, place, km in zip(rows, near_N, sphere.chord_km(chord_N).round(2), strict=True):
+        near[row], near_km[row] = int(place), float(km)
+    return names, near, near_km
+
+
+def _witnesses(points: Sequence[Row]) -> list[str] | None:
+    """Which recorded frames speak for each position; None where answers name none."""
+    if not any(point.get("references") for point in points):
+        return None
+    return [", ".join(point.get("references") or ()) for point in points]
 
 
 def _link(path: Path, folder: Path) -> str:

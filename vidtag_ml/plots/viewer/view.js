@@ -19,7 +19,11 @@
   const colourOf = (k) => colours.tracks[k % colours.tracks.length];
   const degrees = (value, [plus, minus]) => `${Math.abs(value).toFixed(3)}° ${value < 0 ? minus : plus}`;
   const wrapped = (lon) => ((((lon + 180) % 360) + 360) % 360) - 180;
-  const km = (value) => (value >= 10 ? `${Math.round(value).toLocaleString("en")} km` : `${value.toPrecision(2)} km`);
+  const km = (value) => {
+    if (value >= 10) return `${Math.round(value).toLocaleString("en")} km`;
+    return value >= 1 ? `${value.toPrecision(2)} km` : `${Math.round(1000 * value)} m`;
+  };
+  const UNKNOWN = "not known here";
   const clock = (t) => {
     const [minutes, seconds] = [Math.floor(t / 60), t % 60];
     return minutes ? `${minutes}:${seconds.toFixed(1).padStart(4, "0")} min` : `${seconds.toFixed(1)} s`;
@@ -144,27 +148,34 @@
   };
   const marker = (name, colour, radius) =>
     L.circleMarker([0, 0], { radius, color: "#0b1018", weight: 2, fillColor: colour, fillOpacity: 1, interactive: false }).addTo(layer(name));
+  // A marker is not seen where its position is not known.
+  const put = (mark, lat, lon) => {
+    const known = lat !== null;
+    mark.setStyle({ opacity: +known, fillOpacity: +known });
+    if (known) mark.setLatLng([lat, lon]);
+  };
 
+  const hasCircle = (answer, i) => answer.lat[i] !== null && answer.radiusKm[i] !== null;
   const drawAnswer = (answer, k) => {
     const colour = colourOf(k);
-    const points = answer.lat.map((lat, i) => [lat, answer.lon[i]]);
+    const lines = stretches(answer.lat, answer.lon);
     for (const { ring, mass } of answer.areas.filter(({ t }) => t === null)) {
       L.polygon(ring, { color: colours.areas, weight: 1.5, fillOpacity: 0.1 })
         .bindTooltip(`${Math.round(mass * 100)} % of the probability`).addTo(layer("areas"));
     }
     if (answer.radiusKm) {
-      const step = Math.ceil(points.length / MOST_CIRCLES);
+      const step = Math.ceil(answer.lat.length / MOST_CIRCLES);
       const shape = { color: colour, weight: 1, opacity: 0.35, fill: false, interactive: false };
-      points.forEach(([lat, lon], i) => {
-        if (i % step === 0 && answer.radiusKm[i] !== null) L.polygon(circle(lat, lon, answer.radiusKm[i]), shape).addTo(layer("radius"));
+      answer.lat.forEach((lat, i) => {
+        if (i % step === 0 && hasCircle(answer, i)) L.polygon(circle(lat, answer.lon[i], answer.radiusKm[i]), shape).addTo(layer("radius"));
       });
     }
     const alone = { radius: 2.5, stroke: false, fillColor: colours.alone, fillOpacity: 0.8, interactive: false };
-    answer.aloneLat.forEach((lat, i) => L.circleMarker([lat, answer.aloneLon[i]], alone).addTo(layer("alone")));
+    for (const point of stretches(answer.aloneLat, answer.aloneLon).flat()) L.circleMarker(point, alone).addTo(layer("alone"));
     if (answer.trueLat) drawLine(stretches(answer.trueLat, answer.trueLon), colours.true, "true");
-    drawLine([points], colour, "tracks");
+    drawLine(lines, colour, "tracks");
     const ring = { radius: 7, color: colour, weight: 2, fill: false, interactive: false };
-    L.circleMarker(points[0], ring).addTo(layer("tracks"));
+    L.circleMarker(lines[0][0], ring).addTo(layer("tracks"));
     answer.marks = {
       area: L.polygon([], { color: colours.areas, weight: 2, fillOpacity: 0.25, interactive: false }).addTo(layer("areas")),
       circle: answer.radiusKm && L.polygon([], { color: colour, weight: 2, fillOpacity: 0.18, interactive: false }).addTo(layer("radius")),
@@ -234,13 +245,14 @@
   const moment = (answer, t) => new Date(Date.parse(answer.began) + t * 1000).toISOString().replace("T", " ").slice(0, 21);
 
   const factsAt = (answer, i) => {
-    const rows = [
+    const rows = answer.lat[i] === null ? [["Position", UNKNOWN]] : [
       ["Position", `${degrees(answer.lat[i], "NS")}, ${degrees(wrapped(answer.lon[i]), "EW")}`],
       ["Near", `${answer.places[answer.near[i]]} (${km(answer.nearKm[i])})`],
     ];
     if (answer.place) rows.push(["In", `${answer.place.name} (${Math.round(answer.place.mass * 100)} % of the probability)`]);
-    if (answer.radiusKm && answer.radiusKm[i] !== null) rows.push(["Radius", `within ${km(answer.radiusKm[i])}`]);
+    if (answer.radiusKm && hasCircle(answer, i)) rows.push(["Radius", `within ${km(answer.radiusKm[i])}`]);
     if (answer.trackRadiusKm !== null) rows.push(["Whole track", `within ${km(answer.trackRadiusKm)}`]);
+    if (answer.witnesses && answer.witnesses[i]) rows.push(["Looks like", answer.witnesses[i]]);
     rows.push(["Score", answer.score[i].toFixed(2)]);
     if (answer.offKm && answer.offKm[i] !== null) rows.push(["From the truth", `${km(answer.offKm[i])} (${answer.truth})`]);
     if (answer.began) rows.push(["Taken", `${moment(answer, answer.t[i])} UTC`]);
@@ -251,16 +263,12 @@
     const { marks } = answer;
     const keys = answer.areas.map(({ t }) => t).filter((t) => t !== null && t <= time + 1e-6);
     marks.area.setLatLngs(answer.areas.filter(({ t }) => keys.length && t === Math.max(...keys)).map(({ ring }) => [ring]));
-    marks.here.setLatLng([answer.lat[i], answer.lon[i]]);
-    marks.alone.setLatLng([answer.aloneLat[i], answer.aloneLon[i]]);
+    put(marks.here, answer.lat[i], answer.lon[i]);
+    put(marks.alone, answer.aloneLat[i], answer.aloneLon[i]);
     if (marks.circle) {
-      marks.circle.setLatLngs(answer.radiusKm[i] === null ? [] : circle(answer.lat[i], answer.lon[i], answer.radiusKm[i]));
+      marks.circle.setLatLngs(hasCircle(answer, i) ? circle(answer.lat[i], answer.lon[i], answer.radiusKm[i]) : []);
     }
-    if (marks.true) {
-      const known = answer.trueLat[i] !== null;
-      marks.true.setStyle({ opacity: +known, fillOpacity: +known });
-      if (known) marks.true.setLatLng([answer.trueLat[i], answer.trueLon[i]]);
-    }
+    if (marks.true) put(marks.true, answer.trueLat[i], answer.trueLon[i]);
     answer.facts.replaceChildren(...factsAt(answer, i).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
     if (answer.player && Math.abs(answer.player.currentTime - time) > (playing ? 0.4 : 0.04)) answer.player.currentTime = time;
     showStill(answer);
@@ -270,8 +278,9 @@
     slider.value = time;
     const of = answers[chosen];
     const i = frameAt(of.t, time);
-    now.textContent = clock(time);
-    slider.setAttribute("aria-valuetext", `${clock(time)}: ${of.name} near ${of.places[of.near[i]]}`);
+    const known = of.lat[i] !== null;
+    now.textContent = known ? clock(time) : `${clock(time)}: ${UNKNOWN}`;
+    slider.setAttribute("aria-valuetext", `${clock(time)}: ${of.name} ${known ? `near ${of.places[of.near[i]]}` : UNKNOWN}`);
   };
   const step = (stamp) => {
     if (!playing) return;
@@ -298,15 +307,18 @@
     showTime();
   };
 
-  // Radius over time, or score where no radius is known.
+  // Radius over time, or score where no radius is known; broken where nothing is.
   const drawStrip = (answer) => {
     const values = answer.radiusKm ?? answer.score;
     const top = Math.max(...values.filter((value) => value !== null), 1e-9);
     const every = Math.ceil(values.length / MOST_CORNERS);
-    const kept = values.map((value, i) => [answer.t[i], value]).filter(([, value], i) => value !== null && i % every === 0);
-    const corners = kept.map(([t, value]) => `${((t / (longest || 1)) * 1000).toFixed(1)} ${(28 - (26 * value) / top).toFixed(1)}`);
+    const kept = [...values.keys()].filter((i) => i % every === 0);
+    const height = (value) => value === null ? null : (28 - (26 * value) / top).toFixed(1);
+    const across = kept.map((i) => ((answer.t[i] / (longest || 1)) * 1000).toFixed(1));
+    const lines = stretches(kept.map((i) => height(values[i])), across);
+    const drawn = lines.map((line) => `M${line.map(([y, x]) => `${x} ${y}`).join("L")}h1`).join("");
     const label = answer.radiusKm ? `Radius, at most ${km(top)}` : `Score, at most ${top.toFixed(2)}`;
-    strip.innerHTML = `<svg viewBox="0 0 1000 30" preserveAspectRatio="none" aria-hidden="true"><path d="M${corners.join("L")}"/></svg>`;
+    strip.innerHTML = `<svg viewBox="0 0 1000 30" preserveAspectRatio="none" aria-hidden="true"><path d="${drawn}"/></svg>`;
     strip.prepend(make("span", {}, label));
   };
 

@@ -80,7 +80,8 @@ def test_a_track_known_in_part_is_drawn_where_it_is_known(located, made_streets,
     found = located.locate(drive(made_streets, "oak_friday"))
     lost_T2 = np.where(np.arange(8)[:, None] < 3, found.latlon_T2, np.nan)
     files = replace(found, latlon_T2=lost_T2).write(tmp_path, "oak", FACTS)
-    assert files[-1].suffix == ".png"
+    assert files[-1].suffix == ".html"
+    assert "oak_monday at " in files[-1].read_text()
     assert files[0].read_text().count("<trkpt") == 3
 
 

@@ -42,6 +42,31 @@ def test_arrows_go_from_frame_to_frame_and_the_facts_with_them(shown):
     assert tab.faults == []
 
 
+def test_where_the_place_is_not_known_it_says_so_and_shows_nothing(shown):
+    part = answer(8)
+    for point in part.row["track"][2:5]:
+        point.update(dict.fromkeys(("lat", "lon", "initial_lat", "initial_lon", "radius_km")))
+    part.row["track"][1]["references"] = ["nadi at 7 s"]
+    tab = shown(part)
+    slider = tab.get_by_label("Time from the first frame")
+    slider.press("ArrowRight")
+    assert tab.get_by_text("nadi at 7 s").is_visible()
+    slider.press("ArrowRight")
+    assert tab.locator("#now").text_content() == "1.0 s: not known here"
+    assert slider.get_attribute("aria-valuetext") == "1.0 s: fiji not known here"
+    assert tab.locator("dl").inner_text().split("\n") == [
+        "Position",
+        "not known here",
+        "Score",
+        "0.50",
+    ]
+    lone = tab.locator("#map").screenshot()
+    slider.press("End")
+    assert tab.locator("#now").text_content() == "3.5 s"
+    assert tab.locator("#map").screenshot() != lone
+    assert tab.faults == []
+
+
 def test_layers_are_switched_by_keyboard(shown):
     tab = shown(answer(8))
     seen = tab.locator("#map").screenshot()

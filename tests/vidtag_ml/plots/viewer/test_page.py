@@ -106,6 +106,29 @@ def test_without_radii_areas_and_truth_it_says_nothing_of_them(tmp_path):
     assert (found["radiusKm"], found["areas"], "trueLat" in found) == (None, [], False)
 
 
+NOWHERE = (None, None)
+
+
+def test_a_track_known_in_part_is_told_in_part(tmp_path):
+    row = answer([NOWHERE, FIJI[0], NOWHERE, FIJI[1]], measured=[FIJI[0], *[None] * 3])
+    row["track"][1] |= {"radius_km": 1.0, "references": ["b at 3 s", "b at 4 s"]}
+    path = written(tmp_path, row)
+    (found,) = told(path)["answers"]
+    assert found["lon"] == pytest.approx([None, 179.0, None, 180.1])
+    assert [place is None for place in found["near"]] == [True, False, True, False]
+    assert [found[name][0] for name in ("nearKm", "aloneLat", "offKm")] == [None] * 3
+    assert found["radiusKm"] == [None, 1.0, None, None]
+    assert found["witnesses"] == ["", "b at 3 s, b at 4 s", "", ""]
+    assert np.isfinite(found["view"]).all()
+    assert "2 positions found by a model, 2 not known" in path.read_text()
+
+
+def test_a_track_without_a_known_position_has_no_page(tmp_path):
+    with pytest.raises(ValueError, match="a: none of its positions is known"):
+        written(tmp_path, answer(PARIS), answer([NOWHERE]))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_links_to_recordings_are_relative_and_quoted(tmp_path):
     video = tmp_path / "my videos" / "a#1.mp4"
     (found,) = told(written(tmp_path, answer(PARIS), video=video))["answers"]
