@@ -39,7 +39,7 @@ class Placed:
     latlon_T2: Floats
     """Positions."""
     radius_m_T: Floats
-    """How far they may be off, 95 of 100 times."""
+    """How far they may be off, 9 of 10 times."""
     heading_T: Floats
     """Degrees from north of the reference that is most like the frame; NaN also where its own is
     unknown."""
@@ -72,7 +72,10 @@ def place(
     emission_TS = decoding.emission(np.pad(log_evidence_TK, ((0, 0), (0, 1))))
     gap_m_R = model.gap_m_R.numpy()
     reach_km = max_speed_kmh * np.diff(time_s) / 3600.0 + np.median(gap_m_R) / 1000.0
-    steps = [_step(latlon_TK2[t], latlon_TK2[t + 1], reach_km[t]) for t in range(len(reach_km))]
+    steps = [
+        _step(model.roads.apart_km(here, there, reach), reach)
+        for here, there, reach in zip(found.row_TK[:-1], found.row_TK[1:], reach_km, strict=True)
+    ]
     path_T = decoding.best_path(emission_TS, steps)
     marginal_TK = decoding.marginals(emission_TS, steps)[:, :-1]
     is_known_T = path_T < latlon_TK2.shape[1]
@@ -91,10 +94,9 @@ def place(
     )
 
 
-def _step(here_K2: Floats, there_K2: Floats, reach_km: float) -> Floats:
+def _step(apart_KK: Floats, reach_km: float) -> Floats:
     """Probability (S, S) of a step, up to a constant."""
-    apart_KK = sphere.great_circle_km(here_K2[:, None], there_K2[None])
-    step_SS = np.full((len(here_K2) + 1, len(there_K2) + 1), LEAVE)
+    step_SS = np.full(np.add(apart_KK.shape, 1), LEAVE)
     step_SS[:-1, :-1] = (1 - LEAVE) * decoding.step_probability(apart_KK, reach_km)
     step_SS[-1, -1] = 1 - LEAVE
     return step_SS

@@ -19,15 +19,18 @@ from vidtag_ml.dataset.tables import Tables
 from vidtag_ml.earth import sphere
 from vidtag_ml.features.store import FeatureStore
 from vidtag_ml.metrics import bootstrap
-from vidtag_ml.models import blind, recording
+from vidtag_ml.models import recording
 from vidtag_ml.models.report import Filed
-from vidtag_ml.models.revisit import decoding, search, train
+from vidtag_ml.models.revisit import baselines, decoding, search, train
 from vidtag_ml.models.revisit.network import Revisit
 
 Floats = NDArray[np.float64]
 RECALL_M = (5, 15, 25)
 SEED = 0
 LABELS = ["clip_id", "mode"]
+TRUE = ["true_lat", "true_lon"]
+MAY_BE_OFF = (1, 5)
+"""Percents of answers that may be off where the share that is answered is told."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class RevisitReport(Filed):
     frames: pd.DataFrame
     """One row a frame with a true position: where it was placed, with radius, heading and score;
     the truth, how far its nearest reference is (nearest_m), whether that makes it known, whether
-    what was said is right: a known one within `known_m`, an unknown one without a position."""
+    what was said is right: a known one within `known_m`, an unknown one without a position; and
+    errors and scores of the baselines."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ def report_on(
     frames = pd.concat(tables, ignore_index=True)
     if frames.empty:
         raise ValueError(f"no frame of split {split!r} has a true position")
+    frames = frames.assign(**baselines.blindly(model, frames[TRUE].to_numpy(float)))
     per_clip = clips[LABELS].merge(
         frames.groupby("clip", as_index=False)
         .agg(right=("is_right", "mean"), num_known=("is_known", "sum"), num_frames=("clip", "size"))
@@ -89,9 +94,9 @@ def report_on(
         "num_references": model.sizes.num_references,
         "least_inliers": float(model.least_inliers),
         "known_m": settings.known_m,
-        **figures(frames),
+        **figures(frames, settings.known_m),
         **bootstrap.named("right", bootstrap.bootstrap(per_clip["right"], seen.draws, SEED)),
-        **_blind(model, frames, settings.known_m),
+        **of_baselines(frames, settings.known_m),
     }
     return RevisitReport(summary, per_clip, frames)
 
@@ -107,7 +112,8 @@ def _frames(
     """The frames of a clip that have a true position."""
     clip = store.clip(clip_id)
     shown = recording.of_clip(seen.tables, clip_id, seen.dataset)
-    local_T = list(train.local_of(shown, clip.time_s, settings.num_keypoints))
+    looks = train.looks_of(shown, clip.time_s, settings.num_keypoints)
+    local_T, thumbnail_T = zip(*looks, strict=True)
     found = search.candidates(model, clip.features_TD, local_T, settings.num_candidates)
     limit = seen.max_speed_kmh[mode]
     placed = decoding.place(model, found, clip.time_s, limit, settings.known_m)
@@ -122,10 +128,11 @@ def _frames(
             "radius_m": placed.radius_m_T,
             "heading_deg": placed.heading_T,
             "score": placed.score_T,
-            **dict(zip(("true_lat", "true_lon"), truth_T2.T, strict=True)),
+            **dict(zip(TRUE, truth_T2.T, strict=True)),
             "true_heading_deg": train.headings(truth_T2),
             "nearest_m": _nearest_m(model, truth_T2),
             "error_m": sphere.great_circle_km(placed.latlon_T2, truth_T2) * 1000,
+            **baselines.alike(model, clip.features_TD, np.stack(thumbnail_T), truth_T2),
         }
     )[valid_T]
     table["is_known"] = table["nearest_m"] <= settings.known_m
@@ -145,7 +152,7 @@ def _nearest_m(model: Revisit, latlon_T2: Floats) -> Floats:
     return nearest_m_T
 
 
-def figures(frames: pd.DataFrame) -> dict[str, Any]:
+def figures(frames: pd.DataFrame, known_m: float) -> dict[str, Any]:
     """Figures of frames; None where there is nothing to measure."""
     known = frames[frames["is_known"]]
     unknown = frames[~frames["is_known"]]
@@ -162,8 +169,57 @@ def figures(frames: pd.DataFrame) -> dict[str, Any]:
         "covered": _mean(placed["error_m"] <= placed["radius_m"]),
         "heading_median_deg": _median(turned.dropna()),
         "area": area(known["score"], unknown["score"]),
+        **_answered(frames, "error_m", "score", known_m),
         "right": _mean(frames["is_right"]),
     }
+
+
+def of_baselines(frames: pd.DataFrame, known_m: float) -> dict[str, Any]:
+    """The same figures, as far as they have any, of answers that take less: FIGURE_NAME."""
+    known, unknown = frames[frames["is_known"]], frames[~frames["is_known"]]
+    found: dict[str, Any] = {}
+    for name in (*baselines.ALIKE, *baselines.BLIND):
+        error, score = f"error_m_{name}", f"score_{name}"
+        of_name = {f"recall_{m}m": _mean(known[error] <= m) for m in RECALL_M}
+        of_name["median_m"] = _median(known[error])
+        if name in baselines.ALIKE:
+            of_name["area"] = area(known[score], unknown[score])
+            of_name |= _answered(frames, error, score, known_m)
+        found |= {f"{key}_{name}": value for key, value in of_name.items()}
+    right = baselines.right(frames, known_m)
+    return {**found, **{f"right_{name}": float(each.mean()) for name, each in right.items()}}
+
+
+def _answered(frames: pd.DataFrame, error: str, score: str, known_m: float) -> dict[str, Any]:
+    placed = frames.dropna(subset=[error])
+    is_off, num = placed[error] > known_m, int(frames["is_known"].sum())
+    return {
+        f"answered_at_{percent}": answered(placed[score], is_off, placed["is_known"], num, percent)
+        for percent in MAY_BE_OFF
+    }
+
+
+def answered(
+    score_N: ArrayLike, is_off_N: ArrayLike, is_known_N: ArrayLike, num_known: int, percent: float
+) -> float | None:
+    """Share of known frames that are answered if scores decide how many are, and so many are off.
+
+    As many answers as possible are given, those of greatest scores and all of equal score, of which
+    at most `percent` are off. None where no frame is known.
+
+    >>> answered([0.9, 0.8, 0.8, 0.1], [0, 0, 1, 0], [1, 1, 0, 1], 4, 25)
+    0.75
+    >>> answered([0.9, 0.8, 0.8, 0.1], [0, 0, 1, 0], [1, 1, 0, 1], 4, 10)
+    0.25
+    """
+    if not num_known:
+        return None
+    order = np.argsort(-np.asarray(score_N, float), kind="stable")
+    score, is_off, is_known = (np.asarray(v, float)[order] for v in (score_N, is_off_N, is_known_N))
+    num = 1 + np.arange(len(score))
+    is_last = np.append(score[1:] != score[:-1], True)[: len(score)]
+    few_off = np.flatnonzero(is_last & (is_off.cumsum() / num <= percent / 100))
+    return float(is_known[: few_off[-1] + 1].sum() / num_known) if len(few_off) else 0.0
 
 
 def area(known_N: ArrayLike, unknown_N: ArrayLike) -> float | None:
@@ -180,24 +236,6 @@ def area(known_N: ArrayLike, unknown_N: ArrayLike) -> float | None:
     ranks = rankdata(np.concatenate([known, unknown]))[: len(known)]
     wins = ranks.sum() - len(known) * (len(known) + 1) / 2
     return float(wins / (len(known) * len(unknown)))
-
-
-def _blind(model: Revisit, frames: pd.DataFrame, known_m: float) -> dict[str, float]:
-    """How many frames whoever looks at nothing is right about."""
-    return {f"right_{name}": float(r.mean()) for name, r in blindly(model, frames, known_m).items()}
-
-
-def blindly(model: Revisit, frames: pd.DataFrame, known_m: float) -> "dict[str, pd.Series[bool]]":
-    """For each frame whether blind answers are right: always the middle, one at random, never."""
-    latlon_R2 = model.latlon_R2.numpy()
-    drawn_F = np.random.default_rng(SEED).integers(len(latlon_R2), size=len(frames))
-    truth_F2 = frames[["true_lat", "true_lon"]].to_numpy(float)
-    answers = {"middle": blind.centre(latlon_R2)[None], "random": latlon_R2[drawn_F]}
-    right = {
-        name: frames["is_known"] & (sphere.great_circle_km(answer, truth_F2) * 1000 <= known_m)
-        for name, answer in answers.items()
-    }
-    return {**right, "never": ~frames["is_known"]}
 
 
 def _mean(values: "pd.Series[bool]") -> float | None:

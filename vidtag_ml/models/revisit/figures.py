@@ -16,6 +16,8 @@ SHOWN = {
     "of them within 5 m": ("recall_5m", "{:.1%}"),
     "of them within 15 m": ("recall_15m", "{:.1%}"),
     "of them within 25 m": ("recall_25m", "{:.1%}"),
+    "of them answered, 1 % of answers off": ("answered_at_1", "{:.1%}"),
+    "of them answered, 5 % of answers off": ("answered_at_5", "{:.1%}"),
     "median error where placed": ("median_m", "{:.1f} m"),
     "within their radius": ("covered", "{:.1%}"),
     "median error of heading": ("heading_median_deg", "{:.0f}°"),
@@ -23,26 +25,43 @@ SHOWN = {
     "of them without a position": ("silent", "{:.1%}"),
     "known against unknown (area)": ("area", "{:.3f}"),
     "right": ("right", "{:.1%}"),
-    "always the middle": ("right_middle", "{:.1%}"),
-    "a reference at random": ("right_random", "{:.1%}"),
-    "never a position": ("right_never", "{:.1%}"),
 }
 """What figures are called, and where and how they stand; None = nothing to measure."""
+BESIDE = {
+    "features": "most alike by features",
+    "thumbnails": "by thumbnails",
+    "middle": "always the middle",
+    "random": "one at random",
+    "never": "never a position",
+}
+"""What baselines are called, whose figures stand beside."""
 
 
 def sheet(summary: Summary) -> Sheet:
-    """One evaluation."""
+    """One evaluation, baselines beside it."""
     title = (
         f"{summary['num_clips']} {summary['split']} clips, {summary['num_frames']} frames, "
         f"{summary['num_references']} references"
     )
     rows = [
-        (label, form.format(summary[key]) if summary[key] is not None else "none")
+        (
+            label,
+            _cell(summary[key], form),
+            *(_cell(summary.get(f"{key}_{name}", ""), form) for name in BESIDE),
+        )
         for label, (key, form) in SHOWN.items()
     ]
-    return Sheet(title, (str(summary["model"]),), rows)
+    return Sheet(title, (str(summary["model"]), *BESIDE.values()), rows)
+
+
+def _cell(value: Any, form: str) -> str:
+    """A figure; "" where a baseline has none of the kind."""
+    if value == "":
+        return ""
+    return "none" if value is None else form.format(value)
 
 
 def headline(summary: Summary) -> dict[str, Any]:
     """The figures that are worth a column."""
-    return {key: summary[key] for key, _ in SHOWN.values() if summary[key] is not None}
+    keys = [key for key, _ in SHOWN.values()] + [f"right_{name}" for name in BESIDE]
+    return {key: summary[key] for key in keys if summary[key] is not None}

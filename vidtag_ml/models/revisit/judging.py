@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 from vidtag_ml import config
-from vidtag_ml.models import comparison, networks
+from vidtag_ml.models import comparison
 from vidtag_ml.models.comparison import shares
 from vidtag_ml.models.gate import Champion, Judging, Rule, Statement, against
-from vidtag_ml.models.revisit import stages
-from vidtag_ml.models.revisit.evaluate import RevisitReport, blindly, report_on
-from vidtag_ml.models.revisit.network import Revisit
+from vidtag_ml.models.revisit import baselines, stages
+from vidtag_ml.models.revisit.evaluate import RevisitReport, report_on
 from vidtag_ml.workflow.layout import Layout
 
 _TRUTH = ["clip", "time_s", "true_lat", "true_lon"]
@@ -38,14 +37,13 @@ def _incomparable(a: RevisitReport, b: RevisitReport) -> str | None:
     return None if truth[0].equals(truth[1]) else f"another {a.summary['split']} split"
 
 
-def _floor(report: RevisitReport, at: Layout, params: config.Params) -> list[Statement]:
+def _floor(report: RevisitReport, _at: Layout, params: config.Params) -> list[Statement]:
     """Whether it beats each answer that looks at nothing."""
-    model = networks.read(at.model("revisit"))
-    assert isinstance(model, Revisit)
     ours = _right(report).sort_index()
     said = []
-    for name, right in blindly(model, report.frames, params.revisit.known_m).items():
-        theirs = right.astype(float).groupby(report.frames["clip"]).mean()[ours.index]
+    right = baselines.right(report.frames, params.revisit.known_m)
+    for name in _NAMED:
+        theirs = right[name].astype(float).groupby(report.frames["clip"]).mean()[ours.index]
         pair = (np.asarray(ours, float), np.asarray(theirs, float))
         row = comparison.whole(_SCALE, *pair, params.evaluation.bootstrap_draws)
         said.append(against(_SCALE, row, _NAMED[name]))

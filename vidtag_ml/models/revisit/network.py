@@ -10,6 +10,7 @@ R references, K candidates, E embedding, P local features, D = 128, 2 = (lat, lo
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -18,6 +19,10 @@ from torch.nn import functional
 
 from vidtag_ml.models.base import Model
 from vidtag_ml.models.revisit.local_features import LocalFeatures
+from vidtag_ml.models.revisit.roads import Roads
+
+THUMBNAIL = 16 * 16 * 3
+"""Values of a reference's thumbnail, of which only baselines make use."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Revisit(Model):
     time_R: Tensor
     points_RP2: Tensor
     descriptors_RPD: Tensor
+    thumbnail_RP: Tensor
     num_R: Tensor
     least_inliers: Tensor
     radius_factor: Tensor
@@ -67,6 +73,7 @@ class Revisit(Model):
             "time_R": torch.zeros(num, dtype=torch.float64),
             "points_RP2": torch.zeros(num, points, 2),
             "descriptors_RPD": torch.zeros(num, points, 128, dtype=torch.uint8),
+            "thumbnail_RP": torch.zeros(num, THUMBNAIL, dtype=torch.uint8),
             "num_R": torch.zeros(num, dtype=torch.int64),
             "least_inliers": torch.zeros((), dtype=torch.float64),
             "radius_factor": torch.zeros((), dtype=torch.float64),
@@ -78,6 +85,11 @@ class Revisit(Model):
     def similarities(self, features_TE: Tensor) -> Tensor:
         """Cosines (T, R) of frames' features with all references."""
         return unit(features_TE.float()) @ self.embedding_RE.float().T
+
+    @cached_property
+    def roads(self) -> Roads:
+        """The ways along which the references were driven."""
+        return Roads(self.latlon_R2.numpy(), self.clip_R.numpy())
 
     def local(self, row: int) -> LocalFeatures:
         """The local features of a reference."""

@@ -1,8 +1,7 @@
 """Which references a frame shows again: the most similar ones, and how many of their points agree.
 
 Belongs here: shortlist and geometric verification. Does not belong here: what follows for a whole
-track (decoding.py). Shape legend: T frames, B of them at once, R
-references, K candidates, E embedding.
+track (decoding.py). Shape legend: T frames, R references, K candidates, E embedding.
 """
 
 from collections.abc import Sequence
@@ -15,10 +14,8 @@ from torch import Tensor
 
 from vidtag_ml.models.revisit import local_features
 from vidtag_ml.models.revisit.local_features import LocalFeatures
-from vidtag_ml.models.revisit.network import Revisit
-
-AT_ONCE = 256
-"""Frames that are compared with all references at once."""
+from vidtag_ml.models.revisit.network import Revisit, unit
+from vidtag_ml.retrieval import search
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,28 +46,20 @@ def candidates(
             nothing.
     """
     num = min(num_candidates, model.sizes.num_references)
-    parts = []
-    for block in _blocks(len(features_TE)):
-        barred_BR = None if barred_TR is None else barred_TR[block]
-        parts.append(_most_similar(model, features_TE[block], num, barred_BR))
-    row_TK, is_free_TK = (np.concatenate(part) for part in zip(*parts, strict=True))
+    row_TK, is_free_TK = _most_similar(model, features_TE, num, barred_TR)
     pairs = ((local_T[t], model.local(row_TK[t, k])) for t, k in np.argwhere(is_free_TK))
     inliers_TK = np.zeros(row_TK.shape, np.int64)
     inliers_TK[is_free_TK] = list(local_features.all_inliers(pairs))
     return Candidates(row_TK, inliers_TK)
 
 
-def _blocks(num: int) -> list[slice]:
-    """Frames that are compared at once, so that memory does not grow with a recording."""
-    return [slice(k, k + AT_ONCE) for k in range(0, num, AT_ONCE)] or [slice(0)]
-
-
 def _most_similar(
     model: Revisit, features_TE: Tensor, num: int, barred_TR: Tensor | None
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The references (T, K) most similar to frames, and which of them are not barred."""
-    similarity_TR = model.similarities(features_TE)
-    if barred_TR is not None:
-        similarity_TR = similarity_TR.masked_fill(barred_TR, -torch.inf)
+    if barred_TR is None:
+        _, row_TK = search.search(unit(features_TE.float()), model.embedding_RE, num)
+        return row_TK.numpy(), np.ones(row_TK.shape, bool)
+    similarity_TR = model.similarities(features_TE).masked_fill(barred_TR, -torch.inf)
     best = similarity_TR.topk(num, dim=1)
     return best.indices.numpy(), best.values.isfinite().numpy()

@@ -63,6 +63,18 @@ def test_a_frame_does_not_leap_further_than_the_speed_allows(model):
     assert along_m(place(model, rows, inliers, 5000.0))[1] == pytest.approx(190.0, abs=1.0)
 
 
+def test_a_frame_is_on_the_road_that_those_around_it_are_on():
+    parallel = sphere.destination(east(np.arange(20) * 10.0), 0.0, 0.04)
+    model = Revisit(Sizes(40, 1, ("here", "there")), {"small": 2})
+    model.latlon_R2.copy_(torch.from_numpy(np.concatenate([east(np.arange(20) * 10.0), parallel])))
+    model.clip_R.copy_(torch.arange(40) // 20)
+    for name, value in (("gap_m_R", 10.0), ("least_inliers", 20.0), ("radius_factor", 1.0)):
+        getattr(model, name).fill_(value)
+    placed = place(model, [[3, 23], [4, 24], [5, 25]], [[90, 0], [50, 60], [90, 0]], 200.0)
+    assert along_m(placed) == pytest.approx([30.0, 40.0, 50.0], abs=1.0)
+    assert sphere.great_circle_km(placed.latlon_T2[1], east(40.0)) * 1000 < 1.0
+
+
 def test_a_video_that_leaves_what_was_recorded_is_placed_up_to_there(model):
     placed = place(model, [[1], [2], [3], [3], [3]], [[90], [90], [90], [4], [3]])
     assert placed.known_T.tolist() == [True, True, True, False, False]

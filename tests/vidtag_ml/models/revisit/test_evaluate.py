@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from vidtag_ml.models.revisit import figures, judging
-from vidtag_ml.models.revisit.evaluate import RevisitReport, area
+from vidtag_ml.models.revisit.evaluate import RevisitReport, answered, area
 from vidtag_ml.models.revisit.system import fits
 from vidtag_ml.workflow import layout
 
@@ -26,6 +26,30 @@ def test_figures_are_of_known_and_unknown_frames(report):
     assert found["heading_median_deg"] < 1.0
     assert found["right_never"] == 0.5
     assert found["right_middle"] < 0.5
+
+
+def test_baselines_stand_beside_it(report):
+    found, frames = report.summary, report.frames
+    known = frames[frames["is_known"]]
+    for name in ("features", "thumbnails", "middle", "random"):
+        assert found[f"recall_25m_{name}"] == (known[f"error_m_{name}"] <= 25).mean()
+        # To place always is right of none of the unknown frames, which are half of all.
+        assert found[f"right_{name}"] == found[f"recall_25m_{name}"] / 2
+    assert (known["error_m_thumbnails"] <= 10).mean() > (known["error_m_middle"] <= 10).mean()
+    head, *rows = figures.sheet(found).rows
+    assert figures.sheet(found).columns[1:3] == ("most alike by features", "by thumbnails")
+    assert head == ("known frames", "8", "", "", "", "", "")
+    assert {len(row) for row in rows} == {7}
+    assert figures.headline(found)["right_never"] == 0.5
+
+
+def test_as_many_are_answered_as_scores_allow(report):
+    assert report.summary["answered_at_1"] == 1.0
+    score, is_off, is_known = [0.9, 0.9, 0.5, 0.2], [0, 1, 0, 0], [1, 0, 1, 1]
+    assert answered(score, is_off, is_known, 4, 1) == 0.0  # 0.9 is right and wrong
+    assert answered(score, is_off, is_known, 4, 25) == 0.75
+    assert answered(score, is_off, is_known, 0, 25) is None
+    assert answered([], [], [], 3, 5) == 0.0
 
 
 def test_where_nothing_is_unknown_nothing_is_said_of_it(made_streets):
