@@ -17,7 +17,7 @@
     return made;
   };
   const colourOf = (k) => colours.tracks[k % colours.tracks.length];
-  const degrees = (value, [plus, minus]) => `${Math.abs(value).toFixed(3)}° ${value < 0 ? minus : plus}`;
+  const degrees = (value, [plus, minus], digits) => `${Math.abs(value).toFixed(digits)}° ${value < 0 ? minus : plus}`;
   const wrapped = (lon) => ((((lon + 180) % 360) + 360) % 360) - 180;
   const km = (value) => {
     if (value >= 10) return `${Math.round(value).toLocaleString("en")} km`;
@@ -42,7 +42,7 @@
   };
   const map = L.map("map", {
     crs: earthAt(0), renderer: L.canvas({ padding: 0.3 }), attributionControl: false,
-    zoomSnap: 0.25, minZoom: 0, maxZoom: 16, center: [0, 0], zoom: 1,
+    zoomSnap: 0.25, minZoom: 0, maxZoom: 20, center: [0, 0], zoom: 1,
     maxBounds: [[-100, -800], [100, 800]],
   });
   L.control.scale({ imperial: false }).addTo(map);
@@ -245,8 +245,9 @@
   const moment = (answer, t) => new Date(Date.parse(answer.began) + t * 1000).toISOString().replace("T", " ").slice(0, 21);
 
   const factsAt = (answer, i) => {
+    const digits = answer.radiusKm && hasCircle(answer, i) && answer.radiusKm[i] < 1 ? 5 : 3;
     const rows = answer.lat[i] === null ? [["Position", UNKNOWN]] : [
-      ["Position", `${degrees(answer.lat[i], "NS")}, ${degrees(wrapped(answer.lon[i]), "EW")}`],
+      ["Position", `${degrees(answer.lat[i], "NS", digits)}, ${degrees(wrapped(answer.lon[i]), "EW", digits)}`],
       ["Near", `${answer.places[answer.near[i]]} (${km(answer.nearKm[i])})`],
     ];
     if (answer.place) rows.push(["In", `${answer.place.name} (${Math.round(answer.place.mass * 100)} % of the probability)`]);
@@ -325,7 +326,9 @@
   const lookAt = (answer) => {
     map.invalidateSize({ animate: false });
     map.options.crs = earthAt(answer.middleLat);
-    map.fitBounds(answer.view, { animate: false, reset: true, padding: [24, 24], maxZoom: 13 });
+    // Around a mere point nearby names are to be seen.
+    const maxZoom = String(answer.view[0]) === String(answer.view[1]) ? 13 : 18;
+    map.fitBounds(answer.view, { animate: false, reset: true, padding: [24, 24], maxZoom });
   };
   const markChosen = () => answers.forEach((each, k) => each.card.setAttribute("aria-current", String(answers.length > 1 && k === chosen)));
   const chooseAnswer = (k) => {

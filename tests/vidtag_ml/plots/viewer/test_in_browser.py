@@ -67,6 +67,17 @@ def test_where_the_place_is_not_known_it_says_so_and_shows_nothing(shown):
     assert tab.faults == []
 
 
+def test_a_street_is_shown_as_large_as_the_map_and_told_to_the_metre(shown):
+    street = answer(8)
+    for k, point in enumerate(street.row["track"]):
+        point.update(lat=55.7 + k * 1e-4, lon=13.2, initial_lat=55.7, initial_lon=13.2)
+        point["radius_km"] = 0.01
+    tab = shown(street)
+    assert tab.get_by_text("55.70000° N, 13.20000° E").is_visible()
+    assert tab.get_by_text("within 10 m").is_visible()
+    assert tab.locator(".leaflet-control-scale-line").text_content() in ("20 m", "30 m", "50 m")
+
+
 def test_layers_are_switched_by_keyboard(shown):
     tab = shown(answer(8))
     seen = tab.locator("#map").screenshot()
