@@ -23,7 +23,7 @@ from vidtag_ml.models.revisit.network import Revisit, unit
 from vidtag_ml.retrieval import search
 
 Floats = NDArray[np.float64]
-ALIKE = ("features", "thumbnails")
+ALIKE = ("features", "thumbnail")
 """Answers that look at frames, and so have a score."""
 BLIND = ("middle", "random")
 """Answers that look at none."""
@@ -45,7 +45,7 @@ def alike(
     Columns error_m_NAME and score_NAME, each (T,).
     """
     thumbnails = _centred(torch.from_numpy(thumbnail_TP)), _centred(model.thumbnail_RP)
-    pairs = {"features": (unit(features_TE.float()), model.embedding_RE), "thumbnails": thumbnails}
+    pairs = {"features": (unit(features_TE.float()), model.embedding_RE), "thumbnail": thumbnails}
     found = {}
     for name, (query_TE, reference_RE) in pairs.items():
         score_T1, row_T1 = search.search(query_TE, reference_RE, 1)

@@ -181,8 +181,8 @@ def of_baselines(frames: pd.DataFrame, known_m: float) -> dict[str, Any]:
     for name in (*baselines.ALIKE, *baselines.BLIND):
         error, score = f"error_m_{name}", f"score_{name}"
         of_name = {f"recall_{m}m": _mean(known[error] <= m) for m in RECALL_M}
-        of_name["median_m"] = _median(known[error])
         if name in baselines.ALIKE:
+            of_name["median_m"] = _median(known[error])
             of_name["area"] = area(known[score], unknown[score])
             of_name |= _answered(frames, error, score, known_m)
         found |= {f"{key}_{name}": value for key, value in of_name.items()}

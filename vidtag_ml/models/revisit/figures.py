@@ -13,28 +13,23 @@ Summary = Mapping[str, Any]
 
 SHOWN = {
     "known frames": ("num_known", "{:.0f}"),
-    "of them within 5 m": ("recall_5m", "{:.1%}"),
-    "of them within 15 m": ("recall_15m", "{:.1%}"),
-    "of them within 25 m": ("recall_25m", "{:.1%}"),
-    "of them answered, 1 % of answers off": ("answered_at_1", "{:.1%}"),
-    "of them answered, 5 % of answers off": ("answered_at_5", "{:.1%}"),
-    "median error where placed": ("median_m", "{:.1f} m"),
-    "within their radius": ("covered", "{:.1%}"),
-    "median error of heading": ("heading_median_deg", "{:.0f}°"),
+    "within 5 m": ("recall_5m", "{:.1%}"),
+    "within 15 m": ("recall_15m", "{:.1%}"),
+    "within 25 m": ("recall_25m", "{:.1%}"),
+    "answered, 1 % off": ("answered_at_1", "{:.1%}"),
+    "answered, 5 % off": ("answered_at_5", "{:.1%}"),
+    "median error": ("median_m", "{:.1f} m"),
+    "in their radius": ("covered", "{:.1%}"),
+    "heading error": ("heading_median_deg", "{:.0f}°"),
     "unknown frames": ("num_unknown", "{:.0f}"),
-    "of them without a position": ("silent", "{:.1%}"),
-    "known against unknown (area)": ("area", "{:.3f}"),
+    "no position": ("silent", "{:.1%}"),
+    "area under curve": ("area", "{:.3f}"),
     "right": ("right", "{:.1%}"),
 }
-"""What figures are called, and where and how they stand; None = nothing to measure."""
-BESIDE = {
-    "features": "most alike by features",
-    "thumbnails": "by thumbnails",
-    "middle": "always the middle",
-    "random": "one at random",
-    "never": "never a position",
-}
-"""What baselines are called, whose figures stand beside."""
+"""What figures are called, in few letters so that all columns fit in 80, and where and how they
+stand; None = nothing to measure. docs/own-recordings.md explains them."""
+BESIDE = ("features", "thumbnail", "middle", "random", "never")
+"""Baselines, whose figures stand beside."""
 
 
 def sheet(summary: Summary) -> Sheet:
@@ -51,7 +46,7 @@ def sheet(summary: Summary) -> Sheet:
         )
         for label, (key, form) in SHOWN.items()
     ]
-    return Sheet(title, (str(summary["model"]), *BESIDE.values()), rows)
+    return Sheet(title, (str(summary["model"]), *BESIDE), rows)
 
 
 def _cell(value: Any, form: str) -> str:

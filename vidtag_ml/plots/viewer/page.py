@@ -69,9 +69,9 @@ def write(path: Path, shown: Sequence[Shown], title: str) -> None:
     """
     if len(shown) > MOST:
         raise ValueError(f"one page shows at most {MOST} answers; {len(shown)} are asked for")
-    for each in shown:
-        if not each.num_known:
-            raise ValueError(f"{each.name}: none of its positions is known: there is no map of it")
+    for one in shown:
+        if not one.num_known:
+            raise ValueError(f"{one.name}: none of its positions is known: there is no map of it")
     answers = [_told(each, path.parent.resolve()) for each in shown]
     for each in answers[1:]:
         _turn(each, answers[0]["view"])

@@ -31,13 +31,13 @@ def test_figures_are_of_known_and_unknown_frames(report):
 def test_baselines_stand_beside_it(report):
     found, frames = report.summary, report.frames
     known = frames[frames["is_known"]]
-    for name in ("features", "thumbnails", "middle", "random"):
+    for name in ("features", "thumbnail", "middle", "random"):
         assert found[f"recall_25m_{name}"] == (known[f"error_m_{name}"] <= 25).mean()
         # To place always is right of none of the unknown frames, which are half of all.
         assert found[f"right_{name}"] == found[f"recall_25m_{name}"] / 2
-    assert (known["error_m_thumbnails"] <= 10).mean() > (known["error_m_middle"] <= 10).mean()
+    assert (known["error_m_thumbnail"] <= 10).mean() > (known["error_m_middle"] <= 10).mean()
     head, *rows = figures.sheet(found).rows
-    assert figures.sheet(found).columns[1:3] == ("most alike by features", "by thumbnails")
+    assert figures.sheet(found).columns[1:3] == ("features", "thumbnail")
     assert head == ("known frames", "8", "", "", "", "", "")
     assert {len(row) for row in rows} == {7}
     assert figures.headline(found)["right_never"] == 0.5
@@ -57,7 +57,7 @@ def test_where_nothing_is_unknown_nothing_is_said_of_it(made_streets):
     assert found["silent"] is None
     assert found["area"] is None
     rows = {row[0]: row[1] for row in figures.sheet(found).rows}
-    assert rows["of them without a position"] == "none"
+    assert rows["no position"] == "none"
     assert "silent" not in figures.headline(found)
 
 
