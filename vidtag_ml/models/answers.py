@@ -127,6 +127,7 @@ def _located(
     facts |= {"given": _said(wanted)} if wanted.given else {}
     if wanted.coarse:
         coarse.check(wanted.out / result.parent, result.name)
+        wanted.of(result).path.unlink(missing_ok=True)  # what was finished before may be finer
     try:
         found = locator.locate(seen, wanted.frames_per_second, progress)
     except ContradictionError as error:

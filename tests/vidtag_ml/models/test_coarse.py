@@ -54,8 +54,8 @@ def answer(tmp_path):
     asked, silent = Asked(tmp_path, ("a.jpg",)), progress.Batch([1], io.StringIO())
     given = Given(near=Circle((45.76789, 4.83456), 9.0))
 
-    def located(level, places=PLACES, contradicts=""):
-        wanted = Wanted(tmp_path / "out", given=given, coarse=level)
+    def located(level, places=PLACES, contradicts="", **more):
+        wanted = Wanted(tmp_path / "out", given=given, coarse=level, **more)
         locator = InLyon(list(places), contradicts)
         return next(answers.answers(locator, FACTS, [asked], [Path("a")], wanted, silent))
 
@@ -85,6 +85,15 @@ def test_what_is_not_sure_is_told_coarser_or_not_at_all(answer, tmp_path):
     assert (row["answered"], row["files"]) == (False, [])
     assert row["why"] == "no country, and nothing coarser, holds 90 % of the probability"
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_what_is_noted_of_a_batch_tells_no_more_and_nothing_finer_stays(answer, tmp_path):
+    note = tmp_path / "out" / ".located" / "a.json"
+    note.parent.mkdir(parents=True)
+    note.write_text('{"key": "", "files": {}, "row": {"track": [{"lat": 45.76789}]}}')
+    answer("country", PLACES[:2], go_on=True)
+    assert "France" in note.read_text()
+    assert "45.7" not in note.read_text()
 
 
 def test_contradictions_tell_no_degrees(answer):
