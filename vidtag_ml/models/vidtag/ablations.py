@@ -97,6 +97,7 @@ TEMPGEO, VITERBI = "both encoders + TempGeo", "TempGeo + Viterbi"
 MOTION = "TempGeo + motion"
 REFINED = "+ GeoRefiner (VidTAG)"
 GEOCLIP_MOTION = "GeoCLIP fine-tuned + motion"
+MISLED_CROSS_FIT = "kernel loss, cross-fit in two, frames misled"
 COARSE = "coarse to fine"
 COARSER = "coarse to fine from a coarser gallery"
 FINEST = "exact over all of its finest points"
@@ -152,7 +153,7 @@ def _decoders(table: _Rows) -> None:
     table.add(VITERBI, "phase_two", "viterbi", against=TEMPGEO)
     table.add(MOTION, "phase_two", "motion", against=VITERBI)
     table.add(GEOCLIP_MOTION, "geoclip", "motion", against=MOTION)
-    table.add("TempGeo + GeoRefiner + Viterbi", "phase_two", "refined_viterbi", against=TEMPGEO)
+    table.add("TempGeo + GeoRefiner + Viterbi", "phase_two", "refined_viterbi", against=VITERBI)
 
 
 def _searches(table: _Rows) -> None:
@@ -189,7 +190,7 @@ def _alignments(table: _Rows) -> None:
 
 
 def _refiners(table: _Rows) -> None:
-    table.group = f"Phase II settings (against {TEMPGEO})"
+    table.group = f"Phase II settings (against {TEMPGEO}; with Viterbi, against {VITERBI})"
     noise = table.params.phase_two.noise
     synthetic, predicted = (replace(noise, predicted_probability=p) for p in (0.0, 1.0))
     misled = replace(predicted, wander_km=28.0, swap_probability=0.06)
@@ -205,12 +206,18 @@ def _refiners(table: _Rows) -> None:
         },
         "kernel loss, frames misled": {**kernel, "noise": misled},
         "kernel loss, cross-fit in two": {**kernel, "noise": predicted, "cross_fit_parts": 2},
+        MISLED_CROSS_FIT: {**kernel, "noise": misled, "cross_fit_parts": 2},
     }  # fmt: skip
-    for name, changes in rows.items():
-        variant = "refiner-" + name.replace(" ", "-").replace(",", "")
-        table.add(
-            name, "phase_two", "refined", {"phase_two": changes}, variant=variant, against=TEMPGEO
-        )
+
+    def add(name: str, of: str, decoding: str, against: str) -> None:
+        variant = "refiner-" + of.replace(" ", "-").replace(",", "")
+        changes = {"phase_two": rows[of]}
+        table.add(name, "phase_two", decoding, changes, variant=variant, against=against)
+
+    for name in rows:
+        add(name, name, "refined", TEMPGEO)
+    for name in ("kernel loss, frames misled", MISLED_CROSS_FIT):
+        add(f"{name} + Viterbi", name, "refined_viterbi", VITERBI)
 
 
 def _seeds(table: _Rows) -> None:
