@@ -31,10 +31,11 @@ CHANGES = {
     ("aerial/pictures.py", "covered"): {"aerial_gallery"},
     ("retrieval/search.py", "_top"): {
         *JUDGED, "phase_two", "screening", "evaluate_gama", "evaluate_regions", "bundle_gama",
+        "revisit", "evaluate_revisit",
     },
     ("earth/slippy.py", "middle"): {"aerial_gallery", "ingest_flyover", "ingest_flyover_gama"},
     ("earth/land.py", "CELLS_PER_DEGREE"): {
-        "gallery", "benchmark_row", "benchmark_places", "own_recordings",
+        *JUDGED, "gallery", "own_recordings", "evaluate_gama", "bundle_gama",
     },
     ("models/gps_retrieval/losses.py", "contrastive"): {
         "phase_one", "phase_one_part", "phase_two", "geoclip",
