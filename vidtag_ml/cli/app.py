@@ -215,9 +215,16 @@ def train(
 
 def train_encoders(
     names: Encoders = None,
+    onward: Annotated[
+        bool, typer.Option("--onward", help="Train on what is there, on frames of videos.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Receives weights and cards.")] = Path("data/encoders"),
 ) -> None:
-    """Train the small Flyover encoders anew; goes on where an earlier try was stopped."""
+    """Train the small Flyover encoders anew; goes on where an earlier try was stopped.
+
+    Encoders come first, then the heads over them; `--onward` trains encoders on under their heads,
+    on frames that passed through a codec, and then the heads anew.
+    """
     from vidtag_ml.pretraining import alignment
     from vidtag_ml.pretraining import frames as pretraining_frames
 
@@ -227,18 +234,28 @@ def train_encoders(
         if name not in known:
             raise ValueError(f"no encoder is called {name!r}; known: {', '.join(known)}")
     for name in [n for n in wanted if n in pretraining_frames.SPECS]:
-        checkpoint = Path("out/encoders") / f"{name}.pt"
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        recipe = pretraining_frames.RECIPES[name]
-        figures = pretraining_frames.train(
-            name, recipe, out, checkpoint, _steps(name, recipe.steps)
-        )
+        figures = _encoder_trained(name, out, onward)
         print_line(f"{name}: median error {figures['median_km']:.0f} km on unseen flights")
     if set(alignment.NAMES) & set(wanted):
         plan, values = alignment.Recipe(), load(PARAMS)
         say = _steps(alignment.HEADS, plan.steps)
         figures = alignment.train(out, values.model, values.features.encoders, plan, say)
         print_line(f"{' and '.join(alignment.NAMES)}: loss {figures['loss']:.3f}")
+
+
+def _encoder_trained(name: str, out: Path, onward: bool) -> dict[str, float]:
+    """Figures of an encoder's training, from the beginning or on."""
+    from vidtag_ml.pretraining import frames as pretraining_frames
+    from vidtag_ml.pretraining import onward as training_on
+
+    checkpoints = Path("out/encoders")
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    if onward:
+        recipe, at = training_on.RECIPES[name], checkpoints / f"{name}.onward.pt"
+        say = _steps(name, recipe.steps)
+        return training_on.train(name, recipe, load(PARAMS).model, out, at, say)
+    recipe, at = pretraining_frames.RECIPES[name], checkpoints / f"{name}.pt"
+    return pretraining_frames.train(name, recipe, out, at, _steps(name, recipe.steps))
 
 
 def evaluate(

@@ -25,8 +25,6 @@ from torch import Tensor, nn
 
 from vidtag_ml import config
 from vidtag_ml.encoders import frames as frame_encoders
-from vidtag_ml.ingest.flyover.camera import Frames
-from vidtag_ml.media import encoding, video
 from vidtag_ml.models.geoclip.network import GeoCLIP
 from vidtag_ml.models.gps_retrieval import losses
 from vidtag_ml.models.gps_retrieval.contrastive import part_prefix
@@ -38,7 +36,8 @@ from vidtag_ml.workflow import stage
 LOCATION, HEADS = NAMES = ("flyover_location", "flyover_heads")
 """Files that one training makes."""
 _CHUNK = 512
-_FPS = 25.0
+_STANDARD = 16_384
+"""Frames that tell mean and variance of features."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,13 @@ def _fit(
     recipe: Recipe,
     report: Callable[[int, str], None],
 ) -> float:
-    """Trains the models on the encoders' features (N, D) of frames; the mean loss at the end."""
+    """Trains the models on the encoders' features (N, D) of frames; the mean loss at the end.
+
+    Meanwhile the layers over the encoders see each feature with mean 0 and variance 1; in the end
+    their first weights take that on, so that models see features as they are.
+    """
+    for model in models:
+        _standardise(model, features)
     trained = nn.ModuleList(part for model in models for part in (model.location, image(model)))
     weights = [*trained.parameters(), *(model.logit_scale for model in models)]
     optimizer = torch.optim.AdamW(
@@ -140,7 +145,56 @@ def _fit(
         running = 0.98 * running + 0.02 * loss.item() if running else loss.item()
         if (step + 1) % 100 == 0:
             report(step + 1, f"loss {running:.3f}")
+    for model in models:
+        layers = image(model)
+        assert isinstance(layers[0], _Standardised)
+        layers[0] = layers[0].folded()
     return running
+
+
+class _Standardised(nn.Module):
+    """A linear layer over inputs that are shifted and scaled."""
+
+    mean_D: Tensor
+    std_D: Tensor
+
+    def __init__(self, linear: nn.Linear, inputs_ND: Tensor) -> None:
+        """Takes mean and standard deviation from some inputs."""
+        super().__init__()
+        self.linear = linear
+        self.register_buffer("mean_D", inputs_ND.mean(0))
+        self.register_buffer("std_D", inputs_ND.std(0).clamp(min=1e-6))
+
+    def forward(self, inputs_ND: Tensor) -> Tensor:
+        """Outputs (N, E)."""
+        outputs_NE: Tensor = self.linear((inputs_ND - self.mean_D) / self.std_D)
+        return outputs_NE
+
+    def folded(self) -> nn.Linear:
+        """The linear layer that does the same to the inputs as they are."""
+        with torch.no_grad():
+            self.linear.weight.div_(self.std_D)
+            self.linear.bias.sub_(self.linear.weight @ self.mean_D)
+        return self.linear
+
+
+def _standardise(model: AlignedModel, features: Mapping[str, Tensor]) -> None:
+    """Puts the first layer over the encoders behind a standardisation of what it sees."""
+    layers, seen = image(model), list[Tensor]()
+    first = layers[0]
+    assert isinstance(first, nn.Linear)
+    hook = first.register_forward_pre_hook(lambda _layer, given: seen.append(given[0]))
+    with torch.no_grad():
+        _embedded(model, {name: part_ND[:_STANDARD] for name, part_ND in features.items()})
+    hook.remove()
+    layers[0] = _Standardised(first, seen[0].flatten(0, -2))
+
+
+def _embedded(model: AlignedModel, seen: Mapping[str, Tensor]) -> Tensor:
+    """Unit vectors (N, E) of single frames by the encoders' features (N, D)."""
+    features_N1D = torch.cat([seen[name] for name in model.widths], -1).float()[:, None]
+    valid_N1 = torch.ones(len(features_N1D), 1, dtype=torch.bool)
+    return model.embed_frames(features_N1D, valid_N1, torch.zeros(len(features_N1D), 1))[:, 0]
 
 
 def _loss(
@@ -150,25 +204,21 @@ def _loss(
     num = len(next(iter(seen.values())))
     gps_XE = models[0].embed_locations(places_X2.float())
     distance_NX = losses.distance_km(places_X2[:num], places_X2)
-    valid_N1, time_N1 = torch.ones(num, 1, dtype=torch.bool), torch.zeros(num, 1)
-    found = []
-    for model in models:
-        features_N1D = torch.cat([seen[name] for name in model.widths], -1).float()[:, None]
-        frames_NE = model.embed_frames(features_N1D, valid_N1, time_N1)[:, 0]
-        found.append(
-            losses.contrastive(
-                frames_NE,
-                gps_XE[:num],
-                model.scale(),
-                negatives_ME=gps_XE[num:],
-                distance_NX=distance_NX,
-                soft_targets_km=spread_km,
-            )
+    found = [
+        losses.contrastive(
+            _embedded(model, seen),
+            gps_XE[:num],
+            model.scale(),
+            negatives_ME=gps_XE[num:],
+            distance_NX=distance_NX,
+            soft_targets_km=spread_km,
         )
+        for model in models
+    ]
     return torch.stack(found).mean()
 
 
-def image(model: AlignedModel) -> nn.Module:
+def image(model: AlignedModel) -> nn.Sequential:
     """A model's layers over the encoders."""
     assert isinstance(model, (VidTAG, GeoCLIP))
     return model.head if isinstance(model, VidTAG) else model.image
@@ -203,18 +253,11 @@ def chunk(
     """Features and places of the frames of one chunk; `scratch` holds their video meanwhile."""
     torch.set_num_threads(1)  # of this worker: two of them share the cores
     rendered, latlon = pretraining_frames.pictures(np.random.default_rng([seed, number]), size)
-    pictures = torch.from_numpy(_as_video(rendered, scratch / f"{number}.mp4"))
+    coded = pretraining_frames.through_codec(rendered, scratch / f"{number}.mp4")
+    pictures = torch.from_numpy(coded)
     with torch.inference_mode():
         features = {name: e(e.preprocess(pictures)).half() for name, e in encoders.items()}
     return features, torch.from_numpy(latlon)
-
-
-def _as_video(frames_NSS3: Frames, path: Path) -> Frames:
-    """Frames as a video's reader sees them."""
-    encoding.write(path, frames_NSS3, _FPS)
-    seen, _ = video.frames_at(path, np.arange(len(frames_NSS3)) / _FPS)
-    path.unlink()
-    return seen
 
 
 def _publish(

@@ -6,8 +6,8 @@ is thrown away; the features under it are what Phase I and II see, frozen. The f
 seed stream of their own, so no clip of any dataset is among them.
 
 Belongs here: the recipe. Does not belong here: rendering (ingest/flyover/camera.py), architectures
-and loading (encoders/frames.py). Shape legend: N pictures, K lattice cells, S pixels of a side,
-2 = (lat, lon) in degrees, 3 = red, green, blue or x, y, z.
+and loading (encoders/frames.py), training on (onward.py). Shape legend: N pictures, K lattice
+cells, S pixels of a side, 2 = (lat, lon) in degrees, 3 = red, green, blue or x, y, z.
 """
 
 import json
@@ -29,6 +29,7 @@ from vidtag_ml.earth import geonames, sphere
 from vidtag_ml.encoders import frames as frame_encoders
 from vidtag_ml.encoders.frames import EncoderSpec, FrameEncoder
 from vidtag_ml.ingest.flyover import camera
+from vidtag_ml.media import encoding, video
 from vidtag_ml.workflow import stage
 
 SPECS = {
@@ -59,10 +60,13 @@ SPECS = {
     ),
 }
 _UNSEEN_SEED = 987654321
-_NUM_UNSEEN = 8192
+NUM_UNSEEN = 8192
 _REPORT_EVERY = 250
+_FPS = 25.0
 
 Floats = NDArray[np.float64]
+Render = Callable[[np.random.Generator, int], tuple[camera.Frames, Floats]]
+"""Makes so many frames (N, S, S, 3), and the places (N, 2) that they show."""
 
 
 @dataclass(frozen=True)
@@ -98,17 +102,16 @@ class Recipe:
 
 
 RECIPES = {"flyover_clip": Recipe(steps=3200), "flyover_dino": Recipe(steps=2300)}
-"""What the weights in data/encoders were trained with."""
+"""What the weights in data/encoders were trained with, before they were trained on."""
 
 
 class Classifier(nn.Module):
-    """An encoder under a linear layer that scores lattice cells."""
+    """An encoder under layers that score lattice cells."""
 
-    def __init__(self, spec: EncoderSpec, num_cells: int) -> None:
-        """Random weights."""
+    def __init__(self, encoder: FrameEncoder, head: nn.Module) -> None:
+        """Takes both as they are."""
         super().__init__()
-        self.encoder = FrameEncoder(spec)
-        self.head = nn.Linear(spec.dim, num_cells)
+        self.encoder, self.head = encoder, head
 
     def forward(self, pictures_N3SS: Tensor) -> Tensor:
         """Logits (N, K) of preprocessed pictures."""
@@ -136,6 +139,14 @@ def pictures(rng: np.random.Generator, num: int) -> tuple[camera.Frames, Floats]
     return camera.render(latlon, headings[each, at], seen, rng), latlon
 
 
+def through_codec(frames_NSS3: camera.Frames, path: Path) -> camera.Frames:
+    """Frames as a video's reader sees them; the video is at `path` meanwhile."""
+    encoding.write(path, frames_NSS3, _FPS)
+    seen, _ = video.frames_at(path, np.arange(len(frames_NSS3)) / _FPS)
+    path.unlink()
+    return seen
+
+
 def train(
     name: str,
     recipe: Recipe,
@@ -158,8 +169,17 @@ def train(
     Returns:
         median_km and acc_200km of the best cell on frames of unseen flights, frames, seconds.
     """
-    run = _Run(name, recipe, checkpoint)
-    running = 0.0
+    torch.manual_seed(recipe.seed)
+    spec, places_K2 = SPECS[name], cells(recipe)
+    model = Classifier(FrameEncoder(spec), nn.Linear(spec.dim, len(places_K2)))
+    average, figures = settle(Run(model, recipe, checkpoint, pictures), report)
+    publish(name, average.encoder, folder, _card(name, recipe, figures))
+    return figures
+
+
+def settle(run: "Run", report: Callable[[int, str], None]) -> tuple[Classifier, dict[str, float]]:
+    """Does what steps are left of a training; the average of its weights, and figures of it."""
+    recipe, running = run.recipe, 0.0
     for step in range(run.step, recipe.steps):
         loss = run.advance(step)
         running = 0.98 * running + 0.02 * loss if running else loss
@@ -167,27 +187,26 @@ def train(
             run.save()
             text = f"loss {running:.3f}, {run.frames_per_s():.0f} frames/s"
             if (step + 1) % (4 * _REPORT_EVERY) == 0:
-                median_km = _errors_km(run.model, run.latlon_K2, 1024)[0]
-                text += f", unseen flights: median {median_km:.0f} km"
+                text += f", unseen flights: median {run.errors_km(run.model, 1024)[0]:.0f} km"
             report(step + 1, text)
     average = run.settled()
-    median_km, within = _errors_km(average, run.latlon_K2, _NUM_UNSEEN)
-    figures = {
+    median_km, within = run.errors_km(average, NUM_UNSEEN)
+    return average, {
         "median_km": median_km,
         "acc_200km": within,
         "frames": float(recipe.steps * recipe.batch_size),
         "seconds": run.seconds(),
     }
-    _publish(name, average.encoder, recipe, figures, folder)
-    return figures
 
 
 class _Pool:
     """A ring of rendered pictures, preprocessed to the encoder's size."""
 
-    def __init__(self, encoder: FrameEncoder, recipe: Recipe, rng: np.random.Generator) -> None:
+    def __init__(
+        self, encoder: FrameEncoder, recipe: Recipe, rng: np.random.Generator, render: Render
+    ) -> None:
         size = encoder.spec.image_size
-        self.encoder, self.recipe, self.rng = encoder, recipe, rng
+        self.encoder, self.recipe, self.rng, self.render = encoder, recipe, rng, render
         self.pictures = torch.zeros(recipe.pool, 3, size, size, dtype=torch.bfloat16)
         self.points = torch.zeros(recipe.pool, 3)
         self.filled, self.next = 0, 0
@@ -196,7 +215,7 @@ class _Pool:
         """Pictures (N, 3, S, S) and places (N, 3), `fresh` of them new; all new at the start."""
         recipe = self.recipe
         fresh = recipe.fresh if self.filled >= recipe.batch_size else recipe.batch_size
-        frames, latlon = pictures(self.rng, fresh)
+        frames, latlon = self.render(self.rng, fresh)
         at = (self.next + np.arange(fresh)) % recipe.pool
         with torch.inference_mode():
             self.pictures[at] = self.encoder.preprocess(torch.from_numpy(frames)).bfloat16()
@@ -209,16 +228,15 @@ class _Pool:
         return batch, self.points[chosen]
 
 
-class _Run:
+class Run:
     """Model, average, optimiser and pool of one training, and their checkpoint."""
 
-    def __init__(self, name: str, recipe: Recipe, checkpoint: Path) -> None:
-        torch.manual_seed(recipe.seed)
-        self.recipe, self.checkpoint = recipe, checkpoint
+    def __init__(self, model: Classifier, recipe: Recipe, checkpoint: Path, render: Render) -> None:
+        """Goes on from `checkpoint`, if that is there."""
+        self.recipe, self.checkpoint, self.render = recipe, checkpoint, render
         self.latlon_K2 = cells(recipe)
         self.cells_K3 = torch.from_numpy(sphere.unit_vectors(self.latlon_K2)).float()
-        self.model = Classifier(SPECS[name], len(self.latlon_K2))
-        self.model.to(memory_format=torch.channels_last)
+        self.model = model.to(memory_format=torch.channels_last)
         moving: Any = get_ema_multi_avg_fn(0.998)  # type: ignore[no-untyped-call]
         self.average = AveragedModel(self.model, multi_avg_fn=moving)
         matrices = [p for p in self.model.parameters() if p.ndim > 1]
@@ -232,8 +250,8 @@ class _Run:
         if checkpoint.exists():
             spent = self._load()
         self.began, self.first = time.monotonic() - spent, self.step
-        rng = np.random.default_rng([recipe.seed, self.step, len(name)])
-        self.pool = _Pool(self.model.encoder, recipe, rng)
+        rng = np.random.default_rng([recipe.seed, self.step, model.encoder.spec.dim])
+        self.pool = _Pool(self.model.encoder, recipe, rng, render)
 
     def advance(self, step: int) -> float:
         """One optimiser step; returns its loss."""
@@ -263,6 +281,19 @@ class _Run:
     def seconds(self) -> float:
         """Seconds spent on this training, over all its starts."""
         return time.monotonic() - self.began
+
+    def errors_km(self, model: Classifier, num: int) -> tuple[float, float]:
+        """Median km from the best cell to the truth on `num` unseen frames; the share in 200 km."""
+        frames, truth = self.render(np.random.default_rng(_UNSEEN_SEED), num)
+        model.eval()
+        with torch.inference_mode():
+            parts = [
+                model(model.encoder.preprocess(torch.from_numpy(part))).argmax(1)
+                for part in np.array_split(frames, max(1, num // 256))
+            ]
+        found_N2 = self.latlon_K2[torch.cat(parts).numpy()]
+        error_km = sphere.great_circle_km(found_N2, truth)
+        return float(np.median(error_km)), float((error_km <= 200).mean())
 
     def frames_per_s(self) -> float:
         """Pictures a second, over all starts."""
@@ -307,24 +338,8 @@ def _rate(step: int, recipe: Recipe) -> float:
     return max(0.0, min(1.0, (step + 1) / recipe.warmup, falling))
 
 
-def _errors_km(model: Classifier, latlon_K2: Floats, num: int) -> tuple[float, float]:
-    """Median km from the best cell to the truth on `num` unseen frames, and the share in 200 km."""
-    frames, truth = pictures(np.random.default_rng(_UNSEEN_SEED), num)
-    model.eval()
-    with torch.inference_mode():
-        parts = [
-            model(model.encoder.preprocess(torch.from_numpy(part))).argmax(1)
-            for part in np.array_split(frames, max(1, num // 256))
-        ]
-    error_km: NDArray[np.float64] = sphere.great_circle_km(
-        latlon_K2[torch.cat(parts).numpy()], truth
-    )
-    return float(np.median(error_km)), float((error_km <= 200).mean())
-
-
-def _publish(
-    name: str, encoder: FrameEncoder, recipe: Recipe, figures: dict[str, float], folder: Path
-) -> None:
+def publish(name: str, encoder: FrameEncoder, folder: Path, card: str) -> None:
+    """Writes weights (float16), specification and card of an encoder."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {
         key: value.half().contiguous()
@@ -334,7 +349,7 @@ def _publish(
     with stage.replacing(folder / f"{name}.safetensors") as aside:
         save_file(weights, aside)
     SPECS[name].write(folder / f"{name}.json")
-    stage.write_text(folder / f"{name}.md", _card(name, recipe, figures))
+    stage.write_text(folder / f"{name}.md", card)
 
 
 def _card(name: str, recipe: Recipe, figures: dict[str, float]) -> str:
@@ -350,7 +365,7 @@ square in, {spec.dim} features out, float16. It stands in for the paper's pretra
 
 Trained by `vidtag train-encoders {name}` to tell where on Earth the camera is, on frames
 rendered of flights from a seed stream that no dataset uses (the imagery is the same Blue Marble).
-Its classifier over lattice cells, dropped afterwards, placed {_NUM_UNSEEN:,} frames of as many
+Its classifier over lattice cells, dropped afterwards, placed {NUM_UNSEEN:,} frames of as many
 unseen flights with a median error of {figures["median_km"]:.0f} km, {share:.1f} % of them within
 200 km, one frame at a time. It was shown {figures["frames"]:,.0f} pictures, {fresh:.0f} % of them
 new and the others shown before, in {minutes:.0f} minutes on one shared CPU core, stopped and

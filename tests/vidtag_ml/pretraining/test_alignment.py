@@ -98,3 +98,28 @@ def test_frames_are_the_same_each_time_and_pass_through_a_codec(tmp_path):
     assert not torch.equal(made[FIRST], other[FIRST])
     assert places.shape == (8, 2)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_standardised_layer_sees_unit_variance_and_folds_into_one_that_does_the_same():
+    inputs = 5 + 0.01 * torch.randn(400, 6)
+    standardised = alignment._Standardised(torch.nn.Linear(6, 3), inputs)
+    seen = (inputs - standardised.mean_D) / standardised.std_D
+    torch.testing.assert_close(seen.std(0), torch.ones(6))
+    before = standardised(inputs)
+    torch.testing.assert_close(standardised.folded()(inputs), before, atol=2e-3, rtol=1e-3)
+
+
+def test_features_that_hardly_differ_are_told_apart(sizes):
+    places = torch.rand(64, 2, dtype=torch.float64) * 60
+    waves = torch.cat([(places / k).sin() for k in (3, 7, 20, 60, 90, 200)], -1).float()
+    plain, offset = (
+        alignment._fit(
+            alignment._models(sizes, {FIRST: 12}, seed=0),
+            {FIRST: features.half()},
+            places,
+            RECIPE,
+            lambda *_: None,
+        )
+        for features in (waves, 10 + waves)
+    )
+    assert offset < plain + 0.3
