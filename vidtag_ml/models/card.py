@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from vidtag_ml.metrics import conformal
 from vidtag_ml.models.comparison import LEAST_UNITS, Profile, Row, Scale, Typical, number
 from vidtag_ml.models.gate import Verdict
 from vidtag_ml.models.system import System
@@ -42,7 +43,7 @@ def body(
         tags: of the version.
     """
     parts = {
-        "For whom": _for_whom(clips[clips["split"] == "train"]),
+        "For whom": _for_whom(clips),
         "Data": _data(clips),
         "Figures": _figures(system, summaries),
         "Limits": _limits(val),
@@ -104,15 +105,25 @@ def _what(system: System, tags: Mapping[str, str]) -> str:
     )
 
 
-def _for_whom(train: pd.DataFrame) -> str:
+def _for_whom(clips: pd.DataFrame) -> str:
     """What it may be asked about: more of what it was trained on."""
+    train, num_val = clips[clips["split"] == "train"], int((clips["split"] == "val").sum())
     modes, places = _counts(train["mode"]), _counts(train["continent"])
     return (
-        f"Videos like those that it was trained on: {modes}; from {places}. Most "
-        "others get no answer; some get a wrong one that looks right: where a model was never "
-        "measured, believe none of its answers. Not to find people, nor to decide about them: "
-        "docs/responsible-use.md."
+        f"Videos like those that it was trained on: {modes}; from {places}. "
+        f"{_others(num_val)}: where a model was never measured, believe none of its answers. Not "
+        "to find people, nor to decide about them: docs/responsible-use.md."
     )
+
+
+def _others(num_val: int) -> str:
+    """What becomes of other videos, by how many val clips told what it knows."""
+    if num_val < conformal.LEAST_CLIPS:
+        return (
+            f"With {num_val} val clips (fewer than {conformal.LEAST_CLIPS}) it may answer for any "
+            "other video as well, wrongly, and not say so"
+        )
+    return "Most others get no answer; some get a wrong one that looks right"
 
 
 def _data(clips: pd.DataFrame) -> str:

@@ -50,6 +50,13 @@ def test_a_card_says_what_for_whom_and_from_which_data_under_which_licence(clips
     assert all(licence in told for licence in clips["licence"].unique())
 
 
+@pytest.mark.parametrize(("num", "told"), [(1, "and not say so"), (40, "Most others get no")])
+def test_a_card_says_what_becomes_of_other_videos(clips, num, told):
+    val = clips.head(1).assign(split="val")
+    many = pd.concat([clips[clips["split"] == "train"], *[val] * num])
+    assert told in body(SYSTEM, many, SUMMARY)
+
+
 def test_figures_of_a_card_have_intervals_and_their_gallery(clips):
     told = body(SYSTEM, clips, SUMMARY)
     assert "| median_km | 50 [40, 60] | 50 [40, 60] |" in told
