@@ -17,10 +17,9 @@ SHOWN = ("median_km", "video_median_km", "dfd_km", "mrd_km", "oracle_median_km")
 _SURE = {
     "truths within their radius of 90 %": ("held_0.9", "{:.1%}"),
     "median radius": ("median_radius_km", "{:.0f} km"),
+    "clips taken for something unknown": ("lost", "{:.1%}"),
     "truths within their area of 90 %": ("area_held_0.9", "{:.1%}"),
     "truths in the likeliest 10,000 km^2": ("found_10000km2", "{:.1%}"),
-    "truths in the likeliest 100,000 km^2": ("found_100000km2", "{:.1%}"),
-    "clips taken for something unknown": ("lost", "{:.1%}"),
 }
 """Label, where and how it stands, of figures that a report has if enough val clips told them."""
 
