@@ -31,7 +31,7 @@ from vidtag_ml.models.locator import Answer, Locator, Progress
 from vidtag_ml.models.recording import Recording
 from vidtag_ml.models.revisit import decoding, local_features, network, search
 
-FORM = bundle.Form("revisited", 1, ("features", "revisit", "evaluation"), ("mode",))
+FORM = bundle.Form("revisited", 2, ("features", "revisit", "evaluation"), ("mode",))
 Floats = NDArray[np.float64]
 UNKNOWN = "not at a place that was recorded before"
 

@@ -5,14 +5,15 @@ Belongs here: the graph and distances in it. Does not belong here: what follows 
 """
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
-from scipy.spatial import cKDTree
 
 from vidtag_ml.earth import sphere
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -42,6 +43,8 @@ class Roads:
         None is longer than `DETOUR` times the way as the crow flies, which is what those have that
         nothing joins; no way much longer than `reach_km` is looked for.
         """
+        from scipy.sparse.csgraph import dijkstra
+
         flown_NM = sphere.great_circle_km(
             self.latlon_R2[from_N][:, None], self.latlon_R2[to_M][None]
         )
@@ -50,8 +53,11 @@ class Roads:
         return np.asarray(np.minimum(driven_NR[:, to_M], DETOUR * flown_NM))
 
     @cached_property
-    def _graph(self) -> csr_array:
+    def _graph(self) -> "csr_array":
         """Lengths of edges in km; each edge is there once."""
+        from scipy.sparse import csr_array
+        from scipy.spatial import cKDTree
+
         num = len(self.latlon_R2)
         on = np.flatnonzero(np.diff(self.clip_R) == 0)
         tree = cKDTree(sphere.unit_vectors(self.latlon_R2))

@@ -38,7 +38,7 @@ FAR = 20.0
 SURE = 0.99
 """Share of other places that must not be taken for known ones."""
 COVERED = 0.9
-"""Share of errors that lie within the radius, as everywhere (docs/sure.md)."""
+"""Share of errors within the radius, of references that are placed where they are known."""
 AT_ONCE = 64
 """Frames that are decoded at once."""
 

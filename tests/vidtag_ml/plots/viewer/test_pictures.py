@@ -60,7 +60,7 @@ def flight():
 
 
 @pytest.mark.parametrize(("look", "name"), [(n, n) for n in LOOKS], indirect=["look"])
-def test_the_page_fits_and_its_picture_is_of_today(shown, flight, name):
+def test_the_page_fits_and_its_picture_is_small(shown, flight, name):
     tab = shown(flight)
     slider = tab.get_by_label("Time from the first frame")
     for _ in range(3):
