@@ -47,10 +47,18 @@ def _table() -> pd.DataFrame:
     """Names at each level of all places, in the order of `geonames.place_tree`."""
     places = pd.DataFrame(geonames.place_tree()[1])
     largest = _largest_of(places)
-    region = "the region of " + places["state"].map(largest) + ", " + places["country"]
-    city = places["city"] + ", " + places["country"]
+    capital = _unlike(places.assign(name=places["state"].map(largest)))
+    region = "the region of " + capital + ", " + places["country"]
+    city = _unlike(places.assign(name=places["city"])) + ", " + places["country"]
     table = places[["continent", "country"]].assign(region=region, city=city)
     return pd.DataFrame(table[list(LEVELS)].astype(object))
+
+
+def _unlike(places: pd.DataFrame) -> "pd.Series[str]":
+    """Names, with the state's code where its country has the name in several states."""
+    states = places.groupby(["country", "name"])["state"].transform("nunique")
+    code = places["state"].str.rpartition(".")[2]
+    return places["name"].where(states == 1, places["name"] + " (" + code + ")")
 
 
 def _largest_of(places: pd.DataFrame) -> Mapping[str, str]:

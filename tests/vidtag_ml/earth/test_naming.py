@@ -22,3 +22,10 @@ def test_the_open_sea_has_no_name_and_the_desert_no_city():
 
 def test_a_cell_that_is_wider_than_a_city_has_none():
     assert naming.labels(np.array([(45.76, 4.84)]), 30.0)["city"][0] is None
+
+
+def test_places_of_one_name_are_told_apart():
+    portland = naming.labels(np.array([(45.52, -122.68), (43.66, -70.26)]), 1.0)
+    assert portland["city"].tolist() == [f"Portland ({s}), United States" for s in ("OR", "ME")]
+    regions = portland["region"].tolist()
+    assert regions == [f"the region of Portland ({s}), United States" for s in ("OR", "ME")]
