@@ -104,40 +104,39 @@ def _answer(
     wanted: Wanted,
     progress: Progress | None,
 ) -> Row:
-    finished = wanted.of(result) if wanted.go_on else None
-    if finished and finished.path.exists():
-        facts = {**model, "video_md5": recording.md5(seen)}
-        if (row := finished.find(facts, seen)) is not None:
-            return row
-    row = _located(locator, model, seen, result, wanted, progress)
-    if finished:
-        finished.keep({**model, "video_md5": row["origin"]["video_md5"]}, seen, row)
+    facts = {**model, "video_md5": recording.md5(seen)}
+    if not wanted.go_on:
+        return _located(locator, facts, seen, result, wanted, progress)
+    finished = wanted.of(result)
+    row = finished.find(facts, seen)
+    if row is None:
+        row = _located(locator, facts, seen, result, wanted, progress)
+        finished.keep(facts, seen, row)
     return row
 
 
 def _located(
     locator: Locator,
-    model: Facts,
+    known: Facts,
     seen: Recording,
     result: Path,
     wanted: Wanted,
     progress: Progress | None,
 ) -> Row:
-    facts = {**model, "video_md5": recording.md5(seen)}
-    facts |= {"given": _said(wanted)} if wanted.given else {}
+    facts = {**known, **({"given": _said(wanted)} if wanted.given else {})}
     if wanted.coarse:
         coarse.check(wanted.out / result.parent, result.name)
         wanted.of(result).path.unlink(missing_ok=True)  # what was finished before may be finer
     try:
         found = locator.locate(seen, wanted.frames_per_second, progress)
     except ContradictionError as error:
-        return _refused(CONTRADICTED if wanted.coarse else str(error), facts, seen)
+        return _refused(CONTRADICTED if wanted.coarse else str(error), facts, seen, wanted)
     if wanted.coarse:
         return _coarse(found, facts, seen, result, wanted)
     answer = found.beside(seen, wanted.began)
-    foreign = FOREIGN.format(origin.model(model), answer.foreign) if answer.foreign else None
+    foreign = FOREIGN.format(origin.model(facts), answer.foreign) if answer.foreign else None
     if foreign and not wanted.anyway:
-        return _refused(foreign, facts, seen)
+        return _refused(foreign, facts, seen, wanted)
     facts |= {"foreign": foreign} if foreign else {}
     facts |= {"doubted": DOUBTED} if DOUBTED in answer.told else {}
     files = answer.write(wanted.out / result.parent, result.name, facts)
@@ -163,11 +162,11 @@ def _coarse(
     assert wanted.coarse is not None
     foreign = FOREIGN.format(origin.model(facts), found.foreign) if found.foreign else None
     if foreign and not wanted.anyway:
-        return {**_refused(foreign, facts, seen), "told": []}
+        return _refused(foreign, facts, seen, wanted)
     place = coarse.place(found, wanted.coarse)
     if place is None:
         why = f"no {wanted.coarse}, and nothing coarser, holds 90 % of the probability"
-        return {**_refused(why, facts, seen), "told": []}
+        return _refused(why, facts, seen, wanted)
     facts |= {"foreign": foreign} if foreign else {}
     facts |= {"doubted": DOUBTED} if DOUBTED in found.told else {}
     doubts = [str(facts[key]) for key in ("foreign", "doubted") if key in facts]
@@ -177,7 +176,10 @@ def _coarse(
     return {"files": [str(file) for file in files], "origin": facts, **answer}
 
 
-def _refused(why: str, facts: Facts, seen: Recording) -> Row:
-    """What is told of a recording that gets no position."""
-    said = {"answered": False, "why": why, "told": list(seen.told)}
+def _refused(why: str, facts: Facts, seen: Recording, wanted: Wanted) -> Row:
+    """What is told of a recording that gets no position.
+
+    What its own records say may be finer than what may be told.
+    """
+    said = {"answered": False, "why": why, "told": [] if wanted.coarse else list(seen.told)}
     return {"files": [], "origin": facts, **said}

@@ -1,7 +1,8 @@
 """Answers that are finished: a batch that was stopped goes on where it stopped.
 
-What is finished is known by the model, the bytes of the recording, the positions beside it, the
-options and the bytes of the answer's files: what differs in any of these is located anew.
+What is finished is known by the model, the bytes of the recording and where it lies, the positions
+beside it, the options and the bytes of the answer's files: what differs in any of these is located
+anew.
 
 Belongs here: writing down an answer that is finished, finding it again. Does not belong here:
 locating (answers.py), what answers are.
@@ -14,8 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vidtag_ml.earth.origin import Facts
 from vidtag_ml.ingest.own import positions
+from vidtag_ml.models import shown
 from vidtag_ml.models.recording import Recording, Video
 from vidtag_ml.workflow import stage
 
@@ -75,5 +79,11 @@ class Finished:
             "facts": dict(facts),
             "options": dict(self.options),
             "beside": {file.name: stage.digest(file) for file in beside},
+            "where": shown.where(seen, (self.out / self.result).parent),
         }
-        return hashlib.sha256(json.dumps(key, default=str).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(key, default=_plain).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON; arrays whole, which `str` would shorten."""
+    return value.tolist() if isinstance(value, np.ndarray) else str(value)

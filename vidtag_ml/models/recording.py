@@ -102,7 +102,10 @@ class Pictures:
     latlon_N2: Floats
     """Where they say that they were taken; NaN where they do not say."""
     began: Began | None = None
-    """When the first one says that it was taken; None if it does not say."""
+    """When the first one says that it was taken; None if it does not say, or its clock was never
+    set."""
+    timed: bool = True
+    """Whether their times are known, if only from each other."""
     told: tuple[str, ...] = ()
     """What was assumed or left out, a sentence each."""
 
@@ -159,7 +162,8 @@ def of_pictures(folder: Path, names: Sequence[str]) -> Pictures:
     told = [*left_out, *sorted({photo.error for photo in usable if photo.error})]
     if num_spread:
         told.append(f"{num_spread} photos share their second with another: spread over it")
-    if np.isnan(time_N).any():
+    timed = not np.isnan(time_N).any()
+    if not timed:
         time_N, when = np.arange(len(usable), dtype=float), None
         if len(usable) > 1:
             told.append("their times are not all known: in the order of names, one a second")
@@ -171,6 +175,7 @@ def of_pictures(folder: Path, names: Sequence[str]) -> Pictures:
         time_N,
         np.array([(p.exif.lat, p.exif.lon) if p.placed else (np.nan,) * 2 for p in usable]),
         when,
+        timed,
         tuple(told),
     )
 

@@ -49,7 +49,7 @@ class InLyon:
 @pytest.fixture
 def answer(tmp_path):
     exif = Image.Exif()
-    exif[0x8825] = {1: "N", 2: (45.0, 46.0, 4.4), 3: "E", 4: (4.0, 50.0, 4.4)}
+    exif[0x8825] = {1: "N", 2: (95.0, 46.0, 4.4), 3: "E", 4: (4.0, 50.0, 4.4)}
     Image.new("RGB", (64, 64)).save(tmp_path / "a.jpg", exif=exif)
     asked, silent = Asked(tmp_path, ("a.jpg",)), progress.Batch([1], io.StringIO())
     given = Given(near=Circle((45.76789, 4.83456), 9.0))
@@ -99,6 +99,7 @@ def test_what_is_noted_of_a_batch_tells_no_more_and_nothing_finer_stays(answer, 
 def test_contradictions_tell_no_degrees(answer):
     row = answer("country", contradicts="within 9 km of 45.76789")
     assert (row["answered"], "45.7" in json.dumps(row)) == (False, False)
+    assert row["told"] == []
     assert row["origin"]["given"] == "--near"
 
 

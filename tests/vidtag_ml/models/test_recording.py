@@ -120,3 +120,16 @@ def test_a_second_chapter_begins_when_the_first_ends(tmp_path):
 def test_a_clock_known_to_be_local_is_told(tmp_path):
     path = stamped(film(tmp_path / "GX010001.MP4", num=2), creation_time="2024-06-01T12:00:00Z")
     assert recording.Video(path).began.told == ("creation_time tells no time zone: taken as UTC",)
+
+
+@pytest.mark.parametrize(("clock", "timed"), [("2000:01:01 00:05:0{}", True), ("", False)])
+def test_photos_of_a_clock_that_was_never_set_still_tell_times_from_each_other(
+    tmp_path, clock, timed
+):
+    for k in range(2):
+        exif = Image.Exif()
+        if clock:
+            exif.get_ifd(0x8769)[0x9003] = clock.format(k)
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{k}.jpg", exif=exif)
+    seen = recording.of_pictures(tmp_path, ["0.jpg", "1.jpg"])
+    assert (seen.began, seen.timed) == (None, timed)

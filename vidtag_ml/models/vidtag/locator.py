@@ -229,7 +229,7 @@ class VidtagLocator(Locator):
             told = f"given: {' and '.join(self.given.words)}"
             return alone, {**sure, "unsure": (told, *sure["unsure"])}
         ends = self.given.start or self.given.end
-        if ends and isinstance(seen, recording.Pictures) and len(time_s) > 1 and not seen.began:
+        if ends and isinstance(seen, recording.Pictures) and len(time_s) > 1 and not seen.timed:
             raise ValueError(
                 f"{self.given.options}: the photos do not all tell their times, so nobody knows "
                 "how far from there each was taken"
