@@ -90,16 +90,22 @@ class Belief:
         mass_T, area_T = np.concatenate(masses), np.concatenate(areas)
         return np.where(known_T, mass_T, np.nan), np.where(known_T, area_T, np.nan)
 
+    def whole_areas(self) -> tuple[Feature, ...]:
+        """Credible areas of the clip, as the first of `areas`."""
+        if not self.parts or not self.spacing_km:
+            return ()
+        whole = self.whole()
+        return tuple(each for share in SHARES for each in self._area(whole, share))
+
     def areas(self, time_s: Floats) -> tuple[Feature, ...]:
         """Credible areas: of the clip for each of `SHARES`, and of key frames for the first.
 
         An area is a few hulls, a GeoJSON feature each, with the probability in it as `mass`, the
         share that the area holds with the others as `of`, and `time_s` if it is of a frame.
         """
-        if not self.parts or not self.spacing_km:
+        found, num = list(self.whole_areas()), len(time_s)
+        if not found:
             return ()
-        found = [each for share in SHARES for each in self._area(self.whole(), share)]
-        num = len(time_s)
         keys = np.linspace(0, num - 1, min(KEY_FRAMES, num)).round().astype(int)
         for key in keys if num > 1 else keys[:0]:
             when = round(float(time_s[key]), 4)

@@ -178,7 +178,7 @@ class Known:
         if radius_km_T is not None:
             radius_km_T = np.minimum(radius_km_T + moved_km_T, most_km_T)
             track_km = float(min(track_km + moved_km_T.max(), most_km_T.max()))
-        areas = [a for a in alone.belief.areas(self.time_s) if "time_s" not in a["properties"]]
+        areas = list(alone.belief.whole_areas())
         given = {
             "words": list(self.given.words),
             "probability_before": round(float(within[0].mean()), 6),
@@ -206,13 +206,13 @@ class Known:
         return Restricted(index.latlon_G2, index.embedding_GD, allowed.of)
 
     def _check(self, allowed: Allowed) -> None:
-        """Refuses what leaves no place.
+        """Refuses what leaves no place; without start and end all frames have the same places.
 
         Raises:
             ContradictionError: some frame can be nowhere.
         """
         whole = slice(None)
-        for k in range(len(self.time_s)):
+        for k in range(len(self.time_s) if len(allowed.away_km_XP) else 1):
             if not allowed.of(slice(k, k + 1), whole).any():
                 what = " and ".join(self.given.words)
                 raise ContradictionError(
